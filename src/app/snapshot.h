@@ -1,0 +1,54 @@
+/* The snapshot: all that a worker needs to serve, as the guardian prepared it. It crosses from the
+ * guardian to each worker as one memfd and a few descriptors, at start and at every reload. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/macros.h"
+#include "base/span.h"
+
+struct settings; /* app/settings.h */
+
+struct snapshot_listener {
+    uint64_t id; /**< the same in the next snapshot while the address stays: the worker keeps its
+                      socket and closes the new duplicate */
+    int fd;      /**< listening TCP socket of this worker alone (SO_REUSEPORT), non-blocking */
+    bool secure; /**< HTTPS; else plain HTTP */
+    bool proxy_protocol;
+    char *address; /**< as the user wrote it, ":443" */
+    uint16_t port;
+};
+
+struct snapshot_certificate {
+    uint64_t key_id; /**< of the private key in the keys process */
+    char *chain_pem; /**< leaf first */
+};
+
+/** Resources of settings->sites[i], in the same order. */
+struct snapshot_site {
+    int root_fd; /**< O_PATH directory of `files`, or -1 */
+    struct snapshot_certificate *certificates;
+    size_t certificate_count;
+};
+
+enum { TICKET_KEY_SIZE = 80, TICKET_KEYS_MAX = 3 };
+
+struct snapshot {
+    uint64_t generation; /**< grows by one with every reload */
+    struct settings *settings;
+    struct snapshot_listener *listeners;
+    size_t listener_count;
+    struct snapshot_site *sites;
+    size_t site_count;
+    unsigned char ticket_keys[TICKET_KEYS_MAX][TICKET_KEY_SIZE]; /**< newest first: 16 bytes name, 32
+                                                                    AES-256 key, 32 HMAC key */
+    size_t ticket_key_count;
+};
+
+/** Closes descriptors still owned (not -1), wipes ticket keys, frees all. NULL is fine. */
+void snapshot_destroy(struct snapshot *snapshot);
+/** Sends a snapshot over a SEQPACKET socket. `config_text` is config_tree_flatten()'s.
+ *  @return 0, or -errno */
+must_check int snapshot_send(int socket, const struct snapshot *snapshot, const char *config_text);
