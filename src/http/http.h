@@ -240,3 +240,4 @@ void http_pool_destroy(struct http_pool *pool);
 /** For engines. Never NULL. The exchange is zeroed but for its arena and a new id. */
 struct http_exchange *http_exchange_take(struct http_pool *pool);
 void http_exchange_give(struct http_pool *pool, struct http_exchange *x);
+#include "http/semantics/semantics.h"
