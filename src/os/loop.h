@@ -2,6 +2,7 @@
  * epoll stands behind it today; the face names no mechanism, so that another can. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/list.h"
@@ -44,6 +45,8 @@ must_check int loop_add(struct loop *loop, struct loop_watch *watch, enum loop_m
 /** Stops watching; safe inside any callback, events already collected are dropped. Call it before
  *  the descriptor is closed. */
 void loop_remove(struct loop *loop, struct loop_watch *watch);
+/** The same for a descriptor that is closed right after: saves the system call. */
+void loop_forget(struct loop *loop, struct loop_watch *watch);
 /** Stops or resumes reporting of a LOOP_LEVEL watch. */
 void loop_pause(struct loop *loop, struct loop_watch *watch, bool paused);
 

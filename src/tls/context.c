@@ -1,0 +1,299 @@
+/* Contexts: profiles, certificates, the choice by name, ALPN and session tickets. Moving bytes is
+ * session.c's; where private keys live is keys_remote.c's. */
+#include "tls/context.h"
+
+#include <assert.h>
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/ssl.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "tls/internal.h"
+
+static const char *const profile_names[] = {"intermediate", "modern", NULL};
+
+const struct config_row tls_rows[] = {
+    {.name = "profile",
+     .type = CONFIG_ENUM,
+     .offset = offsetof(struct tls_settings, profile),
+     .def = "intermediate",
+     .choices = profile_names,
+     .help = "Mozilla's recommendation to follow: `intermediate` is TLS 1.2 and 1.3, `modern` is "
+             "TLS 1.3 only"},
+    {.name = "strict_sni",
+     .type = CONFIG_BOOL,
+     .offset = offsetof(struct tls_settings, strict_sni),
+     .def = "off",
+     .help = "refuse a client that asks for no name or an unknown one with the alert "
+             "unrecognized_name, instead of showing it the default site"},
+    {.name = "ticket_rotation",
+     .type = CONFIG_DURATION,
+     .offset = offsetof(struct tls_settings, ticket_rotation),
+     .min = 60 * INT64_C(1000000000),
+     .max = 7 * 86400 * INT64_C(1000000000),
+     .def = "12h",
+     .help =
+         "how often a new key for session tickets is made; the two before it still open tickets"},
+    CONFIG_END,
+};
+
+struct ticket_key {
+    unsigned char name[16];
+    unsigned char aes[32];
+    unsigned char hmac[32];
+};
+
+struct tls_tickets {
+    struct ticket_key keys[3];
+    size_t count;
+    EVP_CIPHER *cipher; /* fetched once: OpenSSL 3 looks each name up anew */
+};
+
+struct tls_context {
+    SSL_CTX *ssl;
+    tls_choose *choose;
+    void *owner;
+    struct tls_tickets *tickets;
+};
+
+/* Mozilla's intermediate list without finite-field DHE, which costs the server the most and no
+ * client of the last ten years needs. */
+static const char tls12_suites[] =
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+static const char tls13_suites[] =
+    "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
+
+const char *tls_last_error(void)
+{
+    static char text[256];
+    unsigned long code = ERR_peek_last_error();
+
+    if (code == 0)
+        return "no reason given";
+    ERR_error_string_n(code, text, sizeof text);
+    ERR_clear_error();
+    return text;
+}
+
+/* ---- tickets ---- */
+
+struct tls_tickets *tls_tickets_create(void)
+{
+    struct tls_tickets *tickets = mem_new(struct tls_tickets);
+    tickets->cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
+    return tickets;
+}
+
+void tls_tickets_destroy(struct tls_tickets *tickets)
+{
+    if (!tickets)
+        return;
+    EVP_CIPHER_free(tickets->cipher);
+    OPENSSL_cleanse(tickets, sizeof *tickets);
+    free(tickets);
+}
+
+void tls_tickets_set(struct tls_tickets *tickets, const unsigned char (*keys)[TLS_TICKET_KEY_SIZE],
+                     size_t count)
+{
+    static_assert(sizeof(struct ticket_key) == TLS_TICKET_KEY_SIZE, "layout of the wire");
+    if (count > ARRAY_SIZE(tickets->keys))
+        count = ARRAY_SIZE(tickets->keys);
+    OPENSSL_cleanse(tickets->keys, sizeof tickets->keys);
+    memcpy(tickets->keys, keys, count * sizeof tickets->keys[0]);
+    tickets->count = count;
+}
+
+static int prepare_ticket(const struct tls_tickets *tickets, const struct ticket_key *key,
+                          unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int seal)
+{
+    char digest[] = "SHA256";
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, sizeof digest - 1),
+        OSSL_PARAM_construct_end(),
+    };
+
+    if (EVP_CipherInit_ex2(cipher, tickets->cipher, key->aes, iv, seal, NULL) != 1)
+        return -1;
+    return EVP_MAC_init(mac, key->hmac, sizeof key->hmac, params) == 1 ? 0 : -1;
+}
+
+/* OpenSSL's contract: -1 error, 0 no ticket or an unknown one, 1 fine, 2 fine but renew it. In
+ * TLS 1.3 a fresh ticket follows every handshake anyway. */
+static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                     EVP_MAC_CTX *mac, int seal)
+{
+    struct tls_context *context = tls_session_context(ssl);
+    struct tls_tickets *tickets = context->tickets;
+
+    if (seal) {
+        if (tickets->count == 0)
+            return 0;
+        if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(tickets->cipher)) != 1)
+            return -1;
+        memcpy(name, tickets->keys[0].name, sizeof tickets->keys[0].name);
+        return prepare_ticket(tickets, &tickets->keys[0], iv, cipher, mac, 1) < 0 ? -1 : 1;
+    }
+    for (size_t i = 0; i < tickets->count; i++) {
+        if (memcmp(name, tickets->keys[i].name, sizeof tickets->keys[i].name) != 0)
+            continue;
+        if (prepare_ticket(tickets, &tickets->keys[i], iv, cipher, mac, 0) < 0)
+            return -1;
+        return i == 0 ? 1 : 2;
+    }
+    return 0;
+}
+
+/* ---- the choice by name, and ALPN ---- */
+
+static int on_server_name(SSL *ssl, int *alert, void *unused)
+{
+    struct tls_context *first = tls_session_context(ssl);
+    const char *sent = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    char name[256];
+    size_t len = 0;
+
+    (void)unused;
+    if (!first->choose)
+        return SSL_TLSEXT_ERR_NOACK;
+    for (; sent && sent[len] && len < sizeof name; len++)
+        name[len] = ascii_lower(sent[len]);
+    if (len && name[len - 1] == '.')
+        len--;
+    struct tls_context *chosen = first->choose(first->owner, span_of(name, len));
+    if (!chosen) {
+        *alert = SSL_AD_UNRECOGNIZED_NAME;
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    }
+    if (chosen->ssl != SSL_get_SSL_CTX(ssl) && !SSL_set_SSL_CTX(ssl, chosen->ssl)) {
+        *alert = SSL_AD_INTERNAL_ERROR;
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    }
+    return sent ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
+}
+
+/* Our preference, h2 before http/1.1; a client that offers neither is refused (RFC 7301
+ * section 3.2), which also stops cross-protocol attacks. */
+static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+                   const unsigned char *offered, unsigned offered_len, void *unused)
+{
+    static const struct span wanted[] = {SPAN("h2"), SPAN("http/1.1"), SPAN("http/1.0")};
+
+    (void)ssl;
+    (void)unused;
+    for (size_t w = 0; w < ARRAY_SIZE(wanted); w++)
+        for (unsigned at = 0; at < offered_len && at + 1u + offered[at] <= offered_len;
+             at += 1u + offered[at])
+            if (span_equal(span_of((const char *)offered + at + 1, offered[at]), wanted[w])) {
+                *out = offered + at + 1;
+                *out_len = offered[at];
+                return SSL_TLSEXT_ERR_OK;
+            }
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+/* ---- contexts ---- */
+
+static int add_chain(SSL_CTX *ssl, struct span pem)
+{
+    BIO *bio = BIO_new_mem_buf(pem.ptr, (int)pem.len);
+    X509 *leaf = bio ? PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL) : NULL;
+    int fine = leaf && SSL_CTX_use_certificate(ssl, leaf) == 1;
+    X509 *issuer;
+
+    while (fine && (issuer = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
+        fine = SSL_CTX_add0_chain_cert(ssl, issuer) == 1;
+        if (!fine)
+            X509_free(issuer);
+    }
+    X509_free(leaf);
+    BIO_free(bio);
+    if (!fine)
+        return ERR_TLS;
+    ERR_clear_error(); /* the end of the PEM text is reported as an error */
+    return 0;
+}
+
+static int add_certificate(SSL_CTX *ssl, const struct tls_certificate *certificate)
+{
+    int r = add_chain(ssl, certificate->chain_pem);
+
+    if (r < 0)
+        return r;
+    return SSL_CTX_use_PrivateKey(ssl, certificate->key) == 1 ? 0 : ERR_TLS;
+}
+
+/* X25519MLKEM768 exists from OpenSSL 3.5; an older library refuses the whole list. */
+static int set_groups(SSL_CTX *ssl)
+{
+    if (SSL_CTX_set1_groups_list(ssl, "X25519MLKEM768:X25519:P-256:P-384") == 1)
+        return 0;
+    ERR_clear_error();
+    return SSL_CTX_set1_groups_list(ssl, "X25519:P-256:P-384") == 1 ? 0 : ERR_TLS;
+}
+
+static int configure(SSL_CTX *ssl, const struct tls_settings *settings)
+{
+    int lowest = settings->profile == TLS_PROFILE_MODERN ? TLS1_3_VERSION : TLS1_2_VERSION;
+
+    if (SSL_CTX_set_min_proto_version(ssl, lowest) != 1 ||
+        SSL_CTX_set_cipher_list(ssl, tls12_suites) != 1 ||
+        SSL_CTX_set_ciphersuites(ssl, tls13_suites) != 1 ||
+        SSL_CTX_set_session_id_context(ssl, (const unsigned char *)"gardien", 7) != 1)
+        return ERR_TLS;
+    SSL_CTX_set_options(ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+                                 SSL_OP_PRIORITIZE_CHACHA | SSL_OP_CIPHER_SERVER_PREFERENCE);
+    SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_num_tickets(ssl, 1); /* one connection, one ticket: that is what clients use */
+    SSL_CTX_set_max_early_data(ssl, 0);
+    SSL_CTX_set_alpn_select_cb(ssl, on_alpn, NULL);
+    SSL_CTX_set_tlsext_servername_callback(ssl, on_server_name);
+    if (SSL_CTX_set_tlsext_ticket_key_evp_cb(ssl, on_ticket) != 1)
+        return ERR_TLS;
+    return set_groups(ssl);
+}
+
+int tls_context_create(const struct tls_settings *settings, struct tls_tickets *tickets,
+                       const struct tls_certificate *certificates, size_t count,
+                       struct tls_context **ret_context)
+{
+    struct tls_context *context = mem_new(struct tls_context);
+
+    context->tickets = tickets;
+    context->ssl = SSL_CTX_new(TLS_server_method());
+    int r = context->ssl ? configure(context->ssl, settings) : ERR_TLS;
+    for (size_t i = 0; r >= 0 && i < count; i++)
+        r = add_certificate(context->ssl, &certificates[i]);
+    if (r < 0) {
+        tls_context_destroy(context);
+        return r;
+    }
+    *ret_context = context;
+    return 0;
+}
+
+void tls_context_destroy(struct tls_context *context)
+{
+    if (!context)
+        return;
+    SSL_CTX_free(context->ssl);
+    free(context);
+}
+
+void tls_context_set_choose(struct tls_context *context, tls_choose *choose, void *owner)
+{
+    context->choose = choose;
+    context->owner = owner;
+}
+
+SSL *tls_context_new_ssl(struct tls_context *context)
+{
+    return SSL_new(context->ssl);
+}

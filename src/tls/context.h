@@ -1,0 +1,56 @@
+/* What the sessions of a server share: versions, cipher suites, certificates by name, ticket keys.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/span.h"
+#include "config/config.h"
+
+enum tls_profile { TLS_PROFILE_INTERMEDIATE, TLS_PROFILE_MODERN };
+
+struct tls_settings {
+    int profile;     /**< enum tls_profile: Mozilla's names */
+    bool strict_sni; /**< an unknown name gets unrecognized_name instead of the default site */
+    int64_t ticket_rotation; /**< nsec between new ticket keys */
+};
+
+extern const struct config_row tls_rows[];
+
+struct tls_context; /* one for each set of certificates: a site's */
+struct tls_tickets; /* ticket keys, shared by all contexts of a process, old and new */
+
+/** A certificate with its private key, which is a handle from keys_remote_key() or a key in memory.
+ */
+struct tls_certificate {
+    struct span chain_pem; /**< leaf first */
+    void *key;             /**< EVP_PKEY; the caller keeps its reference */
+};
+
+enum { TLS_TICKET_KEY_SIZE = 80 };
+
+struct tls_tickets *tls_tickets_create(void);
+/** Wipes the keys. Contexts made with it must be gone. */
+void tls_tickets_destroy(struct tls_tickets *tickets);
+/** Replaces the keys, the newest first: it seals, all of them open. At most 3.
+ *  Each: 16 bytes name, 32 bytes AES-256 key, 32 bytes HMAC key. */
+void tls_tickets_set(struct tls_tickets *tickets, const unsigned char (*keys)[TLS_TICKET_KEY_SIZE],
+                     size_t count);
+
+/** Which context serves a name. @param name  lower case, or empty when the client sent none
+ *  @return NULL to refuse with unrecognized_name */
+typedef struct tls_context *tls_choose(void *owner, struct span name);
+
+/** A context with certificates of different key kinds, or none for a context that only chooses.
+ *  @return 0, or ERR_TLS (tls_last_error() says why) */
+must_check int tls_context_create(const struct tls_settings *settings, struct tls_tickets *tickets,
+                                  const struct tls_certificate *certificates, size_t count,
+                                  struct tls_context **ret_context);
+/** Sessions that use it live on. NULL is fine. */
+void tls_context_destroy(struct tls_context *context);
+/** Sets who chooses by name; on the context that sessions are created from. */
+void tls_context_set_choose(struct tls_context *context, tls_choose *choose, void *owner);
+
+/** What OpenSSL last complained about in this process, as text in a static buffer; the queue is
+ *  emptied. */
+const char *tls_last_error(void);

@@ -1,0 +1,194 @@
+/* Sessions: OpenSSL between two pieces of memory, through a BIO that copies as little as it can.
+ * Sockets, deadlines and buffers that outlive a call are serve's. */
+#include "tls/session.h"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "tls/internal.h"
+
+struct tls_session {
+    SSL *ssl;
+    struct tls_io *io; /* of the call that runs; NULL between calls */
+    struct tls_context *context;
+};
+
+/* ---- the BIO ---- */
+
+static int bio_read(BIO *bio, char *out, size_t cap, size_t *ret_count)
+{
+    struct tls_session *session = BIO_get_data(bio);
+    struct span *in = &session->io->in;
+
+    if (in->len == 0) {
+        BIO_set_retry_read(bio);
+        return 0;
+    }
+    size_t count = cap < in->len ? cap : in->len;
+    memcpy(out, in->ptr, count);
+    in->ptr += count;
+    in->len -= count;
+    *ret_count = count;
+    return 1;
+}
+
+static int bio_write(BIO *bio, const char *bytes, size_t len, size_t *ret_count)
+{
+    struct tls_session *session = BIO_get_data(bio);
+    struct tls_io *io = session->io;
+
+    if (len > io->out_cap - io->out_len)
+        return 0;
+    memcpy(io->out + io->out_len, bytes, len);
+    io->out_len += len;
+    *ret_count = len;
+    return 1;
+}
+
+static long bio_control(BIO *bio, int command, long number, void *pointer)
+{
+    (void)bio;
+    (void)number;
+    (void)pointer;
+    return command == BIO_CTRL_FLUSH;
+}
+
+static int bio_create(BIO *bio)
+{
+    BIO_set_init(bio, 1);
+    return 1;
+}
+
+static BIO_METHOD *bio_method;
+
+/* Built once a process; OpenSSL wants it to live as long as any BIO. */
+static void make_bio_method(void)
+{
+    bio_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "gardien");
+    if (!bio_method || BIO_meth_set_read_ex(bio_method, bio_read) != 1 ||
+        BIO_meth_set_write_ex(bio_method, bio_write) != 1 ||
+        BIO_meth_set_ctrl(bio_method, bio_control) != 1 ||
+        BIO_meth_set_create(bio_method, bio_create) != 1)
+        abort(); /* out of memory at the first connection */
+}
+
+/* ---- sessions ---- */
+
+int tls_session_create(struct tls_context *context, struct tls_session **ret_session)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    struct tls_session *session = mem_new(struct tls_session);
+
+    pthread_once(&once, make_bio_method);
+    session->context = context;
+    session->ssl = tls_context_new_ssl(context);
+    BIO *bio = session->ssl ? BIO_new(bio_method) : NULL;
+    if (!bio || SSL_set_app_data(session->ssl, session) != 1) {
+        BIO_free(bio);
+        tls_session_destroy(session);
+        return ERR_TLS;
+    }
+    BIO_set_data(bio, session);
+    SSL_set_bio(session->ssl, bio, bio);
+    SSL_set_accept_state(session->ssl);
+    *ret_session = session;
+    return 0;
+}
+
+void tls_session_destroy(struct tls_session *session)
+{
+    if (!session)
+        return;
+    SSL_free(session->ssl);
+    free(session);
+}
+
+struct tls_context *tls_session_context(const SSL *ssl)
+{
+    const struct tls_session *session = SSL_get_app_data(ssl);
+    return session->context;
+}
+
+/* What a failed call means. The error queue is left for tls_last_error(). */
+static int outcome(const struct tls_session *session, int result)
+{
+    switch (SSL_get_error(session->ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+        ERR_clear_error();
+        return 0;
+    case SSL_ERROR_ZERO_RETURN:
+        return ERR_CLOSED;
+    default:
+        return ERR_TLS;
+    }
+}
+
+int tls_handshake(struct tls_session *session, struct tls_io *io)
+{
+    session->io = io;
+    int r = SSL_do_handshake(session->ssl);
+    r = r == 1 ? 1 : outcome(session, r);
+    session->io = NULL;
+    return r;
+}
+
+ssize_t tls_read(struct tls_session *session, struct tls_io *io, char *out, size_t cap)
+{
+    size_t count;
+
+    if (io->in.len == 0 && !SSL_has_pending(session->ssl))
+        return 0;
+    session->io = io;
+    int r = SSL_read_ex(session->ssl, out, cap, &count);
+    ssize_t ret = r == 1 ? (ssize_t)count : outcome(session, r);
+    session->io = NULL;
+    return ret;
+}
+
+int tls_write(struct tls_session *session, struct tls_io *io, struct span plain)
+{
+    size_t count;
+
+    session->io = io;
+    int r = SSL_write_ex(session->ssl, plain.ptr, plain.len, &count);
+    session->io = NULL;
+    return r == 1 && count == plain.len ? 0 : ERR_TLS;
+}
+
+void tls_close(struct tls_session *session, struct tls_io *io)
+{
+    session->io = io;
+    if (SSL_is_init_finished(session->ssl) && SSL_shutdown(session->ssl) < 0)
+        ERR_clear_error(); /* the peer is leaving anyway */
+    session->io = NULL;
+}
+
+enum tls_protocol tls_session_protocol(const struct tls_session *session)
+{
+    const unsigned char *name;
+    unsigned len;
+
+    SSL_get0_alpn_selected(session->ssl, &name, &len);
+    return len == 2 && memcmp(name, "h2", 2) == 0 ? TLS_HTTP_2 : TLS_HTTP_1;
+}
+
+const char *tls_session_version(const struct tls_session *session)
+{
+    return SSL_get_version(session->ssl);
+}
+
+const char *tls_session_cipher(const struct tls_session *session)
+{
+    const SSL_CIPHER *cipher = SSL_get_current_cipher(session->ssl);
+    return cipher ? SSL_CIPHER_standard_name(cipher) : "-";
+}
+
+bool tls_session_resumed(const struct tls_session *session)
+{
+    return SSL_session_reused(session->ssl) == 1;
+}
