@@ -1,0 +1,96 @@
+/* A counting sketch: two hash rows a worker, of which the smaller sum is the estimate, never too
+ * low and seldom too high. It leaves the decision what the limit is to the settings. */
+#include "protect/peers.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/map.h"
+
+enum { PEERS_ROWS = 2, PEERS_SLOTS = 16384 };
+
+struct peers {
+    unsigned workers;
+    uint64_t secret[2];
+    _Atomic uint16_t counts[]; /* [worker][PEERS_ROWS][PEERS_SLOTS] */
+};
+
+size_t peers_size(unsigned workers)
+{
+    return sizeof(struct peers) +
+           (size_t)workers * PEERS_ROWS * PEERS_SLOTS * sizeof(_Atomic uint16_t);
+}
+
+struct peers *peers_init(void *memory, unsigned workers, const uint64_t secret[2])
+{
+    struct peers *peers = memory;
+
+    peers->workers = workers;
+    memcpy(peers->secret, secret, sizeof peers->secret);
+    return peers;
+}
+
+static bool is_mapped_ipv4(struct peer_address address)
+{
+    static const uint8_t prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    return memcmp(address.bytes, prefix, sizeof prefix) == 0;
+}
+
+static void find_slots(const struct peers *peers, struct peer_address address,
+                       size_t ret_slots[PEERS_ROWS])
+{
+    /* A /64 is what one IPv6 customer has; IPv4 counts whole addresses. */
+    size_t len = is_mapped_ipv4(address) ? 16 : 8;
+    uint64_t hash = hash_bytes(span_of((const char *)address.bytes, len), peers->secret);
+
+    for (size_t row = 0; row < PEERS_ROWS; row++)
+        ret_slots[row] = row * PEERS_SLOTS + (hash >> (row * 32)) % PEERS_SLOTS;
+}
+
+static _Atomic uint16_t *counter(struct peers *peers, unsigned worker, size_t slot)
+{
+    return &peers->counts[(size_t)worker * PEERS_ROWS * PEERS_SLOTS + slot];
+}
+
+bool peers_enter(struct peers *peers, unsigned worker, struct peer_address address, uint32_t limit)
+{
+    size_t slots[PEERS_ROWS];
+    uint32_t least = UINT32_MAX;
+
+    find_slots(peers, address, slots);
+    for (size_t row = 0; limit && row < PEERS_ROWS; row++) {
+        uint32_t sum = 0;
+        for (unsigned w = 0; w < peers->workers; w++)
+            sum += atomic_load_explicit(counter(peers, w, slots[row]), memory_order_relaxed);
+        if (sum < least)
+            least = sum;
+    }
+    if (limit && least >= limit)
+        return false;
+    for (size_t row = 0; row < PEERS_ROWS; row++) {
+        _Atomic uint16_t *own = counter(peers, worker, slots[row]);
+        uint16_t count = atomic_load_explicit(own, memory_order_relaxed);
+        if (count < UINT16_MAX)
+            atomic_store_explicit(own, (uint16_t)(count + 1), memory_order_relaxed);
+    }
+    return true;
+}
+
+void peers_leave(struct peers *peers, unsigned worker, struct peer_address address)
+{
+    size_t slots[PEERS_ROWS];
+
+    find_slots(peers, address, slots);
+    for (size_t row = 0; row < PEERS_ROWS; row++) {
+        _Atomic uint16_t *own = counter(peers, worker, slots[row]);
+        uint16_t count = atomic_load_explicit(own, memory_order_relaxed);
+        if (count > 0)
+            atomic_store_explicit(own, (uint16_t)(count - 1), memory_order_relaxed);
+    }
+}
+
+void peers_forget(struct peers *peers, unsigned worker)
+{
+    for (size_t slot = 0; slot < PEERS_ROWS * PEERS_SLOTS; slot++)
+        atomic_store_explicit(counter(peers, worker, slot), 0, memory_order_relaxed);
+}

@@ -1,0 +1,30 @@
+/* How many connections each address has, over all workers: counters in shared memory, of which
+ * every worker writes only its own row. Addresses are hashed, so memory does not grow with their
+ * number. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/macros.h"
+
+struct peers;
+
+/** An address as connections carry it: IPv4 is mapped into IPv6 (::ffff:a.b.c.d). */
+struct peer_address {
+    uint8_t bytes[16];
+};
+
+/** Bytes of shared memory for `workers` rows. */
+size_t peers_size(unsigned workers);
+/** Prepares zeroed shared memory. `secret` keeps a peer from choosing addresses that collide. */
+struct peers *peers_init(void *memory, unsigned workers, const uint64_t secret[2]);
+/** Counts a connection from an address (IPv6: from its /64) if that stays within `limit`.
+ *  @param limit  0: no limit
+ *  @return false when the address has `limit` connections already; nothing was counted then */
+must_check bool peers_enter(struct peers *peers, unsigned worker, struct peer_address address,
+                            uint32_t limit);
+void peers_leave(struct peers *peers, unsigned worker, struct peer_address address);
+/** Clears a dead worker's row. */
+void peers_forget(struct peers *peers, unsigned worker);

@@ -1,0 +1,5 @@
+/* Protection as the rooms above see it: a request goes in, a verdict comes out. */
+#pragma once
+
+#include "protect/limits.h"
+#include "protect/peers.h"

@@ -1,0 +1,78 @@
+/* Deadlines that bytes prolong, and connection counts over several workers. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "protect/protect.h"
+
+static void test_limits_deadline_grows_with_bytes_up_to_its_bound(void **state)
+{
+    (void)state;
+    struct limits_pace pace = {.began = 5 * NSEC_PER_SEC, .moved = 0};
+
+    assert_int_equal(limits_deadline(&pace, 20 * NSEC_PER_SEC, 500, 0), 25 * NSEC_PER_SEC);
+    pace.moved = 1499;
+    assert_int_equal(limits_deadline(&pace, 20 * NSEC_PER_SEC, 500, 0), 27 * NSEC_PER_SEC);
+    pace.moved = 500 * 1000;
+    assert_int_equal(limits_deadline(&pace, 20 * NSEC_PER_SEC, 500, 40 * NSEC_PER_SEC),
+                     45 * NSEC_PER_SEC);
+    assert_int_equal(limits_deadline(&pace, 20 * NSEC_PER_SEC, 0, 0), 25 * NSEC_PER_SEC);
+    assert_true(limits_deadline(&pace, 0, 500, 0) == NSEC_NEVER);
+    pace.moved = UINT64_MAX;
+    assert_true(limits_deadline(&pace, NSEC_PER_SEC, 1, 0) > 0);
+}
+
+static struct peer_address address(uint8_t network, uint8_t host, bool v4)
+{
+    struct peer_address a = {{0x20, 1, 0, 0, 0, 0, 0, network, 0, 0, 0, 0, 0, 0, 0, host}};
+    struct peer_address b = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, network, host}};
+    return v4 ? b : a;
+}
+
+static void test_peers_limit_holds_over_all_workers(void **state)
+{
+    (void)state;
+    const uint64_t secret[2] = {1, 2};
+    struct peers *peers = peers_init(calloc(1, peers_size(3)), 3, secret);
+    struct peer_address one = address(1, 1, true);
+
+    assert_true(peers_enter(peers, 0, one, 3));
+    assert_true(peers_enter(peers, 1, one, 3));
+    assert_true(peers_enter(peers, 2, one, 3));
+    assert_false(peers_enter(peers, 0, one, 3));
+    assert_true(peers_enter(peers, 0, address(1, 2, true), 3));
+    peers_leave(peers, 1, one);
+    assert_true(peers_enter(peers, 0, one, 3));
+    assert_false(peers_enter(peers, 0, one, 3));
+    peers_forget(peers, 0); /* it held two of the three */
+    assert_true(peers_enter(peers, 0, one, 3));
+    assert_true(peers_enter(peers, 0, one, 0));
+    free(peers);
+}
+
+static void test_peers_counts_ipv6_by_network(void **state)
+{
+    (void)state;
+    const uint64_t secret[2] = {3, 4};
+    struct peers *peers = peers_init(calloc(1, peers_size(1)), 1, secret);
+
+    assert_true(peers_enter(peers, 0, address(1, 1, false), 2));
+    assert_true(peers_enter(peers, 0, address(1, 2, false), 2));
+    assert_false(peers_enter(peers, 0, address(1, 3, false), 2));
+    assert_true(peers_enter(peers, 0, address(2, 3, false), 2));
+    free(peers);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_limits_deadline_grows_with_bytes_up_to_its_bound),
+        cmocka_unit_test(test_peers_limit_holds_over_all_workers),
+        cmocka_unit_test(test_peers_counts_ipv6_by_network),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
