@@ -1,0 +1,8 @@
+/* Certificates: reading and judging them, the local CA with its store, and making a machine trust
+ * it. What to serve when is decided above; private keys in use live in the keys process. */
+#pragma once
+
+#include "cert/info.h"
+#include "cert/local.h"
+#include "cert/pair.h"
+#include "cert/trust.h"
