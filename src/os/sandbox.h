@@ -1,0 +1,43 @@
+/* The sandbox: what a process gives up for good before it meets a peer's bytes.
+ * In this order: load the configuration, sandbox_switch_user(), sandbox_hide_memory() (keys),
+ * sandbox_no_new_privs(), sandbox_landlock(), sandbox_seccomp(). Which steps a process takes, and
+ * what is said when one is missing, is the caller's choice. */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/macros.h"
+
+/** Yielded by steps that an instrumented build (ASan, coverage) leaves out, because its run-time
+ *  library needs what the step forbids. */
+enum { SANDBOX_SKIPPED = 1 };
+
+enum sandbox_role {
+    SANDBOX_WORKER, /**< sockets it is handed, files opened for reading */
+    SANDBOX_KEYS,   /**< messages on sockets it is handed; opens nothing */
+    SANDBOX_LOGS,   /**< messages in, bytes out to files it is handed; opens nothing */
+};
+
+/** Becomes `user` with that user's own group and no other, and drops all capabilities, the bounding
+ *  set included; makes sure that there is no way back. Looks the name up, so it needs files.
+ *  @param user  a name; NULL keeps the present user and drops only capabilities
+ *  @return 0; ERR_NOT_FOUND for an unknown name; -EPERM when not root and not that user already;
+ *  -EINVAL for a user that is root; -errno */
+must_check int sandbox_switch_user(const char *user);
+/** No core file, no ptrace and no /proc/PID/mem by others of the same user. After a user switch,
+ *  which changes it. @return 0, SANDBOX_SKIPPED, or -errno */
+must_check int sandbox_hide_memory(void);
+/** Executing a program can never again raise rights. The next two need it. @return 0, or -errno */
+must_check int sandbox_no_new_privs(void);
+/** Reading beneath the given directories, and nothing else of the file system; no TCP bind or
+ *  connect, no signals and abstract sockets beyond the sandbox where the kernel knows how (6.7,
+ *  6.12). Descriptors already open or received later stay usable, but opening *beneath* a directory
+ *  received later fails unless it lies beneath one of these: the set can never grow.
+ *  @param directories  O_PATH descriptors; still the caller's
+ *  @return 0, SANDBOX_SKIPPED, -ENOSYS or -EOPNOTSUPP (kernel without Landlock), or -errno
+ *  Source: landlock(7) */
+must_check int sandbox_landlock(const int *directories, size_t count);
+/** Allows the system calls that the role needs; any other ends the process with SIGSYS. Not even
+ *  the caller's own threads or children can undo it.
+ *  @return 0, SANDBOX_SKIPPED, or -errno. Source: seccomp(2) */
+must_check int sandbox_seccomp(enum sandbox_role role);
