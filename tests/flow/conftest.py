@@ -1,0 +1,56 @@
+"""Fixtures of the flow tests: `start` starts a gardien and holds it to a clean end."""
+
+import pytest
+
+from lib import BINARY, Gardien
+
+
+def pytest_report_header():
+    return f"gardien: {BINARY}"
+
+
+def pytest_sessionstart():
+    if not BINARY.exists():
+        pytest.exit(f"{BINARY} is not there: run `make build`, or name the program in GARDIEN", 2)
+
+
+@pytest.fixture
+def start(tmp_path):
+    """start(config=None, *args, **options) -> Gardien, ready to serve.
+
+    Without a config it serves server.public (a folder with an index.html) as
+    `gardien serve PUBLIC`; a dict or text becomes gardien.yaml for `--config` (a function is called
+    with the server for it: its ports and folders are known by then). Options are those of
+    lib.Gardien, `files={"path": "text" or bytes}` put into server.public first, and `wait=False`.
+    At the end each is stopped and must exit as `server.expected_exit` says (0), with no sanitizer's
+    report and no process left behind."""
+    started = []
+
+    def starter(config=None, *args, files=None, wait=True, **options):
+        folder = tmp_path / f"gardien{len(started)}"
+        for name, content in (files or {}).items():
+            file = folder / "public" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content.encode() if isinstance(content, str) else content)
+        server = Gardien(folder, config, args, **options)
+        started.append(server)
+        server.launch()
+        return server.wait_ready() if wait else server
+
+    yield starter
+    errors = []
+    for server in reversed(started):
+        try:
+            server.finish()
+        except AssertionError as error:
+            errors.append(str(error))
+        finally:
+            if server.process and server.process.poll() is None:
+                server.kill()
+    assert not errors, "\n".join(errors)
+
+
+@pytest.fixture
+def server(start):
+    """A gardien that serves a folder with an index.html at localhost."""
+    return start()
