@@ -14,7 +14,7 @@ struct loop;
 enum {
     LOOP_READABLE = 1,
     LOOP_WRITABLE = 2,
-    LOOP_HANGUP = 4, /**< the peer is gone, or an error waits to be read */
+    LOOP_HANGUP = 4, /**< the peer sends no more, is gone, or an error waits to be read */
 };
 
 /** One watched descriptor; its owner embeds it. */
@@ -56,6 +56,9 @@ void loop_timer_cancel(struct loop *loop, struct loop_timer *timer);
 
 /** Runs at the end of each round, after all events of the round. */
 void loop_on_round(struct loop *loop, void (*on_round)(void *context), void *context);
+
+/** Makes the coming round begin at once, for work that was put off to it. */
+void loop_hurry(struct loop *loop);
 
 /** Monotonic time, read once a round. */
 nsec_t loop_now(const struct loop *loop);

@@ -21,6 +21,7 @@ enum {
 struct loop {
     int epoll;
     bool stopped;
+    bool hurried;
     nsec_t now;
     struct epoll_event events[EVENTS_PER_ROUND];
     int event_count;
@@ -198,8 +199,9 @@ static void run_timers(struct loop *loop)
 
 static int wait_milliseconds(const struct loop *loop)
 {
+    if (loop->hurried)
+        return 0;
     uint64_t next = next_tick(loop);
-
     if (next == UINT64_MAX)
         return -1;
     nsec_t delay = (nsec_t)(next * (uint64_t)TICK) - loop->now;
@@ -217,6 +219,11 @@ void loop_on_round(struct loop *loop, void (*on_round)(void *context), void *con
     loop->round_context = context;
 }
 
+void loop_hurry(struct loop *loop)
+{
+    loop->hurried = true;
+}
+
 nsec_t loop_now(const struct loop *loop)
 {
     return loop->now;
@@ -230,7 +237,7 @@ static unsigned translate(unsigned events)
         ret |= LOOP_READABLE;
     if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
         ret |= LOOP_WRITABLE;
-    if (events & (EPOLLHUP | EPOLLERR))
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         ret |= LOOP_HANGUP;
     return ret;
 }
@@ -242,6 +249,7 @@ static int run_round(struct loop *loop)
     if (count < 0 && errno != EINTR)
         return -errno;
     loop->now = nsec_monotonic();
+    loop->hurried = false;
     loop->event_count = count < 0 ? 0 : count;
     for (loop->event_at = 0; loop->event_at < loop->event_count; loop->event_at++) {
         struct loop_watch *watch = loop->events[loop->event_at].data.ptr;

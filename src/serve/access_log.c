@@ -1,0 +1,287 @@
+/* Lines of the access log and their way to the logs process. Which file they end in, and when it is
+ * opened anew, is the guardian's. */
+#include "serve/access_log.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "base/mem.h"
+
+enum {
+    MESSAGE_MAX = 32 * 1024,
+    BACKLOG_MAX = 256 * 1024,
+    LINE_MAX_BYTES =
+        24 * 1024,          /* a request target of 8 KiB, escaped, with a referer and an agent */
+    FIELD_MAX_BYTES = 1024, /* of a referer or an agent */
+};
+
+struct access_log {
+    enum access_format format;
+    int fd;
+    struct buffer lines;
+    struct buffer line; /* the one being made */
+    uint64_t dropped;
+};
+
+void peer_address_text(struct peer_address peer, char out[46])
+{
+    static const uint8_t ipv4[12] = {[10] = 0xff, [11] = 0xff};
+    bool v4 = memcmp(peer.bytes, ipv4, sizeof ipv4) == 0;
+
+    if (!inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? peer.bytes + 12 : peer.bytes, out, 46))
+        out[0] = '\0';
+}
+
+static struct span cut(struct span text)
+{
+    return span_of(text.ptr, text.len < FIELD_MAX_BYTES ? text.len : FIELD_MAX_BYTES);
+}
+
+static const char *version_name(enum http_version version)
+{
+    switch (version) {
+    case HTTP_1_0:
+        return "HTTP/1.0";
+    case HTTP_1_1:
+        return "HTTP/1.1";
+    case HTTP_2:
+        return "HTTP/2.0";
+    case HTTP_3:
+        return "HTTP/3.0";
+    }
+    return "HTTP/?";
+}
+
+/* The status that the client saw; nginx's 499 for one that left before there was any. */
+static int status_of(const struct access_entry *entry)
+{
+    const struct http_exchange *x = entry->exchange;
+
+    return x->responded && x->first_byte   ? x->response.status
+           : entry->end == HTTP_END_CLIENT ? 499
+                                           : 500;
+}
+
+/* ---- combined ---- */
+
+/* As nginx writes variables: quotes, backslashes and what is not printable ASCII as \xHH. */
+static int add_escaped(struct buffer *out, struct span text)
+{
+    int r = 0;
+    size_t plain = 0;
+
+    for (size_t i = 0; r >= 0 && i <= text.len; i++) {
+        unsigned char c = i < text.len ? (unsigned char)text.ptr[i] : '"';
+        if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\')
+            continue;
+        r = buffer_append(out, text.ptr + plain, i - plain);
+        plain = i + 1;
+        if (r >= 0 && i < text.len)
+            r = buffer_printf(out, "\\x%02X", c);
+    }
+    return r;
+}
+
+static int add_field(struct buffer *out, struct span text)
+{
+    return text.len ? add_escaped(out, cut(text)) : buffer_append(out, "-", 1);
+}
+
+static int format_combined(const struct access_entry *entry, struct buffer *out)
+{
+    const struct http_exchange *x = entry->exchange;
+    char address[46], when[64];
+    struct tm tm;
+
+    time_t seconds = (time_t)(entry->wall / NSEC_PER_SEC);
+    localtime_r(&seconds, &tm);
+    strftime(when, sizeof when, "%d/%b/%Y:%H:%M:%S %z", &tm);
+    peer_address_text(entry->peer, address);
+    int r = buffer_printf(out, "%s - - [%s] \"", address, when);
+    if (r >= 0)
+        r = add_escaped(out, x->request.method_text);
+    if (r >= 0)
+        r = buffer_append(out, " ", 1);
+    if (r >= 0)
+        r = add_escaped(out, x->request.target);
+    if (r >= 0)
+        r = buffer_printf(out, " %s\" %d %llu \"", version_name(x->request.version),
+                          status_of(entry), (unsigned long long)x->body_sent);
+    if (r >= 0)
+        r = add_field(out, http_value(&x->request.fields, SPAN("referer")));
+    if (r >= 0)
+        r = buffer_append(out, "\" \"", 3);
+    if (r >= 0)
+        r = add_field(out, http_value(&x->request.fields, SPAN("user-agent")));
+    return r < 0 ? r : buffer_append(out, "\"\n", 2);
+}
+
+/* ---- JSON ---- */
+
+/* A JSON string. Bytes that are not ASCII become U+00HH, so that the line is valid whatever the
+ * client sent. */
+static int add_json_text(struct buffer *out, const char *key, struct span text)
+{
+    int r = buffer_printf(out, ",\"%s\":\"", key);
+    size_t plain = 0;
+
+    for (size_t i = 0; r >= 0 && i <= text.len; i++) {
+        unsigned char c = i < text.len ? (unsigned char)text.ptr[i] : '"';
+        if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\')
+            continue;
+        r = buffer_append(out, text.ptr + plain, i - plain);
+        plain = i + 1;
+        if (r >= 0 && i < text.len)
+            r = buffer_printf(out, "\\u%04x", c);
+    }
+    return r < 0 ? r : buffer_append(out, "\"", 1);
+}
+
+static double milliseconds(nsec_t from, nsec_t to)
+{
+    return from && to > from ? (double)(to - from) / (double)NSEC_PER_MSEC : 0;
+}
+
+static int add_request(struct buffer *out, const struct http_request *request)
+{
+    int r = add_json_text(out, "method", request->method_text);
+
+    if (r >= 0)
+        r = add_json_text(out, "host", request->authority);
+    if (r >= 0)
+        r = add_json_text(out, "target", request->target);
+    if (r >= 0)
+        r = add_json_text(out, "protocol", span_str(version_name(request->version)));
+    if (r >= 0)
+        r = add_json_text(out, "referer", cut(http_value(&request->fields, SPAN("referer"))));
+    if (r >= 0)
+        r = add_json_text(out, "user_agent", cut(http_value(&request->fields, SPAN("user-agent"))));
+    return r;
+}
+
+static int add_tls(struct buffer *out, const struct access_entry *entry)
+{
+    if (!entry->tls_version)
+        return 0;
+    return buffer_printf(out, ",\"tls\":\"%s\",\"cipher\":\"%s\",\"resumed\":%s",
+                         entry->tls_version, entry->tls_cipher,
+                         entry->tls_resumed ? "true" : "false");
+}
+
+static int format_json(const struct access_entry *entry, struct buffer *out)
+{
+    const struct http_exchange *x = entry->exchange;
+    char address[46], when[64];
+    struct tm tm;
+
+    time_t seconds = (time_t)(entry->wall / NSEC_PER_SEC);
+    gmtime_r(&seconds, &tm);
+    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &tm);
+    peer_address_text(entry->peer, address);
+    int r = buffer_printf(
+        out, "{\"time\":\"%s.%03dZ\",\"client\":\"%s\",\"client_port\":%u,\"port\":%u", when,
+        (int)(entry->wall / NSEC_PER_MSEC % 1000), address, entry->peer_port, entry->local_port);
+    if (r >= 0)
+        r = add_json_text(out, "request_id", entry->request_id);
+    if (r >= 0)
+        r = add_request(out, &x->request);
+    if (r >= 0)
+        r = buffer_printf(out,
+                          ",\"status\":%d,\"bytes\":%llu,\"body_received\":%llu,"
+                          "\"first_byte_ms\":%.3f,\"total_ms\":%.3f",
+                          status_of(entry), (unsigned long long)x->body_sent,
+                          (unsigned long long)x->body_received,
+                          milliseconds(x->started, x->first_byte),
+                          milliseconds(x->started, entry->now));
+    if (r >= 0)
+        r = add_tls(out, entry);
+    if (r >= 0 && entry->end != HTTP_END_DONE)
+        r = buffer_printf(out, ",\"cut_off_by\":\"%s\"",
+                          entry->end == HTTP_END_CLIENT ? "client" : "server");
+    if (r >= 0 && entry->reason)
+        r = add_json_text(out, "reason", span_str(entry->reason));
+    return r < 0 ? r : buffer_append(out, "}\n", 2);
+}
+
+int access_log_format(enum access_format format, const struct access_entry *entry,
+                      struct buffer *out)
+{
+    return format == ACCESS_JSON ? format_json(entry, out) : format_combined(entry, out);
+}
+
+/* ---- the way out ---- */
+
+struct access_log *access_log_create(enum access_format format, int fd)
+{
+    struct access_log *log = mem_new(struct access_log);
+
+    log->format = format;
+    log->fd = fd;
+    log->lines = buffer_make(BACKLOG_MAX);
+    log->line = buffer_make(LINE_MAX_BYTES);
+    return log;
+}
+
+void access_log_destroy(struct access_log *log)
+{
+    if (!log)
+        return;
+    access_log_flush(log);
+    buffer_finish(&log->lines);
+    buffer_finish(&log->line);
+    free(log);
+}
+
+void access_log_add(struct access_log *log, const struct access_entry *entry)
+{
+    log->line.len = 0;
+    if (access_log_format(log->format, entry, &log->line) < 0 ||
+        buffer_add(&log->lines, buffer_span(&log->line)) < 0)
+        log->dropped++;
+}
+
+/* Sends one message. @return false when the logs process has no room, or is gone */
+static bool send_lines(const struct access_log *log, char channel, struct span lines)
+{
+    struct iovec parts[2] = {{&channel, 1}, {(char *)lines.ptr, lines.len}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    ssize_t sent;
+
+    do
+        sent = sendmsg(log->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    return sent >= 0;
+}
+
+static void tell_dropped(struct access_log *log)
+{
+    char text[128];
+
+    int len =
+        snprintf(text, sizeof text, "level=warning event=\"access log lines dropped\" lines=%llu\n",
+                 (unsigned long long)log->dropped);
+    if (send_lines(log, 'e', span_of(text, (size_t)len)))
+        log->dropped = 0;
+}
+
+void access_log_flush(struct access_log *log)
+{
+    size_t done = 0;
+
+    while (done < log->lines.len) {
+        struct span rest = span_from(buffer_span(&log->lines), done);
+        struct span part = span_of(rest.ptr, rest.len < MESSAGE_MAX ? rest.len : MESSAGE_MAX);
+        if (part.len < rest.len)
+            part.len = (size_t)(span_find_last(part, '\n') + 1); /* a line is shorter than that */
+        if (!send_lines(log, 'a', part))
+            break;
+        done += part.len;
+    }
+    buffer_consume(&log->lines, done);
+    if (log->dropped && log->lines.len == 0)
+        tell_dropped(log);
+}

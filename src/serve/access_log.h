@@ -1,0 +1,48 @@
+/* The access log: one line an answer, in nginx's combined form or as JSON, handed to the logs
+ * process without ever waiting for it. */
+#pragma once
+
+#include "base/buffer.h"
+#include "base/nsec.h"
+#include "base/span.h"
+#include "http/http.h"
+#include "protect/protect.h"
+
+enum access_format { ACCESS_COMBINED, ACCESS_JSON };
+
+struct access_log;
+
+/** What is known of an answer once it is over. */
+struct access_entry {
+    const struct http_exchange *exchange;
+    struct peer_address peer;
+    uint16_t peer_port;
+    uint16_t local_port;
+    const char *tls_version; /**< "TLSv1.3"; NULL over plain HTTP */
+    const char *tls_cipher;
+    bool tls_resumed;
+    enum http_end end;
+    struct span request_id;
+    nsec_t now;         /**< monotonic */
+    nsec_t wall;        /**< wall-clock time of the end */
+    const char *reason; /**< why it was refused or cut off; NULL when nothing is to be said */
+};
+
+/** @param fd  non-blocking SEQPACKET socket to the logs process; stays the caller's. Each message
+ * is up to 32 KiB of whole lines behind one byte that says which log ('a') */
+struct access_log *access_log_create(enum access_format format, int fd);
+/** Flushes what can be flushed. NULL is fine. */
+void access_log_destroy(struct access_log *log);
+/** Formats a line. Past 256 KiB that the logs process has not taken, lines are counted and dropped;
+ *  the count is told in the error log ('e') once there is room. */
+void access_log_add(struct access_log *log, const struct access_entry *entry);
+/** Hands over what has gathered; at the end of each round of the loop. */
+void access_log_flush(struct access_log *log);
+
+/** Formats one line with its newline; for tests and for access_log_add(). A peer's text is escaped
+ *  (\xHH as nginx does for combined), so that a line is always one line.
+ *  @return 0, or ERR_LIMIT */
+must_check int access_log_format(enum access_format format, const struct access_entry *entry,
+                                 struct buffer *out);
+/** "192.0.2.1" or "2001:db8::1". @param out  at least 46 bytes */
+void peer_address_text(struct peer_address peer, char out[46]);

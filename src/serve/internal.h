@@ -1,0 +1,118 @@
+/* What a worker's server and its connections share; nobody outside this room sees it. */
+#pragma once
+
+#include "base/list.h"
+#include "http/http.h"
+#include "protect/protect.h"
+#include "serve/server.h"
+#include "serve/sites.h"
+#include "tls/tls.h"
+
+enum {
+    IN_ROOM = 64 * 1024,    /* ciphertext of one recv() */
+    PLAIN_ROOM = 64 * 1024, /* plaintext: decrypted, or produced and about to be sealed */
+    OUT_ROOM = 512 * 1024,  /* ciphertext of one send(), with room for a handshake flight */
+    CHUNK_MIN = 16 * 1024,  /* bytes sealed ahead for a client that takes little */
+    CHUNK_MAX = 256 * 1024,
+    TURN_BYTES = 1024 * 1024, /* sent for one connection before others have their turn */
+};
+
+struct listener {
+    struct loop_watch watch;
+    struct server *server;
+    struct list link;
+    uint64_t id;
+    bool secure;
+    bool proxy_protocol;
+    bool named; /* by the snapshot that is being applied */
+    uint16_t port;
+};
+
+struct server {
+    struct server_options options;
+    struct loop *loop;
+    struct sites *sites;
+    struct tls_context *tls; /* sessions begin here; the site's certificate follows from the name */
+    struct access_log *access_log;
+    struct http_pool *pool;
+    struct list listeners;
+    struct list connections;
+    struct list idle;  /* those between requests, the longest idle first */
+    struct list ready; /* those that used up their turn */
+    size_t connection_count;
+    size_t connection_max; /* by descriptors */
+    struct server_counts counts;
+    struct loop_timer accept_again;
+    struct loop_timer second; /* keeps `date` current */
+    bool accepting;
+    bool draining;
+    void (*on_drained)(void *context);
+    void *drained_context;
+    nsec_t wall;      /* wall-clock time, read once a second */
+    nsec_t wall_read; /* when, in monotonic time */
+    char date[32];
+    char *in;
+    char *plain;
+    char *out;
+};
+
+struct connection {
+    struct loop_watch watch;
+    struct loop_timer timer;
+    struct list link;
+    struct list queue; /* in server->idle or server->ready, or in none */
+    struct server *server;
+    struct tls_session *tls;    /* NULL over plain HTTP */
+    struct http_engine *engine; /* NULL until the handshake is done */
+    char *pending;              /* bytes for the peer that its socket did not take yet */
+    size_t pending_len;
+    size_t pending_at;
+    char *held; /* bytes from the peer that nobody could take yet */
+    size_t held_len;
+    nsec_t deadline;
+    nsec_t progress; /* when bytes last moved in the direction waited for */
+    struct limits_pace pace;
+    struct peer_address peer;
+    uint16_t peer_port;
+    uint16_t local_port;
+    uint32_t requests;      /* that came over it */
+    uint32_t requests_seen; /* when the deadline was last begun anew */
+    uint32_t chunk;         /* bytes sealed ahead, by how much the client takes */
+    uint8_t state;          /* enum connection_state */
+    uint8_t waiting;        /* enum http_wait for which the deadline was set */
+    bool secure;            /* TLS; false for plain HTTP, on whatever port */
+    bool readable;
+    bool writable;
+    bool peer_closing; /* the kernel said so: read until the end shows */
+    bool input_closed;
+    bool counted; /* in peers */
+    bool driving; /* inside connection_drive(): do not destroy */
+    bool said_goodbye;
+    bool dead;
+};
+
+enum connection_state {
+    CONNECTION_PROXY_HEADER,
+    CONNECTION_HANDSHAKE,
+    CONNECTION_OPEN,
+    CONNECTION_CLOSING, /* what is pending goes out, then it ends */
+    CONNECTION_LINGER,  /* the peer is read until it leaves, so that it sees our last words */
+};
+
+/** Takes over an accepted socket. */
+void connection_accept(struct server *server, const struct listener *listener, int fd,
+                       struct peer_address peer, uint16_t peer_port);
+/** Does all that can be done without waiting. May destroy the connection. */
+void connection_drive(struct connection *c);
+/** Ends it at once. */
+void connection_destroy(struct connection *c);
+/** Ends it in good order: after the answers under way. */
+void connection_shutdown(struct connection *c);
+
+/** What engines tell connections. */
+extern const struct http_events answer_events;
+
+/** Wall-clock time of this round. */
+nsec_t server_wall(const struct server *server);
+/** A connection is no more. */
+void server_connection_gone(struct server *server);

@@ -1,0 +1,32 @@
+/* The PROXY protocol, versions 1 and 2 (HAProxy's proxy-protocol.txt): who the client is when
+ * another machine passes connections on. Only addresses that the settings trust may say so. */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/span.h"
+#include "config/config.h"
+#include "protect/protect.h"
+
+struct proxy_header {
+    bool local; /**< the proxy speaks for itself (LOCAL, UNKNOWN): keep the socket's addresses */
+    struct peer_address peer;
+    uint16_t peer_port;
+};
+
+/** Reads a header at the front of `bytes`. Version 1 is at most 107 bytes, version 2 is refused
+ * past 536 bytes. @return its length, 0 when more bytes are needed, ERR_SYNTAX when it is none */
+must_check ssize_t proxy_protocol_parse(struct span bytes, struct proxy_header *ret_header);
+
+struct proxy_trust; /* addresses and networks */
+
+/** @param networks  "10.0.0.0/8", "2001:db8::1" …
+ *  @return 0, or ERR_SYNTAX with *ret_bad the index of the first that is none */
+must_check int proxy_trust_create(const struct config_strings *networks,
+                                  struct proxy_trust **ret_trust, size_t *ret_bad);
+void proxy_trust_destroy(struct proxy_trust *trust);
+/** @param trust  NULL trusts nobody */
+bool proxy_trust_allows(const struct proxy_trust *trust, struct peer_address peer);
+/** For schema rows: NULL when the text is an address or network, else what is wrong. */
+const char *proxy_network_check(const char *text);

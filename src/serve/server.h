@@ -1,0 +1,57 @@
+/* The server of one worker: its listeners, its connections, and the snapshot they serve. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/log.h"
+#include "os/loop.h"
+
+struct server;
+struct sites;
+struct peers;
+struct access_log;
+struct tls_context;
+
+struct server_options {
+    struct loop *loop;
+    unsigned worker;     /**< this worker's row in `peers` */
+    struct peers *peers; /**< connection counts of all workers */
+    const struct log *log;
+    uint64_t secret[2]; /**< random, for request ids */
+};
+
+struct server_listener {
+    uint64_t id; /**< one that is known already keeps its socket; `fd` is closed then */
+    int fd;      /**< non-blocking, listening; the server owns it */
+    bool secure;
+    bool proxy_protocol;
+    uint16_t port;
+};
+
+struct server_counts {
+    uint64_t connections; /**< open now */
+    uint64_t accepted;    /**< since the start */
+    uint64_t refused;     /**< for a limit */
+    uint64_t requests;
+};
+
+/** @return 0, or -errno */
+must_check int server_create(const struct server_options *options, struct server **ret_server);
+/** Cuts every connection. NULL is fine. */
+void server_destroy(struct server *server);
+/** Serves a new snapshot from the next request on; takes over the caller's reference. Listeners
+ * that are not named any more are closed. Connections live on.
+ *  @return 0, or -errno when a listener can't be watched (the others are) */
+must_check int server_apply(struct server *server, struct sites *sites,
+                            const struct server_listener *listeners, size_t count);
+/** The context in which sessions begin (it needs no certificate: the site's is chosen by name);
+ * taken over. NULL while there are no certificates: HTTPS listeners then refuse. */
+void server_set_tls(struct server *server, struct tls_context *context);
+/** Where answers are logged from now on; NULL for nowhere. The caller keeps it alive. */
+void server_set_access_log(struct server *server, struct access_log *log);
+/** Stops accepting and ends every connection in good order. `on_drained` follows, at once when
+ * there is none. */
+void server_drain(struct server *server, void (*on_drained)(void *context), void *context);
+void server_counts(const struct server *server, struct server_counts *ret_counts);

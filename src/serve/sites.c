@@ -1,0 +1,74 @@
+/* Names to sites. Building the sites from settings is the worker's; answering is answer.c's. */
+#include "serve/sites.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+struct sites *sites_create(size_t count, const uint64_t secret[2])
+{
+    struct sites *sites = mem_new(struct sites);
+
+    sites->references = 1;
+    sites->items = mem_zalloc(count * sizeof *sites->items);
+    sites->count = count;
+    map_init(&sites->names, secret);
+    return sites;
+}
+
+struct sites *sites_ref(struct sites *sites)
+{
+    sites->references++;
+    return sites;
+}
+
+static void site_finish(struct site *site)
+{
+    free(site->main_name);
+    files_destroy(site->files);
+    tls_context_destroy(site->tls);
+    for (size_t i = 0; i < site->field_count; i++) {
+        free((char *)site->fields[i].name.ptr);
+        free((char *)site->fields[i].value.ptr);
+    }
+    free(site->fields);
+}
+
+void sites_unref(struct sites *sites)
+{
+    if (!sites || --sites->references > 0)
+        return;
+    for (size_t i = 0; i < sites->count; i++)
+        site_finish(&sites->items[i]);
+    free(sites->items);
+    map_finish(&sites->names);
+    proxy_trust_destroy(sites->proxy_trust);
+    free(sites);
+}
+
+int sites_name(struct sites *sites, struct span name, struct site *site)
+{
+    struct site *other = map_get(&sites->names, name);
+
+    if (other && other != site)
+        return -EEXIST;
+    (void)map_set(&sites->names, name, site);
+    return 0;
+}
+
+struct site *sites_find(const struct sites *sites, struct span host, bool *ret_exact)
+{
+    char wildcard[256];
+    struct site *site = map_get(&sites->names, host);
+
+    *ret_exact = site != NULL;
+    if (site || host.len == 0)
+        return site;
+    ptrdiff_t dot = span_find(host, '.');
+    if (dot < 0 || host.len - (size_t)dot + 1 > sizeof wildcard)
+        return NULL;
+    wildcard[0] = '*';
+    memcpy(wildcard + 1, host.ptr + dot, host.len - (size_t)dot);
+    return map_get(&sites->names, span_of(wildcard, host.len - (size_t)dot + 1));
+}

@@ -1,0 +1,46 @@
+/* The sites of one snapshot: found by name, with wildcards, never by their place in a file. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/map.h"
+#include "protect/protect.h"
+#include "serve/files.h"
+#include "serve/proxy_protocol.h"
+#include "tls/tls.h"
+
+struct site {
+    char *main_name;            /**< the first of its names */
+    bool redirect_to_main;      /**< its other exact names answer with a redirect */
+    struct files *files;        /**< NULL: the site has nothing to serve */
+    struct tls_context *tls;    /**< NULL without certificates */
+    struct files_field *fields; /**< what it changes in every answer, in order */
+    size_t field_count;
+    size_t plain_field_count; /**< the first so many of them go over plain HTTP as well */
+};
+
+/** What one worker serves. Reference-counted: requests under way keep the snapshot they began with.
+ */
+struct sites {
+    unsigned references;
+    struct map names; /**< lower-case name, or "*.rest", to struct site */
+    struct site *items;
+    size_t count;
+    struct site *fallback; /**< for names that nobody has; NULL to refuse them */
+    bool strict;           /**< unknown names are refused at the handshake */
+    uint16_t https_port;   /**< where plain HTTP redirects to; 0: nowhere */
+    struct limits_settings limits;
+    struct http_limits http_limits;
+    struct proxy_trust *proxy_trust; /**< who may send PROXY headers; NULL: nobody */
+};
+
+/** An empty snapshot for `count` sites, with one reference. */
+struct sites *sites_create(size_t count, const uint64_t secret[2]);
+struct sites *sites_ref(struct sites *sites);
+/** Drops a reference; the last one frees all. NULL is fine. */
+void sites_unref(struct sites *sites);
+/** Gives a name (lower case, maybe "*.example.com") to a site.
+ *  @return 0, or -EEXIST when another site has it */
+must_check int sites_name(struct sites *sites, struct span name, struct site *site);
+/** The site of a lower-case host: exact, else the wildcard of its parent, else NULL. */
+struct site *sites_find(const struct sites *sites, struct span host, bool *ret_exact);
