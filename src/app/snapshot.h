@@ -42,13 +42,42 @@ struct snapshot {
     size_t listener_count;
     struct snapshot_site *sites;
     size_t site_count;
-    unsigned char ticket_keys[TICKET_KEYS_MAX][TICKET_KEY_SIZE]; /**< newest first: 16 bytes name, 32
-                                                                    AES-256 key, 32 HMAC key */
+    unsigned char ticket_keys[TICKET_KEYS_MAX][TICKET_KEY_SIZE]; /**< newest first: 16 bytes name,
+                                                                    32 AES-256 key, 32 HMAC key */
     size_t ticket_key_count;
 };
 
 /** Closes descriptors still owned (not -1), wipes ticket keys, frees all. NULL is fine. */
 void snapshot_destroy(struct snapshot *snapshot);
-/** Sends a snapshot over a SEQPACKET socket. `config_text` is config_tree_flatten()'s.
- *  @return 0, or -errno */
+/** Sends a snapshot over a SEQPACKET socket. `config_text` is config_tree_flatten()'s;
+ *  snapshot->settings is not looked at.
+ *  @return 0, or -errno; ERR_LIMIT for a snapshot of more than SNAPSHOT_MAX bytes */
 must_check int snapshot_send(int socket, const struct snapshot *snapshot, const char *config_text);
+
+enum { SNAPSHOT_MAX = 64 << 20, SNAPSHOT_FDS_MAX = 65536 };
+
+/** Parts of a snapshot that arrived so far. Zeroed memory is an empty one. */
+struct snapshot_inbox {
+    uint64_t generation;
+    int memory_fd;
+    int *fds;
+    size_t fd_count;
+    size_t fd_wanted; /**< 0: no snapshot has begun */
+};
+
+/** Takes one IPC_SNAPSHOT message with its descriptors.
+ *  @return 1 when it completed a snapshot; 0 when more parts follow; ERR_PROTOCOL or ERR_SETTINGS
+ *  for a snapshot that is not well-formed (the inbox is empty again); -errno */
+struct ipc_message;
+must_check int snapshot_receive(struct snapshot_inbox *inbox, struct ipc_message *message,
+                                struct snapshot **ret_snapshot);
+void snapshot_inbox_finish(struct snapshot_inbox *inbox);
+
+/** The bytes of a snapshot but its descriptors, and back: then every fd is -1, or SNAPSHOT_FD_DUE
+ *  where one belongs. `ret_bytes` is for buffer_finish().
+ *  @return 0; ERR_LIMIT; from decode ERR_PROTOCOL, or ERR_SETTINGS for its text of settings */
+struct buffer;
+enum { SNAPSHOT_FD_DUE = -2 };
+must_check int snapshot_encode(const struct snapshot *snapshot, const char *config_text,
+                               struct buffer *ret_bytes);
+must_check int snapshot_decode(struct span bytes, struct snapshot **ret_snapshot);

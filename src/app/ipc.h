@@ -1,0 +1,83 @@
+/* Messages between the guardian and the processes it started: one SEQPACKET packet each, with
+ * descriptors beside it. What a message leads to is its receiver's business.
+ *
+ * A worker's life: it gets SNAPSHOT (in parts) as its first message and answers APPLIED or FAILED
+ * with that generation, and so for each later one. After DRAIN it accepts nothing, finishes what is
+ * under way, says DRAINED and exits 0. When its guardian socket ends, it exits at once. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/macros.h"
+#include "base/span.h"
+
+enum ipc_kind {
+    /* guardian → worker */
+    IPC_SNAPSHOT = 1, /**< a part of a snapshot, see snapshot_receive() */
+    IPC_TICKET_KEYS,  /**< text: 1..TICKET_KEYS_MAX keys of TICKET_KEY_SIZE bytes, see snapshot.h */
+    IPC_DRAIN,        /**< value: ns from now after which what is left is cut */
+    IPC_KEYS_SOCKET,  /**< one fd: the keys process was replaced, ask this one from now on */
+    IPC_LOG_SOCKET,   /**< one fd: the same of the logs process */
+    IPC_STATS,        /**< answered by STATS with struct ipc_stats as text */
+    /* worker → guardian */
+    IPC_READY,   /**< the event loop runs; before the first APPLIED */
+    IPC_APPLIED, /**< value: generation */
+    IPC_FAILED,  /**< value: generation, which it does not serve; text: why, one line */
+    IPC_DRAINED, /**< no connection is left */
+    /* guardian → keys */
+    IPC_KEY_LOAD, /**< value: id; fds: key file, memfd of the chain that it must belong to */
+    IPC_KEY_DROP, /**< value: id */
+    /* guardian → keys, logs */
+    IPC_CLIENT, /**< one fd: socket of one more worker */
+    /* guardian → logs */
+    IPC_LOG_FILES, /**< text: 'a' and/or 'e', which of access and error follow as fds; a stream
+                        that is not named is not written any more */
+    /* keys → guardian */
+    IPC_DONE, /**< value: 0, or the negated error of KEY_LOAD */
+    /* logs → guardian */
+    IPC_LOG_TROUBLE, /**< value: errno; text: which stream; lines were lost */
+    IPC_LAST,
+};
+
+enum {
+    IPC_TEXT_MAX = 4096,
+    IPC_FDS_MAX = 200, /**< the kernel takes 253 */
+};
+
+struct ipc_message {
+    enum ipc_kind kind;
+    uint64_t value;
+    char text[IPC_TEXT_MAX];
+    size_t text_len;
+    int fds[IPC_FDS_MAX]; /**< the receiver's; take one by setting it to -1 */
+    size_t fd_count;
+};
+
+/** What a worker has done and does. */
+struct ipc_stats {
+    uint64_t connections; /**< open now */
+    uint64_t accepted;    /**< since its start */
+    uint64_t refused;     /**< for a limit */
+    uint64_t requests;
+};
+
+/** Sends one message; descriptors stay the caller's.
+ *  @return 0, or -errno (-EAGAIN when the receiver does not keep up) */
+must_check int ipc_send(int socket, const struct ipc_message *message);
+/** The same for a message without descriptors. `text` is cut to IPC_TEXT_MAX. */
+must_check int ipc_say(int socket, enum ipc_kind kind, uint64_t value, struct span text);
+/** The same with one descriptor and no text. */
+must_check int ipc_pass(int socket, enum ipc_kind kind, uint64_t value, int fd);
+/** Receives one message; does not wait when the socket is non-blocking.
+ *  @return 1; 0 when the other side is gone; ERR_PROTOCOL for a malformed one, whose descriptors
+ *  are closed already; -errno (-EAGAIN: nothing there) */
+must_check int ipc_receive(int socket, struct ipc_message *ret_message);
+/** Closes descriptors that nobody took. */
+void ipc_finish(struct ipc_message *message);
+/** Reads a message from its bytes, without descriptors. @return 0, or ERR_PROTOCOL */
+must_check int ipc_decode(struct span bytes, struct ipc_message *ret_message);
+
+/* A packet of a log socket is one byte that names the stream, then whole lines with their newlines,
+ * at most IPC_LOG_PACKET bytes in all. A worker that finds the socket full drops them. */
+enum { IPC_LOG_ACCESS = 'a', IPC_LOG_ERROR = 'e', IPC_LOG_PACKET = 32768 };

@@ -1,0 +1,130 @@
+/* The settings of `gardien serve` as one struct, and the root table of rows that joins those of all
+ * features. Reading the text is config/'s; acting on it is that of whoever owns the feature. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config/config.h"
+#include "protect/protect.h"
+#include "serve/files.h"
+#include "tls/tls.h"
+
+struct settings_proxy_protocol {
+    struct config_strings on;   /**< addresses of `listen` whose peers speak PROXY first */
+    struct config_strings from; /**< CIDRs that may */
+};
+
+struct settings_listen {
+    struct config_strings https; /**< as written; a lone "off" stands for none */
+    struct config_strings http;
+    struct settings_proxy_protocol proxy_protocol;
+};
+
+enum settings_log_format { SETTINGS_LOG_COMBINED, SETTINGS_LOG_JSON };
+
+struct settings_logs {
+    char *access; /**< absolute path, "stdout", "off"; NULL: settings_access_log() */
+    int format;   /**< enum settings_log_format */
+    char *error;  /**< absolute path or "stderr" */
+};
+
+/** What to do with fields of answers; `remove` first, then `set`, then `add`. */
+struct settings_headers {
+    struct config_pairs set;
+    struct config_pairs add;
+    struct config_strings remove;
+};
+
+struct settings_hsts {
+    int64_t max_age; /**< ns; 0: not sent. Never sent for settings_name_is_local() */
+    bool include_subdomains;
+    bool preload;
+};
+
+struct settings_certificate {
+    char *file; /**< chain, leaf first */
+    char *key;  /**< NULL: in `file` as well */
+};
+
+struct settings_site {
+    struct config_strings names; /**< lower case, ASCII, no final dot; the first is the main one */
+    bool is_default;
+    bool redirect_to_main;
+    struct files_settings *files;   /**< NULL: nothing to serve */
+    char *fallback;                 /**< moved to `files` by settings_decode(): NULL afterwards */
+    struct config_list certificate; /**< of struct settings_certificate; none: the local CA */
+    struct settings_headers headers;
+    struct settings_hsts hsts;
+};
+
+struct settings {
+    struct settings_listen listen;
+    struct tls_settings tls;
+    struct limits_settings limits;
+    struct settings_logs logs;
+    struct settings_headers headers; /**< of every site; a site's own come after and win */
+    struct config_list sites;        /**< of struct settings_site */
+    char *state;                     /**< NULL: settings_default_state() */
+    char *user;                      /**< whom unprivileged processes become; NULL: the default */
+    int64_t workers;                 /**< 0: one a CPU */
+    int64_t stop_deadline;           /**< ns */
+};
+
+extern const struct config_row settings_rows[];
+
+/** The sites as an array of settings->sites.count. */
+static inline struct settings_site *settings_sites(const struct settings *settings)
+{
+    return settings->sites.items;
+}
+
+/** Decodes a tree and brings names into one form. `ret_settings` is written in every case, for
+ *  checks that can go on, and is for settings_destroy().
+ *  @return 0, or ERR_SETTINGS with diags */
+must_check int settings_decode(const struct config_tree *tree, struct diags *diags,
+                               struct settings **ret_settings);
+/** NULL is fine. */
+void settings_destroy(struct settings *settings);
+
+/** Where settings come from: a file, or text that the command line was turned into. */
+struct settings_source {
+    const char *path;      /**< NULL: `text` */
+    const char *text;      /**< JSON or YAML, paths absolute; NULL with `path` */
+    const char *overrides; /**< a JSON object laid over what was read, key by key; or NULL */
+};
+
+struct settings_loaded {
+    struct settings *settings;
+    char *text; /**< flattened: what settings_parse() reads back */
+};
+
+/** Reads, decodes and cross-checks; every mistake found goes to diags.
+ *  @return 0 (perhaps with warnings), ERR_SETTINGS or -errno with a diag; finish it in every case
+ */
+must_check int settings_load(const struct settings_source *source, struct diags *diags,
+                             struct settings_loaded *ret_loaded);
+void settings_loaded_finish(struct settings_loaded *loaded);
+/** Reads back the flattened text of settings that were checked.
+ *  @return 0, or ERR_SETTINGS */
+must_check int settings_parse(struct span text, struct settings **ret_settings);
+
+/** Checks across values: names, addresses, header fields, folders. */
+void settings_check(const struct config_tree *tree, const struct settings *settings,
+                    struct diags *diags);
+/** @return NULL for a host name (ASCII; maybe "*.rest") or IP address that a site may have, else
+ *  what is wrong as a sentence's end */
+const char *settings_name_wrong(const char *name);
+/** localhost, *.localhost, or an IP address. */
+bool settings_name_is_local(const char *name);
+/** The site for names that nobody has: the one marked `default`, else the first.
+ *  @return index, or -1 without sites */
+int settings_default_site(const struct settings *settings);
+
+/** /var/lib/gardien as root, else $XDG_STATE_HOME/gardien or ~/.local/state/gardien.
+ *  @return for free(), or NULL when there is no home */
+char *settings_default_state(void);
+/** Where the access log goes: a path, "stdout", or "off". @return for free() */
+char *settings_access_log(const struct settings *settings, const char *state);
+/** How many workers to run: 1..1024. */
+unsigned settings_workers(const struct settings *settings);
