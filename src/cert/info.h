@@ -18,12 +18,13 @@ enum {
 
 enum cert_key_kind { CERT_KEY_OTHER, CERT_KEY_RSA, CERT_KEY_EC, CERT_KEY_ED25519, CERT_KEY_ED448 };
 
-/** One certificate. Strings are owned, UTF-8 or ASCII, with control characters escaped. */
+/** One certificate. Strings are owned, UTF-8, with ASCII control characters escaped. */
 struct cert_info {
     char *subject; /**< as RFC 2253 writes it; "" when empty */
     char *issuer;
     char **names; /**< subject alternative names in order: DNS names in lower case, IP addresses as
-                       inet_ntop() writes them; at most CERT_NAMES_MAX */
+                       inet_ntop() writes them; a DNS name that looks like an address has "DNS:" in
+                       front; at most CERT_NAMES_MAX */
     size_t name_count;
     bool names_from_common_name; /**< no alternative name: the one name is the subject's CN, which
                                       browsers ignore (RFC 9525 section 2) */

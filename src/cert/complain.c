@@ -1,0 +1,51 @@
+/* Turns error values of file access into sentences and mends. What a file's content is worth is
+ * said where it is judged. */
+#include "cert/complain.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "cert/info.h"
+
+struct diag *as_warning(struct diags *diags, struct diag *diag)
+{
+    if (!diag->warning)
+        diags->errors--;
+    diag->warning = true;
+    return diag;
+}
+
+static void hint_access(struct diag *diag, const char *path)
+{
+    const struct passwd *user = getpwuid(geteuid());
+
+    if (user)
+        diag_hint(diag,
+                  "gardien runs as %s here: start it as root, or let %s read the file "
+                  "(setfacl -m u:%s:r %s) and enter its folders",
+                  user->pw_name, user->pw_name, user->pw_name, path);
+    else
+        diag_hint(diag, "start gardien as root, or let uid %ld read the file and enter its folders",
+                  (long)geteuid());
+}
+
+void complain_file(struct diags *diags, const char *what, const char *path, int error)
+{
+    if (error == -ENOENT)
+        diag_hint(diags_add(diags, "the %s file %s does not exist", what, path),
+                  "check the path; a relative one starts at the folder of the settings file");
+    else if (error == -EACCES || error == -EPERM)
+        hint_access(diags_add(diags, "the %s file %s may not be read by us", what, path), path);
+    else if (error == -EINVAL)
+        diag_hint(diags_add(diags, "%s is no ordinary file", path),
+                  "name the %s file itself, in PEM form", what);
+    else if (error == ERR_LIMIT)
+        diag_hint(diags_add(diags, "the %s file %s is larger than %d KiB", what, path,
+                            CERT_FILE_MAX / 1024),
+                  "is it the right file?");
+    else
+        diags_add(diags, "the %s file %s cannot be read: %s", what, path, error_text(error));
+}
