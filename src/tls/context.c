@@ -145,7 +145,7 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
             continue;
         if (prepare_ticket(tickets, &tickets->keys[i], iv, cipher, mac, 0) < 0)
             return -1;
-        return i == 0 ? 1 : 2;
+        return i > 0 || SSL_version(ssl) == TLS1_3_VERSION ? 2 : 1;
     }
     return 0;
 }
