@@ -1,0 +1,35 @@
+/* Cuts the head of a request (RFC 9112 sections 2 to 5) or a trailer section into spans, strictly,
+ * from bytes that may still be incomplete. What the fields mean is request.c's. */
+#pragma once
+
+#include "http/http.h"
+
+enum h1_stage { H1_START, H1_REQUEST_LINE, H1_FIELDS };
+
+/** Where parsing stands. It holds positions only, so that the bytes may move between calls. */
+struct h1_parser {
+    struct http_request *request; /**< NULL for trailers */
+    struct http_fields *fields;   /**< NULL: fields are checked, counted and dropped */
+    struct arena *arena;
+    const char *base; /**< where byte 0 was at the last call */
+    uint32_t at;      /**< start of the first line that is not parsed yet */
+    uint32_t count;   /**< fields so far */
+    enum h1_stage stage;
+    int refusal; /**< the status to answer with, once h1_parse() has refused */
+    const char *reason;
+};
+
+/** Begins the head of x's request. */
+void h1_parser_head(struct h1_parser *parser, struct http_exchange *x);
+/** Begins a trailer section; `x` may be NULL: then it is checked and dropped. */
+void h1_parser_trailers(struct h1_parser *parser, struct http_exchange *x);
+
+/** Goes on. `bytes` begin with byte 0 of the section each time, and grow; spans point into them.
+ *  The result does not depend on how the bytes were split over calls.
+ *  @return the section's length; 0 when more is needed; ERR_SYNTAX with parser->refusal set */
+must_check ssize_t h1_parse(struct h1_parser *parser, struct span bytes,
+                            const struct http_limits *limits);
+
+/** Copies what was parsed of the section into the arena, points the spans there, and makes field
+ *  names lower case. @return 0, or ERR_LIMIT with all spans emptied */
+must_check int h1_parser_keep(struct h1_parser *parser);
