@@ -1,0 +1,103 @@
+# What people and CI type; Meson does the building. `make help` lists it.
+BUILD ?= build
+PYTHON ?= /usr/bin/python3
+MESON ?= meson
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+FUZZ_SECONDS ?= 60
+HTTPS ?= :8443
+HTTP ?= :8080
+MESON_FLAGS ?=
+PYTEST_FLAGS ?=
+
+# From here on each recipe is one shell that stops at the first failure.
+SHELL := bash
+.ONESHELL:
+.SHELLFLAGS := -euc
+
+.PHONY: build run test unit flow asan static tidy format format-check fuzz cover bench check \
+	manual install clean help
+.DEFAULT_GOAL := build
+
+build:       ## build/gardien
+	@tools/deps build
+	tools/setup $(BUILD) $(MESON_FLAGS)
+	ninja -C $(BUILD) gardien
+
+run: build   ## serve examples/site at https://localhost:8443 and http://localhost:8080
+	@exec $(BUILD)/gardien serve examples/site --https $(HTTPS) --http $(HTTP)
+
+test:        ## every test: units, fuzzers' corpora, flows with real clients
+	@tools/deps build test
+	tools/setup $(BUILD) $(MESON_FLAGS)
+	ninja -C $(BUILD)
+	$(MESON) test -C $(BUILD) --print-errorlogs --no-rebuild
+	GARDIEN=$(abspath $(BUILD))/gardien $(PYTHON) -m pytest -q -p no:cacheprovider tests/flow $(PYTEST_FLAGS)
+
+unit:        ## the fast half of the tests
+	@tools/deps build
+	tools/setup $(BUILD) $(MESON_FLAGS)
+	ninja -C $(BUILD)
+	$(MESON) test -C $(BUILD) --print-errorlogs --no-rebuild
+
+flow: build  ## the other half; PYTEST_FLAGS='-k proxy -x' picks
+	@tools/deps test
+	GARDIEN=$(abspath $(BUILD))/gardien $(PYTHON) -m pytest -q -p no:cacheprovider tests/flow $(PYTEST_FLAGS)
+
+asan:        ## every test under AddressSanitizer and UBSan
+	@ASAN_OPTIONS=$${ASAN_OPTIONS-} PATIENCE=3 $(MAKE) --no-print-directory test BUILD=build-asan \
+		MESON_FLAGS='-Db_sanitize=address,undefined -Db_lundef=false'
+
+static:      ## what can be told without running: layers, style, layout, no warning of gcc or clang
+	@tools/deps build check
+	tools/check-layers
+	tools/check-style
+	tools/check-syntax
+	tools/format --check
+	CC=gcc tools/setup build-gcc -Dwerror=true
+	ninja -C build-gcc --quiet
+	CC=clang tools/setup build-clang -Dwerror=true
+	ninja -C build-clang --quiet
+	echo "static: nothing found"
+
+check:       ## exactly what CI runs
+	@.ci/run
+
+tidy:        ## clang-tidy
+	@tools/deps build tidy
+	CC=clang tools/setup build-clang -Dwerror=true
+	ninja -C build-clang --quiet
+	git ls-files 'src/*.c' | xargs -P "$$(nproc)" -n 4 clang-tidy --quiet -p build-clang
+
+format:      ## clang-format over the tree
+	@tools/deps check
+	tools/format
+
+fuzz:        ## libFuzzer, FUZZ_SECONDS=60 for each fuzzer; FUZZERS='http1 yaml' picks
+	@tools/deps build fuzz
+	CC=clang tools/setup build-fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false
+	ninja -C build-fuzz
+	tools/fuzz build-fuzz $(FUZZ_SECONDS) $(FUZZERS)
+
+cover:       ## lines that units and corpora reach, a file a line
+	@tools/deps build cover
+	CC=gcc tools/setup build-cover -Db_coverage=true -Doptimization=0
+	ninja -C build-cover
+	$(MESON) test -C build-cover --print-errorlogs --no-rebuild
+	tools/cover build-cover
+
+bench: build ## CPU and memory against nginx, h2o, HAProxy, Caddy, lighttpd; BENCH='--quick' picks
+	@tools/deps bench
+	$(PYTHON) bench/run --gardien $(BUILD)/gardien $(BENCH)
+
+manual: build ## build/gardien.1, the manual page
+	@tools/manual $(BUILD)/gardien >$(BUILD)/gardien.1
+
+install: manual ## into DESTDIR and PREFIX, with manual, service and first settings
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' tools/install $(BUILD)
+
+clean:       ## forget everything built
+	rm -rf build build-asan build-gcc build-clang build-fuzz build-cover bench/work
+
+help:
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */make \1\t/' | expand -t 16
