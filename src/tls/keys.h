@@ -28,8 +28,8 @@ void keys_holder_destroy(struct keys_holder *holder);
  *  kind or size we do not serve (RSA 2048..8192, P-256, P-384, P-521, Ed25519) */
 must_check int keys_holder_load(struct keys_holder *holder, uint64_t id, int fd);
 /** Whether key `id` is the private half of the first certificate in `cert_pem`.
- *  @return 0; ERR_NOT_FOUND for no such key; ERR_SYNTAX for no certificate; ERR_TLS when they do not
- *  belong together */
+ *  @return 0; ERR_NOT_FOUND for no such key; ERR_SYNTAX for no certificate; ERR_TLS when they do
+ * not belong together */
 must_check int keys_holder_check(struct keys_holder *holder, uint64_t id, struct span cert_pem);
 /** Wipes one key; an unknown `id` is fine. */
 void keys_holder_drop(struct keys_holder *holder, uint64_t id);
@@ -49,7 +49,8 @@ struct keys_remote;
  *                 that bounds how long a signature may take; stays the caller's
  *  @return 0, or ERR_TLS */
 must_check int keys_remote_create(int socket, struct keys_remote **ret_remote);
-/** Keys made with it must have been freed, contexts and sessions that use them too. NULL is fine. */
+/** Keys made with it must have been freed, contexts and sessions that use them too. NULL is fine.
+ */
 void keys_remote_destroy(struct keys_remote *remote);
 /** From now on asks over this socket: the keys process was replaced. Keys stay valid. */
 void keys_remote_set_socket(struct keys_remote *remote, int socket);
