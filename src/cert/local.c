@@ -1,0 +1,403 @@
+/* Decides what the local CA must make, renew or keep for a site, and says what it did. Building
+ * certificates is issue.c's, files are store.c's. */
+#include "cert/local.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/err.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "cert/complain.h"
+#include "cert/file.h"
+#include "cert/issue.h"
+#include "cert/store.h"
+#include "cert/x509.h"
+
+#define CA_FOLDER "local-ca"
+#define LEAF_FOLDER "local"
+
+static const nsec_t CA_REMAKE = 30 * 24 * 3600 * NSEC_PER_SEC; /* before its end */
+
+enum { RETIRED_MAX = 8 };
+
+struct work {
+    const struct cert_local_request *request;
+    struct diags *diags;
+    char **names; /* normal form */
+    struct issued ca;
+    struct issued leaf;
+    struct cert_local result;
+};
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+}
+
+static int complain_state(const struct work *work, const char *name, int error)
+{
+    const char *state = work->request->state_path;
+    struct diags *diags = work->diags;
+
+    if (error == ERR_TIMEOUT)
+        diag_hint(
+            diags_add(diags, "another gardien has held the lock of %s for ten seconds", state),
+            "see whether one hangs: ps -C gardien");
+    else if (error == -EPERM)
+        diag_hint(diags_add(diags, "%s/%s must belong to us and be closed to others", state, name),
+                  "chown %ld %s/%s; chmod go= %s/%s", (long)geteuid(), state, name, state, name);
+    else if (error == -EACCES || error == -EROFS)
+        diag_hint(
+            diags_add(diags, "%s/%s cannot be used by us: %s", state, name, error_text(error)),
+            "start gardien as the owner of %s, or choose another folder with --state DIR", state);
+    else
+        diags_add(diags, "%s/%s cannot be used: %s", state, name, error_text(error));
+    return error;
+}
+
+static char *default_owner(void)
+{
+    char host[256] = "localhost";
+    const struct passwd *user = getpwuid(geteuid());
+
+    if (gethostname(host, sizeof host - 1) < 0)
+        snprintf(host, sizeof host, "localhost");
+    return user ? mem_format("%s@%s", user->pw_name, host)
+                : mem_format("%ld@%s", (long)geteuid(), host);
+}
+
+/* ---- the CA ---- */
+
+/* Keeps the certificate of a CA that is about to be replaced, so that `untrust` finds it. */
+static int retire(int folder)
+{
+    scoped(mem_release) char *all = NULL;
+    X509 *certs[CERT_CHAIN_MAX];
+    int count = 0;
+    int r = cert_local_ca_read(folder, &all);
+
+    if (r == ERR_NOT_FOUND)
+        return 0;
+    if (r == 0)
+        count = x509_parse(span_str(all), certs);
+    if (r < 0 || count < 0)
+        return r < 0 && r != ERR_LIMIT ? r : 0; /* too damaged to be worth keeping */
+    scoped(mem_release) char *pem = x509_to_pem(certs, count < RETIRED_MAX ? count : RETIRED_MAX);
+    x509_free_all(certs, count);
+    scoped(close_fd) int inner = file_open_folder(folder, CA_FOLDER);
+    return inner < 0 ? inner : file_replace(inner, "retired.pem", 0644, span_str(pem));
+}
+
+static int make_ca(struct work *work, int folder)
+{
+    scoped(mem_release) char *owner =
+        work->request->owner ? mem_string(span_str(work->request->owner)) : default_owner();
+
+    issued_finish(&work->ca);
+    int r = retire(work->request->state_fd);
+    if (r < 0)
+        return complain_state(work, CA_FOLDER "/retired.pem", r);
+    r = issue_ca(owner, work->request->now, &work->ca);
+    if (r < 0) {
+        diags_add(work->diags, "the TLS library could not make a local CA");
+        return r;
+    }
+    r = store_save(folder, "ca.pem", "ca.key", &work->ca);
+    return r < 0 ? complain_state(work, CA_FOLDER, r) : 0;
+}
+
+/* Makes another CA in the place of one that is of no more use. */
+static int remake_ca(struct work *work, int folder, const char *why)
+{
+    const char *state = work->request->state_path;
+
+    work->result.ca = CERT_LOCAL_RENEWED;
+    diag_hint(as_warning(work->diags, diags_add(work->diags,
+                                                "the local CA in %s/%s %s: making a "
+                                                "new one",
+                                                state, CA_FOLDER, why)),
+              "to trust it, run gardien cert trust again");
+    return make_ca(work, folder);
+}
+
+static int judge_ca(struct work *work, int folder)
+{
+    X509 *cert = work->ca.cert;
+    nsec_t now = work->request->now;
+    char date[CERT_DATE_TEXT];
+
+    if (X509_self_signed(cert, 1) != 1 || X509_check_ca(cert) != 1)
+        return remake_ca(work, folder, "is damaged");
+    if (now >= x509_time(X509_get0_notAfter(cert)) - CA_REMAKE)
+        return remake_ca(work, folder, "is at the end of its ten years");
+    nsec_t start = x509_time(X509_get0_notBefore(cert));
+    if (now < start) /* a clock that lost its battery must not cost a trusted CA */
+        diag_hint(as_warning(work->diags, diags_add(work->diags,
+                                                    "the local CA is valid from %s, which this "
+                                                    "machine's clock has not reached; keeping it",
+                                                    cert_date_text(start, date))),
+                  "set the clock: timedatectl set-ntp true");
+    work->result.ca = CERT_LOCAL_KEPT;
+    return 0;
+}
+
+static int ensure_ca(struct work *work)
+{
+    scoped(close_fd) int folder = file_open_folder(work->request->state_fd, CA_FOLDER);
+
+    if (folder < 0)
+        return complain_state(work, CA_FOLDER, folder);
+    int r = store_load(folder, "ca.pem", "ca.key", &work->ca);
+    if (r == ERR_NOT_FOUND) {
+        work->result.ca = CERT_LOCAL_MADE;
+        r = make_ca(work, folder);
+    } else if (r == ERR_SYNTAX) {
+        r = remake_ca(work, folder, "is damaged or half written");
+    } else if (r < 0) {
+        r = complain_state(work, CA_FOLDER "/ca.key", r);
+    } else {
+        r = judge_ca(work, folder);
+    }
+    ERR_clear_error();
+    return r;
+}
+
+/* ---- a site's certificate ---- */
+
+static bool same_names(const struct work *work, const struct cert_info *info)
+{
+    if (info->names_from_common_name || info->name_count != work->request->name_count)
+        return false;
+    for (size_t i = 0; i < info->name_count; i++)
+        if (strcmp(info->names[i], work->names[i]) != 0)
+            return false;
+    return true;
+}
+
+/* Why the certificate at hand will not do; NULL when it will. */
+static const char *reason_to_renew(const struct work *work)
+{
+    const char *reason = NULL;
+    struct cert_info info;
+
+    x509_describe(work->leaf.cert, &info);
+    if (!x509_signed_by(work->leaf.cert, work->ca.cert))
+        reason = "the local CA changed";
+    else if (!same_names(work, &info))
+        reason = "its names changed";
+    else if (work->request->now >= info.not_after)
+        reason = "it had expired";
+    else if (work->request->now >= cert_renew_at(&info))
+        reason = "less than a third of its lifetime was left";
+    x509_info_finish(&info);
+    return reason;
+}
+
+static int make_leaf(struct work *work, int folder)
+{
+    issued_finish(&work->leaf);
+    int r = issue_leaf(&work->ca, work->names, work->request->name_count, work->request->now,
+                       &work->leaf);
+    if (r < 0) {
+        diags_add(work->diags, "the TLS library could not make a certificate for %s",
+                  work->names[0]);
+        return r;
+    }
+    r = store_save(folder, "chain.pem", "key.pem", &work->leaf);
+    return r < 0 ? complain_state(work, LEAF_FOLDER, r) : 0;
+}
+
+static int renew_leaf(struct work *work, int folder, const char *reason)
+{
+    work->result.leaf = CERT_LOCAL_RENEWED;
+    free(work->result.why);
+    work->result.why = mem_string(span_str(reason));
+    return make_leaf(work, folder);
+}
+
+/* Nothing is lost with a leaf: whatever is wrong with the one at hand, a new one is made. */
+static int ensure_leaf(struct work *work, int folder)
+{
+    int r = store_load(folder, "chain.pem", "key.pem", &work->leaf);
+
+    if (r == ERR_NOT_FOUND) {
+        work->result.leaf = CERT_LOCAL_MADE;
+        return make_leaf(work, folder);
+    }
+    if (r < 0) {
+        const char *what = r == -EPERM ? "had a private key that others could read"
+                                       : "was damaged or half written";
+        as_warning(work->diags,
+                   diags_add(work->diags,
+                             "the certificate in %s/%s/%s %s: making a "
+                             "new one",
+                             work->request->state_path, LEAF_FOLDER, work->names[0], what));
+        return renew_leaf(work, folder,
+                          r == -EPERM ? "others could read its key" : "it was damaged");
+    }
+    const char *reason = reason_to_renew(work);
+    if (reason)
+        return renew_leaf(work, folder, reason);
+    work->result.leaf = CERT_LOCAL_KEPT;
+    return 0;
+}
+
+static char *folder_name(const char *normal)
+{
+    char *name = mem_string(span_str(normal));
+
+    if (name[0] == '*') /* no host name begins with a label of "_" alone */
+        name[0] = '_';
+    return name;
+}
+
+static int ensure_leaf_folder(struct work *work)
+{
+    scoped(mem_release) char *name = folder_name(work->names[0]);
+    scoped(close_fd) int outer = file_open_folder(work->request->state_fd, LEAF_FOLDER);
+
+    if (outer < 0)
+        return complain_state(work, LEAF_FOLDER, outer);
+    scoped(close_fd) int folder = file_open_folder(outer, name);
+    if (folder < 0) {
+        scoped(mem_release) char *path = mem_format("%s/%s", LEAF_FOLDER, name);
+        return complain_state(work, path, folder);
+    }
+    return ensure_leaf(work, folder);
+}
+
+/* ---- the whole ---- */
+
+static int take_names(struct work *work)
+{
+    const struct cert_local_request *request = work->request;
+
+    if (request->name_count == 0 || request->name_count > CERT_NAMES_MAX) {
+        diags_add(work->diags, "a certificate needs 1 to %d names, not %zu", CERT_NAMES_MAX,
+                  request->name_count);
+        return ERR_SYNTAX;
+    }
+    work->names = mem_zalloc(request->name_count * sizeof *work->names);
+    for (size_t i = 0; i < request->name_count; i++) {
+        work->names[i] = name_normal(request->names[i]);
+        if (!work->names[i]) {
+            diag_hint(diags_add(work->diags, "%.300s is not a valid host name", request->names[i]),
+                      "letters, digits and hyphens between dots, as in www.example.com or "
+                      "*.example.com, or an IP address");
+            return ERR_SYNTAX;
+        }
+    }
+    return 0;
+}
+
+static void conclude(struct work *work, X509 *cert)
+{
+    struct cert_info info;
+
+    x509_describe(cert, &info);
+    work->result.not_after = info.not_after;
+    work->result.renew_at = info.ca ? info.not_after - CA_REMAKE : cert_renew_at(&info);
+    x509_info_finish(&info);
+}
+
+static void work_finish(struct work *work)
+{
+    for (size_t i = 0; work->names && i < work->request->name_count; i++)
+        free(work->names[i]);
+    free(work->names);
+    issued_finish(&work->ca);
+    issued_finish(&work->leaf);
+    cert_local_finish(&work->result);
+}
+
+static int run(struct work *work, bool with_leaf)
+{
+    int r = with_leaf ? take_names(work) : 0;
+
+    if (r < 0)
+        return r;
+    scoped(close_fd) int lock = store_lock(work->request->state_fd);
+    if (lock < 0)
+        return complain_state(work, "", lock);
+    r = ensure_ca(work);
+    if (r == 0 && with_leaf)
+        r = ensure_leaf_folder(work);
+    if (r == 0)
+        conclude(work, with_leaf ? work->leaf.cert : work->ca.cert);
+    return r;
+}
+
+static int ensure(const struct cert_local_request *request, bool with_leaf, struct diags *diags,
+                  struct cert_local *ret_local)
+{
+    struct work work = {.request = request, .diags = diags};
+    int r = run(&work, with_leaf);
+
+    if (r == 0) {
+        *ret_local = work.result;
+        work.result = (struct cert_local){0};
+    }
+    work_finish(&work);
+    return r;
+}
+
+int cert_local_ensure(const struct cert_local_request *request, struct diags *diags,
+                      struct cert_local *ret_local)
+{
+    return ensure(request, true, diags, ret_local);
+}
+
+int cert_local_ca_ensure(const struct cert_local_request *request, struct diags *diags,
+                         struct cert_local *ret_local)
+{
+    return ensure(request, false, diags, ret_local);
+}
+
+void cert_local_finish(struct cert_local *local)
+{
+    free(local->why);
+    *local = (struct cert_local){0};
+}
+
+char *cert_local_path(const char *main_name, enum cert_local_file file)
+{
+    scoped(mem_release) char *normal = name_normal(main_name);
+    scoped(mem_release) char *folder = folder_name(normal ? normal : "invalid");
+
+    return mem_format("%s/%s/%s", LEAF_FOLDER, folder,
+                      file == CERT_LOCAL_CHAIN ? "chain.pem" : "key.pem");
+}
+
+int cert_local_open(int state_fd, const char *main_name, enum cert_local_file file)
+{
+    scoped(mem_release) char *path = cert_local_path(main_name, file);
+    int fd = openat(state_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+    return fd < 0 ? -errno : fd;
+}
+
+int cert_local_ca_read(int state_fd, char **ret_pem)
+{
+    struct buffer current;
+    struct buffer retired = buffer_make(0);
+    int r = file_read(state_fd, CA_FOLDER "/ca.pem", CERT_FILE_MAX, &current);
+
+    if (r == -ENOENT)
+        return ERR_NOT_FOUND;
+    if (r < 0)
+        return r;
+    r = file_read(state_fd, CA_FOLDER "/retired.pem", CERT_FILE_MAX, &retired);
+    if (r == 0 || r == -ENOENT) {
+        *ret_pem = mem_format("%.*s%.*s", SPAN_ARGS(buffer_span(&current)),
+                              SPAN_ARGS(buffer_span(&retired)));
+        r = 0;
+    }
+    buffer_finish(&current);
+    buffer_finish(&retired);
+    return r;
+}
