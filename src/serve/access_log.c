@@ -12,7 +12,7 @@
 #include "base/mem.h"
 
 enum {
-    MESSAGE_MAX = 32 * 1024,
+    MESSAGE_MAX = 32 * 1024 - 1, /* behind the byte that names the stream */
     BACKLOG_MAX = 256 * 1024,
     LINE_MAX_BYTES =
         24 * 1024,          /* a request target of 8 KiB, escaped, with a referer and an agent */
@@ -224,6 +224,11 @@ struct access_log *access_log_create(enum access_format format, int fd)
     log->lines = buffer_make(BACKLOG_MAX);
     log->line = buffer_make(LINE_MAX_BYTES);
     return log;
+}
+
+void access_log_set_fd(struct access_log *log, int fd)
+{
+    log->fd = fd;
 }
 
 void access_log_destroy(struct access_log *log)

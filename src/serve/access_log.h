@@ -31,6 +31,8 @@ struct access_entry {
 /** @param fd  non-blocking SEQPACKET socket to the logs process; stays the caller's. Each message
  * is up to 32 KiB of whole lines behind one byte that says which log ('a') */
 struct access_log *access_log_create(enum access_format format, int fd);
+/** The logs process was replaced: its new socket. */
+void access_log_set_fd(struct access_log *log, int fd);
 /** Flushes what can be flushed. NULL is fine. */
 void access_log_destroy(struct access_log *log);
 /** Formats a line. Past 256 KiB that the logs process has not taken, lines are counted and dropped;

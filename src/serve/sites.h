@@ -32,6 +32,8 @@ struct sites {
     struct limits_settings limits;
     struct http_limits http_limits;
     struct proxy_trust *proxy_trust; /**< who may send PROXY headers; NULL: nobody */
+    void *backing;                   /**< what the sites' settings live in; released last */
+    void (*release_backing)(void *backing);
 };
 
 /** An empty snapshot for `count` sites, with one reference. */

@@ -55,6 +55,7 @@ struct tls_tickets {
 };
 
 struct tls_context {
+    unsigned references; /* its owner's and those of its sessions */
     SSL_CTX *ssl;
     tls_choose *choose;
     void *owner;
@@ -200,6 +201,12 @@ static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
 
 /* ---- contexts ---- */
 
+void tls_certificate_finish(struct tls_certificate *certificate)
+{
+    EVP_PKEY_free(certificate->key);
+    certificate->key = NULL;
+}
+
 static int add_chain(SSL_CTX *ssl, struct span pem)
 {
     BIO *bio = BIO_new_mem_buf(pem.ptr, (int)pem.len);
@@ -266,6 +273,7 @@ int tls_context_create(const struct tls_settings *settings, struct tls_tickets *
 {
     struct tls_context *context = mem_new(struct tls_context);
 
+    context->references = 1;
     context->tickets = tickets;
     context->ssl = SSL_CTX_new(TLS_server_method());
     int r = context->ssl ? configure(context->ssl, settings) : ERR_TLS;
@@ -281,7 +289,7 @@ int tls_context_create(const struct tls_settings *settings, struct tls_tickets *
 
 void tls_context_destroy(struct tls_context *context)
 {
-    if (!context)
+    if (!context || --context->references > 0)
         return;
     SSL_CTX_free(context->ssl);
     free(context);
@@ -295,5 +303,6 @@ void tls_context_set_choose(struct tls_context *context, tls_choose *choose, voi
 
 SSL *tls_context_new_ssl(struct tls_context *context)
 {
+    context->references++;
     return SSL_new(context->ssl);
 }

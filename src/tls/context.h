@@ -7,6 +7,8 @@
 #include "base/span.h"
 #include "config/config.h"
 
+typedef struct evp_pkey_st EVP_PKEY;
+
 enum tls_profile { TLS_PROFILE_INTERMEDIATE, TLS_PROFILE_MODERN };
 
 struct tls_settings {
@@ -24,7 +26,7 @@ struct tls_tickets; /* ticket keys, shared by all contexts of a process, old and
  */
 struct tls_certificate {
     struct span chain_pem; /**< leaf first */
-    void *key;             /**< EVP_PKEY; the caller keeps its reference */
+    EVP_PKEY *key;
 };
 
 enum { TLS_TICKET_KEY_SIZE = 80 };
@@ -36,6 +38,9 @@ void tls_tickets_destroy(struct tls_tickets *tickets);
  *  Each: 16 bytes name, 32 bytes AES-256 key, 32 bytes HMAC key. */
 void tls_tickets_set(struct tls_tickets *tickets, const unsigned char (*keys)[TLS_TICKET_KEY_SIZE],
                      size_t count);
+
+/** Drops the reference to the key. */
+void tls_certificate_finish(struct tls_certificate *certificate);
 
 /** Which context serves a name. @param name  lower case, or empty when the client sent none
  *  @return NULL to refuse with unrecognized_name */

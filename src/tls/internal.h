@@ -7,5 +7,6 @@ struct tls_context;
 
 /** The context a session was created from, whatever its certificate is now. */
 struct tls_context *tls_session_context(const SSL *ssl);
-/** A fresh SSL of the context, or NULL. */
+/** A fresh SSL of the context, or NULL. In both cases the context lives until the caller gives it
+ * back with tls_context_destroy(). */
 SSL *tls_context_new_ssl(struct tls_context *context);

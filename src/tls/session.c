@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "tls/context.h"
 #include "tls/internal.h"
 
 struct tls_session {
@@ -105,6 +106,7 @@ void tls_session_destroy(struct tls_session *session)
     if (!session)
         return;
     SSL_free(session->ssl);
+    tls_context_destroy(session->context);
     free(session);
 }
 

@@ -1,0 +1,374 @@
+/* The worker process: takes snapshots and orders from the guardian and runs the server on its event
+ * loop. It leaves files, keys and log files to others by being unable to reach them.
+ *
+ * worker_run → first snapshot (waits for it) → confine → loop: on_guardian → snapshot, ticket keys,
+ * drain, new sockets */
+#include "app/worker.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "app/ipc.h"
+#include "app/settings.h"
+#include "app/snapshot.h"
+#include "app/worker_sites.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "os/loop.h"
+#include "os/sandbox.h"
+#include "serve/serve.h"
+#include "tls/tls.h"
+
+struct worker {
+    const struct worker_start *start;
+    struct loop *loop;
+    struct loop_watch guardian;
+    struct loop_timer deadline;
+    struct server *server;
+    struct access_log *access_log;
+    enum access_format access_format;
+    struct worker_materials materials;
+    struct snapshot_inbox inbox;
+    struct log log;
+    int keys_socket;
+    int log_socket;
+    int exit_code;
+};
+
+/* ---- log lines ---- */
+
+static void to_logs(void *context, struct span line)
+{
+    const struct worker *worker = context;
+    char stream = IPC_LOG_ERROR;
+    struct iovec parts[2] = {{&stream, 1}, {(char *)line.ptr, line.len}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+
+    /* A line that finds no room is lost: a worker waits for no disk. */
+    ssize_t sent = sendmsg(worker->log_socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)sent;
+}
+
+/* ---- snapshots ---- */
+
+static void set_access_log(struct worker *worker, const struct settings *settings)
+{
+    bool off = settings->logs.access && span_equal(span_str(settings->logs.access), SPAN("off"));
+    enum access_format format =
+        settings->logs.format == SETTINGS_LOG_JSON ? ACCESS_JSON : ACCESS_COMBINED;
+
+    if (worker->access_log && !off && format == worker->access_format)
+        return;
+    server_set_access_log(worker->server, NULL);
+    access_log_destroy(take(worker->access_log));
+    if (off)
+        return;
+    worker->access_format = format;
+    worker->access_log = access_log_create(format, worker->log_socket);
+    server_set_access_log(worker->server, worker->access_log);
+}
+
+static void set_ticket_keys(struct worker *worker, const unsigned char (*keys)[TICKET_KEY_SIZE],
+                            size_t count)
+{
+    if (count > 0)
+        tls_tickets_set(worker->materials.tickets, keys, count);
+}
+
+static int take_listeners(struct worker *worker, struct snapshot *snapshot, struct sites *sites)
+{
+    struct server_listener *listeners = mem_zalloc(snapshot->listener_count * sizeof *listeners);
+
+    for (size_t i = 0; i < snapshot->listener_count; i++) {
+        struct snapshot_listener *from = &snapshot->listeners[i];
+        listeners[i] = (struct server_listener){
+            .id = from->id,
+            .fd = from->fd,
+            .secure = from->secure,
+            .proxy_protocol = from->proxy_protocol,
+            .port = from->port,
+        };
+        from->fd = -1;
+    }
+    int r = server_apply(worker->server, sites, listeners, snapshot->listener_count);
+    free(listeners);
+    return r;
+}
+
+/* Serves a snapshot, or keeps the old one, and tells the guardian which. @return 0, or -errno when
+ * the guardian can't be told */
+static int apply(struct worker *worker, struct snapshot *snapshot)
+{
+    char why[256] = "";
+    struct sites *sites;
+    struct tls_context *tls;
+
+    set_access_log(worker, snapshot->settings);
+    set_ticket_keys(worker, snapshot->ticket_keys, snapshot->ticket_key_count);
+    int r = worker_sites_create(snapshot, &worker->materials, &sites, &tls, why);
+    if (r >= 0) {
+        server_set_tls(worker->server, tls);
+        r = take_listeners(worker, snapshot, sites);
+        if (r < 0)
+            snprintf(why, sizeof why, "an address can't be watched: %s", error_text(r));
+    }
+    enum ipc_kind kind = r < 0 ? IPC_FAILED : IPC_APPLIED;
+    return ipc_say(worker->start->guardian_socket, kind, snapshot->generation, span_str(why));
+}
+
+/* ---- orders ---- */
+
+static void leave(struct worker *worker, int exit_code)
+{
+    worker->exit_code = exit_code;
+    loop_stop(worker->loop);
+}
+
+static void on_drained(void *context)
+{
+    struct worker *worker = context;
+
+    if (worker->access_log)
+        access_log_flush(worker->access_log);
+    int r = ipc_say(worker->start->guardian_socket, IPC_DRAINED, 0, span_str(""));
+    leave(worker, r < 0 ? 1 : 0);
+}
+
+static void on_drain_deadline(struct loop_timer *timer, nsec_t now)
+{
+    (void)now;
+    on_drained(container_of(timer, struct worker, deadline));
+}
+
+static void drain(struct worker *worker, nsec_t time)
+{
+    loop_timer_set(worker->loop, &worker->deadline, loop_now(worker->loop) + time);
+    server_drain(worker->server, on_drained, worker);
+}
+
+static int tell_stats(struct worker *worker)
+{
+    struct server_counts counts;
+
+    server_counts(worker->server, &counts);
+    struct ipc_stats stats = {
+        .connections = counts.connections,
+        .accepted = counts.accepted,
+        .refused = counts.refused,
+        .requests = counts.requests,
+    };
+    return ipc_say(worker->start->guardian_socket, IPC_STATS, 0,
+                   span_of((const char *)&stats, sizeof stats));
+}
+
+static int replace_socket(int *socket, struct ipc_message *message)
+{
+    if (message->fd_count != 1)
+        return ERR_PROTOCOL;
+    close(*socket);
+    *socket = message->fds[0];
+    message->fds[0] = -1;
+    return 0;
+}
+
+static int take_snapshot_part(struct worker *worker, struct ipc_message *message)
+{
+    struct snapshot *snapshot = NULL;
+
+    int r = snapshot_receive(&worker->inbox, message, &snapshot);
+    if (r == 1)
+        r = apply(worker, snapshot);
+    else if (r == ERR_PROTOCOL || r == ERR_SETTINGS)
+        r = ipc_say(worker->start->guardian_socket, IPC_FAILED, message->value,
+                    span_str("the snapshot arrived damaged"));
+    snapshot_destroy(snapshot);
+    return r;
+}
+
+static int replace_log_socket(struct worker *worker, struct ipc_message *message)
+{
+    int r = replace_socket(&worker->log_socket, message);
+
+    if (r >= 0 && worker->access_log)
+        access_log_set_fd(worker->access_log, worker->log_socket);
+    return r;
+}
+
+static int obey(struct worker *worker, struct ipc_message *message)
+{
+    int r;
+
+    switch (message->kind) {
+    case IPC_SNAPSHOT:
+        return take_snapshot_part(worker, message);
+    case IPC_TICKET_KEYS:
+        if (message->text_len % TICKET_KEY_SIZE != 0)
+            return ERR_PROTOCOL;
+        set_ticket_keys(worker, (const void *)message->text, message->text_len / TICKET_KEY_SIZE);
+        return 0;
+    case IPC_DRAIN:
+        drain(worker, (nsec_t)message->value);
+        return 0;
+    case IPC_KEYS_SOCKET:
+        r = replace_socket(&worker->keys_socket, message);
+        if (r >= 0)
+            keys_remote_set_socket(worker->materials.keys, worker->keys_socket);
+        return r;
+    case IPC_LOG_SOCKET:
+        return replace_log_socket(worker, message);
+    case IPC_STATS:
+        return tell_stats(worker);
+    default:
+        return ERR_PROTOCOL;
+    }
+}
+
+static void on_guardian(struct loop_watch *watch, unsigned events)
+{
+    struct worker *worker = container_of(watch, struct worker, guardian);
+    struct ipc_message message;
+
+    (void)events;
+    int r = ipc_receive(watch->fd, &message);
+    if (r == -EAGAIN || r == -EINTR)
+        return;
+    if (r == 0) { /* no guardian, no service: whoever takes over starts its own workers */
+        leave(worker, 0);
+        return;
+    }
+    if (r > 0) {
+        r = obey(worker, &message);
+        explicit_bzero(message.text, sizeof message.text); /* ticket keys, maybe */
+        ipc_finish(&message);
+    }
+    if (r < 0) {
+        log_event(&worker->log, LOG_ERROR, "an order of the guardian failed, leaving",
+                  "reason=\"%s\"", error_text(r));
+        leave(worker, 1);
+    }
+}
+
+/* ---- start ---- */
+
+/* Waits for the first snapshot, which names what the sandbox must leave open. */
+static int first_snapshot(struct worker *worker, struct snapshot **ret_snapshot)
+{
+    struct ipc_message message;
+    int r = 0;
+
+    while (r == 0) {
+        r = ipc_receive(worker->start->guardian_socket, &message);
+        if (r == 0)
+            return ERR_CLOSED;
+        if (r == -EINTR || r == -EAGAIN) {
+            struct pollfd wait = {.fd = worker->start->guardian_socket, .events = POLLIN};
+            r = poll(&wait, 1, -1) < 0 && errno != EINTR ? -errno : 0;
+            if (r == 0)
+                continue;
+        }
+        if (r < 0)
+            return r;
+        r = message.kind == IPC_SNAPSHOT ? snapshot_receive(&worker->inbox, &message, ret_snapshot)
+                                         : ERR_PROTOCOL;
+        ipc_finish(&message);
+    }
+    return r;
+}
+
+static int confine(struct worker *worker, const struct snapshot *snapshot)
+{
+    int *folders = mem_zalloc(snapshot->site_count * sizeof *folders);
+    size_t count = 0;
+
+    for (size_t i = 0; i < snapshot->site_count; i++)
+        if (snapshot->sites[i].root_fd >= 0)
+            folders[count++] = snapshot->sites[i].root_fd;
+    int r = worker->start->user ? sandbox_switch_user(worker->start->user) : 0;
+    if (r >= 0)
+        r = sandbox_hide_memory();
+    if (r >= 0)
+        r = sandbox_no_new_privs();
+    if (r >= 0)
+        r = sandbox_landlock(folders, count);
+    free(folders);
+    if (r == -ENOSYS || r == -EOPNOTSUPP) {
+        log_event(&worker->log, LOG_WARNING,
+                  "this kernel has no Landlock: a worker that is taken over could read what its "
+                  "user can",
+                  "%s", "");
+        r = 0;
+    }
+    return r < 0 ? r : sandbox_seccomp(SANDBOX_WORKER);
+}
+
+static int set_up(struct worker *worker)
+{
+    struct server_options options = {
+        .worker = worker->start->number,
+        .peers = worker->start->counters,
+        .log = &worker->log,
+    };
+
+    if (getrandom(worker->materials.secret, sizeof worker->materials.secret, 0) < 0 ||
+        getrandom(options.secret, sizeof options.secret, 0) < 0)
+        return -errno;
+    int r = loop_create(&worker->loop);
+    if (r < 0)
+        return r;
+    options.loop = worker->loop;
+    worker->materials.tickets = tls_tickets_create();
+    r = keys_remote_create(worker->keys_socket, &worker->materials.keys);
+    return r < 0 ? r : server_create(&options, &worker->server);
+}
+
+static int begin(struct worker *worker)
+{
+    struct snapshot *snapshot = NULL;
+
+    int r = first_snapshot(worker, &snapshot);
+    if (r >= 0)
+        r = set_up(worker);
+    if (r >= 0)
+        r = confine(worker, snapshot);
+    if (r >= 0)
+        r = ipc_say(worker->start->guardian_socket, IPC_READY, 0, span_str(""));
+    if (r >= 0)
+        r = apply(worker, snapshot);
+    snapshot_destroy(snapshot);
+    if (r < 0)
+        return r;
+    worker->guardian = (struct loop_watch){worker->start->guardian_socket, on_guardian};
+    return loop_add(worker->loop, &worker->guardian, LOOP_LEVEL);
+}
+
+int worker_run(const struct worker_start *start)
+{
+    struct worker worker = {
+        .start = start,
+        .keys_socket = start->keys_socket,
+        .log_socket = start->log_socket,
+        .deadline.on_timeout = on_drain_deadline,
+    };
+
+    worker.log =
+        (struct log){.level = LOG_NOTICE, .process = "worker", .sink = to_logs, .context = &worker};
+    int r = begin(&worker);
+    if (r >= 0)
+        r = loop_run(worker.loop);
+    if (r < 0) {
+        log_event(&worker.log, LOG_ERROR, "worker ends", "reason=\"%s\"", error_text(r));
+        worker.exit_code = 1;
+    }
+    server_destroy(worker.server);
+    access_log_destroy(worker.access_log);
+    keys_remote_destroy(worker.materials.keys);
+    tls_tickets_destroy(worker.materials.tickets);
+    snapshot_inbox_finish(&worker.inbox);
+    loop_destroy(worker.loop);
+    return worker.exit_code;
+}

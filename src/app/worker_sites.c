@@ -1,0 +1,200 @@
+/* Building sites from settings, in the worker. Which files and certificates there are was settled
+ * by the guardian; answering with them is serve's. */
+#include "app/worker_sites.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "app/settings.h"
+#include "app/snapshot.h"
+#include "base/mem.h"
+
+enum { WHY_SIZE = 256 };
+
+/* ---- fields ---- */
+
+static char *lower_copy(const char *text)
+{
+    char *copy = mem_string(span_str(text));
+
+    for (char *at = copy; *at; at++)
+        *at = ascii_lower(*at);
+    return copy;
+}
+
+static void add_field(struct site *site, enum files_field_op op, const char *name,
+                      const char *value)
+{
+    site->fields = mem_resize(site->fields, site->field_count + 1, sizeof *site->fields);
+    site->fields[site->field_count++] = (struct files_field){
+        .name = span_str(lower_copy(name)),
+        .value = span_str(mem_string(span_str(value ? value : ""))),
+        .op = op,
+    };
+}
+
+static void add_headers(struct site *site, const struct settings_headers *headers)
+{
+    for (size_t i = 0; i < headers->remove.count; i++)
+        add_field(site, FILES_FIELD_REMOVE, headers->remove.items[i], NULL);
+    for (size_t i = 0; i < headers->set.count; i++)
+        add_field(site, FILES_FIELD_SET, headers->set.items[i].key, headers->set.items[i].value);
+    for (size_t i = 0; i < headers->add.count; i++)
+        add_field(site, FILES_FIELD_ADD, headers->add.items[i].key, headers->add.items[i].value);
+}
+
+static bool mentions(const struct site *site, struct span name)
+{
+    for (size_t i = 0; i < site->field_count; i++)
+        if (span_equal(site->fields[i].name, name))
+            return true;
+    return false;
+}
+
+static bool all_local(const struct settings_site *site)
+{
+    for (size_t i = 0; i < site->names.count; i++)
+        if (!settings_name_is_local(site->names.items[i]))
+            return false;
+    return true;
+}
+
+/* RFC 6797. It comes last, because plain HTTP must not carry it (section 7.2). */
+static void add_hsts(struct site *site, const struct settings_site *from)
+{
+    char value[96];
+
+    site->plain_field_count = site->field_count;
+    if (from->hsts.max_age == 0 || all_local(from) ||
+        mentions(site, SPAN("strict-transport-security")))
+        return;
+    snprintf(value, sizeof value, "max-age=%lld%s%s",
+             (long long)(from->hsts.max_age / NSEC_PER_SEC),
+             from->hsts.include_subdomains ? "; includeSubDomains" : "",
+             from->hsts.preload ? "; preload" : "");
+    add_field(site, FILES_FIELD_SET, "strict-transport-security", value);
+}
+
+/* ---- one site ---- */
+
+static int make_tls(const struct snapshot_site *from, const struct tls_settings *settings,
+                    const struct worker_materials *materials, struct tls_context **ret_context)
+{
+    struct tls_certificate *certificates =
+        mem_zalloc(from->certificate_count * sizeof *certificates);
+    int r = 0;
+
+    for (size_t i = 0; r >= 0 && i < from->certificate_count; i++) {
+        certificates[i].chain_pem = span_str(from->certificates[i].chain_pem);
+        r = keys_remote_key(materials->keys, from->certificates[i].key_id,
+                            certificates[i].chain_pem, &certificates[i].key);
+    }
+    if (r >= 0)
+        r = tls_context_create(settings, materials->tickets, certificates, from->certificate_count,
+                               ret_context);
+    for (size_t i = 0; i < from->certificate_count; i++)
+        tls_certificate_finish(&certificates[i]);
+    free(certificates);
+    return r;
+}
+
+static int make_site(const struct settings *settings, size_t index, const struct snapshot *snapshot,
+                     const struct worker_materials *materials, struct site *site, char *why)
+{
+    const struct settings_site *from = &settings_sites(settings)[index];
+    const struct snapshot_site *resources = &snapshot->sites[index];
+    int r = 0;
+
+    site->main_name = mem_string(span_str(from->names.items[0]));
+    site->redirect_to_main = from->redirect_to_main && site->main_name[0] != '*';
+    add_field(site, FILES_FIELD_SET, "x-content-type-options", "nosniff");
+    add_headers(site, &settings->headers);
+    add_headers(site, &from->headers);
+    add_hsts(site, from);
+    if (from->files && resources->root_fd >= 0)
+        r = files_create(from->files, resources->root_fd, materials->secret, &site->files);
+    if (r < 0) {
+        snprintf(why, WHY_SIZE, "site %s: its folder can't be served: %s", site->main_name,
+                 error_text(r));
+        return r;
+    }
+    if (resources->certificate_count > 0)
+        r = make_tls(resources, &settings->tls, materials, &site->tls);
+    if (r < 0)
+        snprintf(why, WHY_SIZE, "site %s: its certificate can't be used: %s", site->main_name,
+                 tls_last_error());
+    return r;
+}
+
+/* ---- all of them ---- */
+
+static void release_settings(void *settings)
+{
+    settings_destroy(settings);
+}
+
+static uint16_t https_port(const struct snapshot *snapshot)
+{
+    for (size_t i = 0; i < snapshot->listener_count; i++)
+        if (snapshot->listeners[i].secure)
+            return snapshot->listeners[i].port;
+    return 0;
+}
+
+static int fill_sites(struct sites *sites, const struct settings *settings,
+                      const struct snapshot *snapshot, const struct worker_materials *materials,
+                      char *why)
+{
+    for (size_t i = 0; i < sites->count; i++) {
+        const struct settings_site *from = &settings_sites(settings)[i];
+        int r = make_site(settings, i, snapshot, materials, &sites->items[i], why);
+        for (size_t n = 0; r >= 0 && n < from->names.count; n++) {
+            r = sites_name(sites, span_str(from->names.items[n]), &sites->items[i]);
+            if (r < 0)
+                snprintf(why, WHY_SIZE, "the name %s belongs to two sites", from->names.items[n]);
+        }
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int worker_sites_create(struct snapshot *snapshot, const struct worker_materials *materials,
+                        struct sites **ret_sites, struct tls_context **ret_tls, char *ret_why)
+{
+    struct settings *settings = take(snapshot->settings);
+    struct sites *sites = sites_create(settings->sites.count, materials->secret);
+    size_t bad = 0;
+
+    sites->backing = settings;
+    sites->release_backing = release_settings;
+    sites->limits = settings->limits;
+    limits_http(&settings->limits, &sites->http_limits);
+    sites->https_port = https_port(snapshot);
+    sites->strict = settings->tls.strict_sni;
+    int r = snapshot->site_count == sites->count ? 0 : ERR_PROTOCOL;
+    if (r < 0)
+        snprintf(ret_why, WHY_SIZE, "the snapshot does not fit its settings");
+    if (r >= 0)
+        r = fill_sites(sites, settings, snapshot, materials, ret_why);
+    int fallback = settings_default_site(settings);
+    if (fallback >= 0)
+        sites->fallback = &sites->items[fallback];
+    if (r >= 0) {
+        r = proxy_trust_create(&settings->listen.proxy_protocol.from, &sites->proxy_trust, &bad);
+        if (r < 0)
+            snprintf(ret_why, WHY_SIZE, "%s is no network",
+                     settings->listen.proxy_protocol.from.items[bad]);
+    }
+    if (r >= 0) {
+        r = tls_context_create(&settings->tls, materials->tickets, NULL, 0, ret_tls);
+        if (r < 0)
+            snprintf(ret_why, WHY_SIZE, "TLS can't be set up: %s", tls_last_error());
+    }
+    if (r < 0) {
+        sites_unref(sites);
+        return r;
+    }
+    *ret_sites = sites;
+    return 0;
+}
