@@ -1,0 +1,44 @@
+/* Processes that we start: forked with just the descriptors they need, ended with their parent, and
+ * the service manager told how we are. What a child may do is sandbox.h's. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/macros.h"
+#include "base/nsec.h"
+
+/** Forks. In the child every descriptor but 0 to 2 and `keep` is closed, those of `keep` become
+ *  numbers 3, 4… in their order and stay close-on-exec, signals are at their defaults but those
+ *  that a terminal or service manager sends to the whole group, which it ignores (TERM, INT, HUP,
+ *  USR1, USR2, PIPE): its parent says when to stop. It dies with its parent.
+ *  @param name  at most 15 bytes, as `ps -o comm` shows it
+ *  @return pid; 0 in the child; -errno */
+must_check pid_t process_fork(const char *name, const int *keep, size_t count);
+/** To be said again after a change of user, which drops it: the child dies with its parent. Ends
+ *  the process when the parent is gone already. @param parent  its pid, as seen before the fork */
+void process_die_with(pid_t parent);
+
+/** Raises the bound on open descriptors as far as allowed: beyond the hard one with the right to.
+ *  @return the bound now */
+size_t process_raise_descriptors(size_t wanted);
+/** CPUs that this process may run on: at least 1. */
+unsigned process_cpus(void);
+/** Path of the running program, also after its file was replaced. @return for free(), or NULL */
+char *process_program(void);
+/** "nginx" of a pid, or "" when it is gone. @param out  at least 64 bytes; yields it */
+const char *process_name(pid_t pid, char out[64]);
+/** Does the account exist? */
+bool process_user_exists(const char *user);
+/** May the account search the directory itself (whoever owns its parents)? When not root: may we?
+ *  Switches the effective user for a moment, so call it in a process with nothing else under way.
+ *  @return 0, -EACCES, ERR_NOT_FOUND for an unknown account, or -errno */
+must_check int process_user_may_search(const char *user, int directory_fd);
+
+/** Tells the service manager "READY=1" and the like, if one listens ($NOTIFY_SOCKET).
+ *  Source: sd_notify(3) */
+void process_notify(const char *state);
+/** Sockets that the service manager handed us from descriptor 3 on ($LISTEN_FDS, $LISTEN_PID).
+ *  @return how many. Source: sd_listen_fds(3) */
+int process_activation(void);

@@ -1,0 +1,40 @@
+/* Addresses as users write them, and listening TCP sockets. Who accepts is the callers' business.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/macros.h"
+#include "base/nsec.h"
+
+struct socket_address {
+    struct sockaddr_storage storage;
+    socklen_t len;
+    bool any; /**< written without a host: both families */
+};
+
+/** Reads ":443", "443", "127.0.0.1:8443", "[::1]:443", "[fe80::1%eth0]:443", "localhost:8443". Port
+ * 0 is refused. "localhost" is 127.0.0.1; other names are not looked up.
+ *  @return 0, or ERR_SYNTAX */
+must_check int socket_address_parse(const char *text, struct socket_address *ret_address);
+/** For schema rows: NULL, or what is wrong as a sentence's end. */
+const char *socket_address_check(const char *text);
+uint16_t socket_address_port(const struct socket_address *address);
+/** Same family, host and port? An address without a host equals only another such. */
+bool socket_address_equal(const struct socket_address *a, const struct socket_address *b);
+
+/** Is something listening there, or would the kernel refuse us? Binds and lets go, without sharing,
+ *  so that it also finds sockets that share their port.
+ *  @return 0 when free; -EADDRINUSE; -EACCES; -EADDRNOTAVAIL; other -errno */
+must_check int socket_probe(const struct socket_address *address);
+/** A listening socket, non-blocking, TCP_NODELAY (inherited by what it accepts), SO_REUSEPORT. An
+ *  address without a host is [::] for both families, or 0.0.0.0 on a machine without IPv6.
+ *  @return a descriptor, or -errno */
+must_check int socket_listen(const struct socket_address *address);
+/** The address that a listening socket is bound to; [::] for both families counts as `any`.
+ *  @return 0; -ENOTSOCK, -EINVAL for no listening TCP socket; -errno */
+must_check int socket_listening_address(int fd, struct socket_address *ret_address);
+/** Bounds each blocking receive. @return 0, or -errno */
+must_check int socket_receive_timeout(int fd, nsec_t timeout);
