@@ -7,7 +7,7 @@
 
 #include "config/config.h"
 #include "protect/protect.h"
-#include "serve/files.h"
+#include "serve/serve.h"
 #include "tls/tls.h"
 
 struct settings_proxy_protocol {

@@ -56,10 +56,9 @@ must_check int snapshot_send(int socket, const struct snapshot *snapshot, const 
 
 enum { SNAPSHOT_MAX = 64 << 20, SNAPSHOT_FDS_MAX = 65536 };
 
-/** Parts of a snapshot that arrived so far. Zeroed memory is an empty one. */
+/** Parts of a snapshot that arrived so far, the memfd first. Zeroed memory is an empty one. */
 struct snapshot_inbox {
     uint64_t generation;
-    int memory_fd;
     int *fds;
     size_t fd_count;
     size_t fd_wanted; /**< 0: no snapshot has begun */

@@ -1,0 +1,330 @@
+/* What rows cannot say: names that two sites claim, addresses that do not fit together, folders
+ * that are not there. Certificates are judged where they are prepared (prepare.c). */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "app/settings.h"
+#include "base/error.h"
+#include "base/map.h"
+#include "os/process.h"
+#include "os/socket.h"
+
+struct check {
+    const struct config_tree *tree;
+    const struct settings *settings;
+    struct diags *diags;
+};
+
+/* ---- names ---- */
+
+static const char *label_wrong(struct span label)
+{
+    if (label.len == 0)
+        return "is not a host name: a label between its dots is empty";
+    if (label.len > 63)
+        return "is not a host name: a label is longer than 63 characters";
+    for (size_t i = 0; i < label.len; i++) {
+        char c = ascii_lower(label.ptr[i]);
+        bool inner = i > 0 && i + 1 < label.len;
+        if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || (c == '-' && inner))
+            continue;
+        if ((unsigned char)c >= 0x80)
+            return "is not in ASCII; write its punycode form (\"xn--…\", as `idn2 NAME` prints it)";
+        return "is not a valid host name: letters, digits and inner hyphens make up its labels";
+    }
+    return NULL;
+}
+
+static bool is_address(const char *name)
+{
+    struct in6_addr room;
+    return inet_pton(AF_INET, name, &room) == 1 || inet_pton(AF_INET6, name, &room) == 1;
+}
+
+const char *settings_name_wrong(const char *name)
+{
+    struct span rest = span_str(name), label, last = {NULL, 0};
+    bool wildcard = span_starts(rest, SPAN("*."));
+    size_t labels = 0;
+
+    if (is_address(name))
+        return NULL;
+    if (rest.len > 253)
+        return "is longer than the 253 characters of a host name";
+    if (wildcard)
+        rest = span_from(rest, 2);
+    if (span_find(rest, '/') >= 0 || span_find(rest, ':') >= 0)
+        return "is not a host name: write it without a scheme, port or path";
+    if (span_find(rest, '*') >= 0)
+        return "is not a host name: a wildcard is the whole first label, as in *.example.com";
+    if (rest.len == 0)
+        return "is not a host name: it is empty";
+    if (rest.ptr[rest.len - 1] == '.')
+        rest.len--;
+    for (; span_next(&rest, '.', &label); labels++) {
+        const char *wrong = label_wrong(label);
+        if (wrong)
+            return wrong;
+        last = label;
+    }
+    if (strspn(last.ptr, "0123456789") >= last.len)
+        return "is not a host name: its last label has only digits, and it is no IP address";
+    return wildcard && labels < 2 ? "covers a whole top-level domain, which no browser accepts"
+                                  : NULL;
+}
+
+bool settings_name_is_local(const char *name)
+{
+    struct span s = span_str(name);
+    return span_equal(s, SPAN("localhost")) || span_ends(s, SPAN(".localhost")) || is_address(name);
+}
+
+static void check_name(const struct check *check, struct map *seen, size_t site, size_t at)
+{
+    const char *name = settings_sites(check->settings)[site].names.items[at];
+    const char *wrong = settings_name_wrong(name);
+    char path[64];
+
+    snprintf(path, sizeof path, "sites[%zu].names[%zu]", site, at);
+    if (wrong) {
+        config_complain(check->tree, check->diags, path, "\"%s\" %s", name, wrong);
+        return;
+    }
+    const struct settings_site *other = map_get(seen, span_str(name));
+    if (other == &settings_sites(check->settings)[site])
+        config_complain(check->tree, check->diags, path, "\"%s\" is named twice", name);
+    else if (other)
+        diag_hint(config_complain(check->tree, check->diags, path,
+                                  "\"%s\" belongs to the site \"%s\" already", name,
+                                  other->names.items[0]),
+                  "leave it to one of the two");
+    else
+        map_set(seen, span_str(name), &settings_sites(check->settings)[site]);
+}
+
+static void check_names(const struct check *check)
+{
+    const struct settings_site *sites = settings_sites(check->settings);
+    /* Names come from the machine's owner: nobody chooses them to collide. */
+    static const uint64_t secret[2] = {1, 2};
+    struct map seen;
+    int first_default = -1;
+    char path[64];
+
+    map_init(&seen, secret);
+    for (size_t i = 0; i < check->settings->sites.count; i++) {
+        for (size_t n = 0; n < sites[i].names.count; n++)
+            check_name(check, &seen, i, n);
+        if (!sites[i].is_default)
+            continue;
+        snprintf(path, sizeof path, "sites[%zu].default", i);
+        if (first_default >= 0)
+            config_complain(check->tree, check->diags, path,
+                            "only one site can be the default, and \"%s\" is",
+                            sites[first_default].names.items[0]);
+        else
+            first_default = (int)i;
+    }
+    map_finish(&seen);
+}
+
+/* ---- addresses ---- */
+
+static bool find_address(const struct config_strings *list, size_t count, const char *text)
+{
+    struct socket_address wanted, other;
+
+    if (socket_address_parse(text, &wanted) < 0)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (socket_address_parse(list->items[i], &other) == 0 &&
+            socket_address_equal(&wanted, &other))
+            return true;
+    return false;
+}
+
+static void check_addresses(const struct check *check)
+{
+    const struct settings_listen *listen = &check->settings->listen;
+    const struct settings_proxy_protocol *proxy = &listen->proxy_protocol;
+    char path[64];
+
+    for (size_t i = 0; i < listen->https.count; i++)
+        if (find_address(&listen->https, i, listen->https.items[i])) {
+            snprintf(path, sizeof path, "listen.https[%zu]", i);
+            config_complain(check->tree, check->diags, path, "\"%s\" stands there twice",
+                            listen->https.items[i]);
+        }
+    for (size_t i = 0; i < listen->http.count; i++) {
+        const char *text = listen->http.items[i];
+        snprintf(path, sizeof path, "listen.http[%zu]", i);
+        if (find_address(&listen->http, i, text))
+            config_complain(check->tree, check->diags, path, "\"%s\" stands there twice", text);
+        if (find_address(&listen->https, listen->https.count, text))
+            config_complain(check->tree, check->diags, path,
+                            "\"%s\" is an address for HTTPS already", text);
+    }
+    for (size_t i = 0; i < proxy->on.count; i++)
+        if (!find_address(&listen->https, listen->https.count, proxy->on.items[i]) &&
+            !find_address(&listen->http, listen->http.count, proxy->on.items[i])) {
+            snprintf(path, sizeof path, "listen.proxy_protocol.on[%zu]", i);
+            config_complain(check->tree, check->diags, path,
+                            "\"%s\" is none of the addresses that `listen` names",
+                            proxy->on.items[i]);
+        }
+    if (proxy->on.count && !proxy->from.count)
+        diag_hint(config_complain(check->tree, check->diags, "listen.proxy_protocol",
+                                  "nobody may speak the PROXY protocol, so no connection would do"),
+                  "name the load balancers in `from`");
+}
+
+/* ---- fields ---- */
+
+static bool is_token(const char *text)
+{
+    static const char allowed[] = "!#$%&'*+-.^_`|~0123456789"
+                                  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    return text[0] && text[strspn(text, allowed)] == '\0';
+}
+
+/* RFC 9110 section 5.5: no control bytes; and none of what frames the message. */
+static const char *field_wrong(const char *name, const char *value)
+{
+    static const char *const framing[] = {"Connection", "Content-Length", "Transfer-Encoding",
+                                          "Trailer",    "Upgrade",        "Keep-Alive"};
+
+    if (!is_token(name))
+        return "is not the name of a header field";
+    for (size_t i = 0; i < ARRAY_SIZE(framing); i++)
+        if (span_equal_nocase(span_str(name), span_str(framing[i])))
+            return "is a field that the server itself must set";
+    for (const char *c = value; c && *c; c++)
+        if (((unsigned char)*c < 0x20 && *c != '\t') || *c == 0x7f)
+            return "has a value with a control character, such as the end of a line";
+    return NULL;
+}
+
+static void check_pairs(const struct check *check, const char *base, const struct config_pairs *map)
+{
+    char path[256];
+
+    for (size_t i = 0; i < map->count; i++) {
+        const char *wrong = field_wrong(map->items[i].key, map->items[i].value);
+        if (!wrong)
+            continue;
+        snprintf(path, sizeof path, "%s.%s", base, map->items[i].key);
+        config_complain(check->tree, check->diags, path, "\"%s\" %s", map->items[i].key, wrong);
+    }
+}
+
+static void check_headers(const struct check *check, const char *base,
+                          const struct settings_headers *headers)
+{
+    char path[128];
+
+    snprintf(path, sizeof path, "%s.set", base);
+    check_pairs(check, path, &headers->set);
+    snprintf(path, sizeof path, "%s.add", base);
+    check_pairs(check, path, &headers->add);
+    for (size_t i = 0; i < headers->remove.count; i++) {
+        const char *wrong = field_wrong(headers->remove.items[i], NULL);
+        if (!wrong)
+            continue;
+        snprintf(path, sizeof path, "%s.remove[%zu]", base, i);
+        config_complain(check->tree, check->diags, path, "\"%s\" %s", headers->remove.items[i],
+                        wrong);
+    }
+}
+
+/* ---- folders ---- */
+
+static void complain_root(const struct check *check, size_t site, const char *root, int error)
+{
+    char path[64];
+    struct diag *diag;
+
+    snprintf(path, sizeof path, "sites[%zu].files.root", site);
+    if (error == ENOENT) {
+        diag =
+            config_complain(check->tree, check->diags, path, "the folder %s does not exist", root);
+        diag_hint(diag, "make it: mkdir -p %s", root);
+    } else if (error == ENOTDIR) {
+        diag = config_complain(check->tree, check->diags, path, "%s is not a folder", root);
+        diag_hint(diag, "name the folder that the file is in");
+    } else if (error == EACCES) {
+        diag =
+            config_complain(check->tree, check->diags, path, "the folder %s cannot be read", root);
+        diag_hint(diag, "let the account that serves it enter: chmod a+rx %s", root);
+    } else {
+        config_complain(check->tree, check->diags, path, "the folder %s: %s", root,
+                        error_text(-error));
+    }
+}
+
+static const char *account(const struct settings *settings)
+{
+    if (settings->user)
+        return settings->user;
+    return process_user_exists("gardien") ? "gardien" : "nobody";
+}
+
+static void check_root(const struct check *check, size_t site)
+{
+    const struct settings_site *s = &settings_sites(check->settings)[site];
+
+    if (!s->files || !s->files->root)
+        return;
+    int fd = open(s->files->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        complain_root(check, site, s->files->root, errno);
+        return;
+    }
+    int r = process_user_may_search(account(check->settings), fd);
+    if (r == -EACCES)
+        complain_root(check, site, s->files->root, EACCES);
+    close(fd);
+}
+
+static void check_site(const struct check *check, size_t at)
+{
+    const struct settings_site *site = &settings_sites(check->settings)[at];
+    char path[64];
+
+    snprintf(path, sizeof path, "sites[%zu].headers", at);
+    check_headers(check, path, &site->headers);
+    check_root(check, at);
+    snprintf(path, sizeof path, "sites[%zu].fallback", at);
+    if (site->fallback && !site->files)
+        config_complain(check->tree, check->diags, path,
+                        "a fallback needs `files`, where it is looked for");
+    else if (site->fallback)
+        config_complain(check->tree, check->diags, path,
+                        "the fallback is given twice, here and in `files`");
+    snprintf(path, sizeof path, "sites[%zu].hsts.preload", at);
+    if (site->hsts.preload && !site->hsts.include_subdomains)
+        config_complain(check->tree, check->diags, path,
+                        "browsers' lists take only sites with include_subdomains");
+}
+
+void settings_check(const struct config_tree *tree, const struct settings *settings,
+                    struct diags *diags)
+{
+    const struct check check = {tree, settings, diags};
+
+    check_names(&check);
+    check_addresses(&check);
+    check_headers(&check, "headers", &settings->headers);
+    for (size_t i = 0; i < settings->sites.count; i++)
+        check_site(&check, i);
+    if (settings->listen.https.count == 0 && settings->listen.http.count == 0)
+        config_complain(tree, diags, "listen", "there is no address to listen on");
+    if (settings->user && !process_user_exists(settings->user))
+        diag_hint(
+            config_complain(tree, diags, "user", "there is no account \"%s\"", settings->user),
+            "make it: useradd --system --no-create-home %s", settings->user);
+}
