@@ -12,14 +12,12 @@
 #include "config/config.h"
 #include "http/http.h"
 
-enum files_level { FILES_LEVEL_FAST, FILES_LEVEL_BALANCED, FILES_LEVEL_BEST };
-
 struct files_compress_settings {
     bool enabled;
     struct config_strings codings; /**< of "zstd", "br", "gzip" */
     int64_t min_size;              /**< smaller files are sent as they are */
     int64_t max_size;              /**< so are larger ones */
-    int level;                     /**< enum files_level */
+    int level;                     /**< 0 fast, 1 balanced, 2 best: enum compress_level */
     int64_t concurrent;            /**< most answers compressed at a time, a worker */
 };
 
@@ -59,8 +57,9 @@ struct files_field {
 
 /** What the site gives along with a request, and what it may log after the answer. */
 struct files_context {
-    const struct files_field *fields; /**< applied in order to every answer. cache-control and
-                                           expires are not: those of errors (>= 400) stay out */
+    const struct files_field *fields; /**< applied in order to every answer; but an error (>= 400)
+                                           takes no cache-control and no expires: those are meant
+                                           for what the site has */
     size_t field_count;
     struct span request_id; /**< shown on error pages; may be empty */
     nsec_t wall;            /**< wall-clock time */
@@ -69,6 +68,12 @@ struct files_context {
 };
 
 struct files; /* one folder in one worker */
+
+/** Complains about settings that rows cannot check: error pages' keys and paths, the fallback,
+ * codings.
+ *  @param path  where they stand, such as "sites[0].files" */
+void files_check(const struct files_settings *settings, const struct config_tree *tree,
+                 const char *path, struct diags *diags);
 
 /** @param settings  must outlive files_destroy()
  *  @param root_fd   the root, opened as a directory (O_PATH will do); duplicated, stays the

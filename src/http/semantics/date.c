@@ -63,16 +63,32 @@ static char *put_text(char *out, const char *text, size_t len)
     return out + len;
 }
 
-void http_date_format(int64_t seconds, char out[HTTP_DATE_SIZE + 1])
+static int64_t clip(int64_t seconds)
 {
     const int64_t last = 253402300799; /* the end of 9999 */
 
-    if (seconds < 0)
-        seconds = 0;
-    if (seconds > last)
-        seconds = last;
+    return seconds < 0 ? 0 : seconds > last ? last : seconds;
+}
+
+static char *put_year(char *out, int64_t year)
+{
+    return put_two(put_two(out, (unsigned)year / 100), (unsigned)year % 100);
+}
+
+/* @param seconds  of the day */
+static char *put_clock(char *out, unsigned seconds)
+{
+    out = put_two(out, seconds / 3600);
+    *out++ = ':';
+    out = put_two(out, seconds / 60 % 60);
+    *out++ = ':';
+    return put_two(out, seconds % 60);
+}
+
+void http_date_format(int64_t seconds, char out[HTTP_DATE_SIZE + 1])
+{
+    seconds = clip(seconds);
     int64_t days = seconds / DAY_SECONDS;
-    unsigned rest = (unsigned)(seconds % DAY_SECONDS);
     struct date date = date_of(days);
 
     out = put_text(out, day_names[(days + 4) % 7], 3);
@@ -81,15 +97,25 @@ void http_date_format(int64_t seconds, char out[HTTP_DATE_SIZE + 1])
     *out++ = ' ';
     out = put_text(out, month_names[date.month - 1], 3);
     *out++ = ' ';
-    out = put_two(out, (unsigned)date.year / 100);
-    out = put_two(out, (unsigned)date.year % 100);
+    out = put_year(out, date.year);
     *out++ = ' ';
-    out = put_two(out, rest / 3600);
-    *out++ = ':';
-    out = put_two(out, rest / 60 % 60);
-    *out++ = ':';
-    out = put_two(out, rest % 60);
+    out = put_clock(out, (unsigned)(seconds % DAY_SECONDS));
     put_text(out, " GMT", 5);
+}
+
+void http_date_format_iso(int64_t seconds, char out[HTTP_DATE_ISO_SIZE + 1])
+{
+    seconds = clip(seconds);
+    struct date date = date_of(seconds / DAY_SECONDS);
+
+    out = put_year(out, date.year);
+    *out++ = '-';
+    out = put_two(out, date.month);
+    *out++ = '-';
+    out = put_two(out, date.day);
+    *out++ = 'T';
+    out = put_clock(out, (unsigned)(seconds % DAY_SECONDS));
+    put_text(out, "Z", 2);
 }
 
 /* Cuts the text off the front of *rest. */

@@ -16,12 +16,14 @@ struct http_request;
 
 /* --- dates ------------------------------------------------------------------------------- */
 
-enum { HTTP_DATE_SIZE = 29 };
+enum { HTTP_DATE_SIZE = 29, HTTP_DATE_ISO_SIZE = 20 };
 
 /** Writes an IMF-fixdate ("Sun, 06 Nov 1994 08:49:37 GMT") and a NUL.
  *  @param seconds  since 1970-01-01 UTC; clipped to years 1970..9999
  *  Source: RFC 9110 section 5.6.7 */
 void http_date_format(int64_t seconds, char out[HTTP_DATE_SIZE + 1]);
+/** Writes the same moment as "1994-11-06T08:49:37Z" (RFC 3339) and a NUL. */
+void http_date_format_iso(int64_t seconds, char out[HTTP_DATE_ISO_SIZE + 1]);
 /** Reads any of the three forms of HTTP-date, case-sensitively and to the last byte. The day's name
  *  must be one, but need not fit the date. A leap second (:60) counts as the second after it.
  *  @param now  seconds since 1970, for the century of a two-digit year: more than 50 years ahead

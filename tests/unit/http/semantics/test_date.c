@@ -106,6 +106,14 @@ static void test_date_clips_to_what_the_form_can_say(void **state)
     assert_string_equal(text, "Fri, 31 Dec 9999 23:59:59 GMT");
 }
 
+static void test_date_writes_rfc_3339_too(void **state)
+{
+    char text[HTTP_DATE_ISO_SIZE + 1];
+
+    http_date_format_iso(784111777, text);
+    assert_string_equal(text, "1994-11-06T08:49:37Z");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -115,6 +123,7 @@ int main(void)
         cmocka_unit_test(test_date_refuses_what_is_not_one),
         cmocka_unit_test(test_date_writes_what_libc_would),
         cmocka_unit_test(test_date_clips_to_what_the_form_can_say),
+        cmocka_unit_test(test_date_writes_rfc_3339_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,34 @@
+/* One face for three compressors: gzip, br and zstd, with windows small enough for browsers and for
+ * many at a time. What gets compressed, and when, is files_compress.c's. */
+#pragma once
+
+#include "http/http.h"
+
+enum compress_level { COMPRESS_FAST, COMPRESS_BALANCED, COMPRESS_BEST };
+
+struct compressor;
+
+/** @param coding  not identity
+ *  @param size    bytes that will come; fewer or more is an error at the end
+ *  @return 0, or -ENOMEM */
+must_check int compressor_create(enum http_coding coding, enum compress_level level, int64_t size,
+                                 struct compressor **ret_compressor);
+void compressor_destroy(struct compressor *compressor);
+
+/** What is still to be read and to be written; compressor_run() moves all four. */
+struct compress_step {
+    const char *in;
+    size_t in_len;
+    char *out;
+    size_t out_len;
+    bool end; /**< no input follows `in` */
+};
+
+/** Goes on until the input is used up or the output is full.
+ *  @return 1 when the end has been written, 0 to go on, or -EIO */
+must_check int compressor_run(struct compressor *compressor, struct compress_step *step);
+
+/** Compresses all at once. @param ret_bytes  for free()
+ *  @return 0; ERR_LIMIT when nothing worth it is gained (an eighth); -ENOMEM; -EIO */
+must_check int compress_whole(enum http_coding coding, enum compress_level level, struct span bytes,
+                              struct span *ret_bytes);

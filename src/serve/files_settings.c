@@ -1,0 +1,189 @@
+/* The schema of `files:` and the checks that rows cannot make. What the settings do is said by
+ * their help. */
+#include <stdio.h>
+
+#include "serve/files.h"
+
+static const char *check_index(const char *value)
+{
+    if (!*value || strchr(value, '/') || *value == '.')
+        return "is not a plain file name";
+    return NULL;
+}
+
+static const char *check_coding(const char *value)
+{
+    if (strcmp(value, "zstd") == 0 || strcmp(value, "br") == 0 || strcmp(value, "gzip") == 0)
+        return NULL;
+    return "is none of zstd, br, gzip";
+}
+
+static const char *check_inner_path(const char *value)
+{
+    struct span path = span_str(value), resolved;
+    struct arena none;
+
+    arena_init(&none, NULL, 0, 0);
+    if (*value != '/' || strchr(value, '%') || http_path_resolve(&none, path, &resolved) < 0)
+        return "is not a path beneath the root such as /index.html";
+    return NULL;
+}
+
+static const char *const levels[] = {"fast", "balanced", "best", NULL};
+
+#define KIB ((int64_t)1024)
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+
+static const struct config_row compress_rows[] = {
+    {.name = "enabled",
+     .type = CONFIG_BOOL,
+     .offset = offsetof(struct files_compress_settings, enabled),
+     .def = "true",
+     .help = "Compress text and the like as it is sent."},
+    {.name = "codings",
+     .type = CONFIG_STRINGS,
+     .offset = offsetof(struct files_compress_settings, codings),
+     .max = 3,
+     .def = "[zstd, br, gzip]",
+     .help =
+         "The codings to compress in; among those that a client wants equally, zstd goes before "
+         "br before gzip.",
+     .check = check_coding,
+     .example = "[br, gzip]"},
+    {.name = "min_size",
+     .type = CONFIG_SIZE,
+     .offset = offsetof(struct files_compress_settings, min_size),
+     .min = 1,
+     .max = GIB,
+     .def = "1KiB",
+     .help = "Smaller files are sent as they are."},
+    {.name = "max_size",
+     .type = CONFIG_SIZE,
+     .offset = offsetof(struct files_compress_settings, max_size),
+     .min = 1,
+     .max = GIB,
+     .def = "10MiB",
+     .help = "Larger files are sent as they are; pack them beforehand."},
+    {.name = "level",
+     .type = CONFIG_ENUM,
+     .offset = offsetof(struct files_compress_settings, level),
+     .def = "balanced",
+     .help = "How much work to spend on fewer bytes.",
+     .choices = levels},
+    {.name = "concurrent",
+     .type = CONFIG_INT,
+     .offset = offsetof(struct files_compress_settings, concurrent),
+     .max = 1000,
+     .def = "16",
+     .help =
+         "Most answers that one worker compresses at a time while they are sent; beyond it they "
+         "are sent as they are."},
+    CONFIG_END,
+};
+
+static const struct config_row cache_rows[] = {
+    {.name = "max_file_size",
+     .type = CONFIG_SIZE,
+     .offset = offsetof(struct files_cache_settings, max_file_size),
+     .max = 64 * MIB,
+     .def = "256KiB",
+     .help = "Files up to this size are kept in memory; 0 keeps none."},
+    {.name = "total",
+     .type = CONFIG_SIZE,
+     .offset = offsetof(struct files_cache_settings, total),
+     .max = 1024 * GIB,
+     .def = "64MiB",
+     .help = "Most memory for files of this folder in each worker."},
+    {.name = "staleness",
+     .type = CONFIG_DURATION,
+     .offset = offsetof(struct files_cache_settings, staleness),
+     .max = 3600 * NSEC_PER_SEC,
+     .def = "100ms",
+     .help = "A file in memory is looked at again on disk after this time."},
+    CONFIG_END,
+};
+
+const struct config_row files_rows[] = {
+    {.name = "root",
+     .type = CONFIG_PATH,
+     .offset = offsetof(struct files_settings, root),
+     .required = true,
+     .help = "The folder to serve. Nothing outside of it is ever opened.",
+     .example = "/srv/www"},
+    {.name = "index",
+     .type = CONFIG_STRINGS,
+     .offset = offsetof(struct files_settings, index),
+     .max = 16,
+     .def = "[index.html]",
+     .help = "Files that answer for a folder, the first that exists.",
+     .check = check_index},
+    {.name = "listing",
+     .type = CONFIG_BOOL,
+     .offset = offsetof(struct files_settings, listing),
+     .def = "false",
+     .help = "List the files of a folder that has no index file."},
+    {.name = "fallback",
+     .type = CONFIG_STRING,
+     .offset = offsetof(struct files_settings, fallback),
+     .help = "A file that answers, with 200, for pages that do not exist: for single-page "
+             "applications. Missing scripts, images and the like stay 404.",
+     .check = check_inner_path,
+     .example = "/index.html"},
+    {.name = "error_pages",
+     .type = CONFIG_PAIRS,
+     .offset = offsetof(struct files_settings, error_pages),
+     .help = "Own pages for errors: a status or a class such as 4xx, and a path beneath the root.",
+     .example = "{404: /404.html, 5xx: /sorry.html}"},
+    {.name = "precompressed",
+     .type = CONFIG_BOOL,
+     .offset = offsetof(struct files_settings, precompressed),
+     .def = "true",
+     .help = "Send page.html.zst, page.html.br or page.html.gz for page.html where a client takes "
+             "it and it is not older."},
+    {.name = "dot_files",
+     .type = CONFIG_BOOL,
+     .offset = offsetof(struct files_settings, dot_files),
+     .def = "false",
+     .help = "Serve names that begin with a dot. Those beneath /.well-known/ always are."},
+    {.name = "compress",
+     .type = CONFIG_TABLE,
+     .offset = offsetof(struct files_settings, compress),
+     .help = "Compression of what was not packed beforehand. `off` turns it off.",
+     .rows = compress_rows,
+     .scalar = "enabled"},
+    {.name = "cache",
+     .type = CONFIG_TABLE,
+     .offset = offsetof(struct files_settings, cache),
+     .help = "Small hot files in memory.",
+     .rows = cache_rows},
+    CONFIG_END,
+};
+
+/* "404" or "4xx", of errors only. */
+static bool is_status(const char *key)
+{
+    if (strlen(key) != 3 || (key[0] != '4' && key[0] != '5'))
+        return false;
+    if (strcmp(key + 1, "xx") == 0)
+        return true;
+    return key[1] >= '0' && key[1] <= '9' && key[2] >= '0' && key[2] <= '9';
+}
+
+void files_check(const struct files_settings *settings, const struct config_tree *tree,
+                 const char *path, struct diags *diags)
+{
+    for (size_t i = 0; i < settings->error_pages.count; i++) {
+        const struct config_pair *page = &settings->error_pages.items[i];
+        char where[512];
+        snprintf(where, sizeof where, "%s.error_pages.%s", path, page->key);
+        if (!is_status(page->key))
+            diag_hint(config_complain(tree, diags, where,
+                                      "'%s' is neither an error's status nor a class of them",
+                                      page->key),
+                      "write a status such as 404, or 4xx or 5xx");
+        const char *wrong = check_inner_path(page->value);
+        if (wrong)
+            config_complain(tree, diags, where, "'%s' %s", page->value, wrong);
+    }
+}
