@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/diag.h"
+#include "base/error.h"
 #include "base/nsec.h"
 #include "base/span.h"
 

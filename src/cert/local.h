@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "base/diag.h"
+#include "base/error.h"
 #include "base/nsec.h"
 #include "base/span.h"
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/diag.h"
+#include "base/error.h"
 #include "base/nsec.h"
 
 struct cert_pair {

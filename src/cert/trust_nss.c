@@ -50,7 +50,8 @@ static void nickname(X509 *cert, char out[NICKNAME_SIZE])
         snprintf(out + at, 3, "%02x", digest[i]);
 }
 
-static bool has_cert(struct trust_work *work, const struct nss *nss, int index)
+/* @return 1, 0, or -1 with a step that tells why the store cannot be asked */
+static int has_cert(struct trust_work *work, const struct nss *nss, int index)
 {
     char nick[NICKNAME_SIZE];
     X509 *certs[CERT_CHAIN_MAX];
@@ -59,10 +60,19 @@ static bool has_cert(struct trust_work *work, const struct nss *nss, int index)
     nickname(work->certs[index], nick);
     const char *argv[] = {"certutil", "-L", "-d", nss->argument, "-n", nick, "-a", NULL};
     int r = trust_run(work, nss->person, argv, SPAN(""), &output);
-    if (r < 0)
-        return false;
+    if (r < 0) {
+        trust_step(work, nss->browser, nss->folder, CERT_TRUST_FAILED,
+                   "certutil could not be run: %s", error_text(r));
+        return -1;
+    }
     int count = r == 0 ? x509_parse(buffer_span(&output), certs) : 0;
+    bool absent = output.len && memmem(output.data, output.len, "ould not find cert", 18);
     buffer_finish(&output);
+    if (r != 0 && !absent) {
+        trust_step(work, nss->browser, nss->folder, CERT_TRUST_FAILED,
+                   "the store of %s cannot be read (certutil's code %d)", nss->browser, r);
+        return -1;
+    }
     bool found = count > 0 && X509_cmp(certs[0], work->certs[index]) == 0;
     x509_free_all(certs, count);
     return found;
@@ -94,7 +104,7 @@ static bool is_trusted(struct trust_work *work, const struct nss *nss)
     while (!found && span_next(&rest, '\n', &line))
         found = line_trusts(line, nick);
     buffer_finish(&output);
-    return found && has_cert(work, nss, 0);
+    return found && has_cert(work, nss, 0) > 0;
 }
 
 static bool remove_cert(struct trust_work *work, const struct nss *nss, int index)
@@ -112,9 +122,10 @@ static int remove_from(struct trust_work *work, const struct nss *nss, int first
     int removed = 0;
 
     for (int i = first; i < work->count; i++) {
-        if (!has_cert(work, nss, i))
+        int has = has_cert(work, nss, i);
+        if (has == 0)
             continue;
-        if (!remove_cert(work, nss, i))
+        if (has < 0 || !remove_cert(work, nss, i))
             return -1;
         removed++;
     }
