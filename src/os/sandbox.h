@@ -4,6 +4,7 @@
  * what is said when one is missing, is the caller's choice. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/macros.h"
@@ -11,6 +12,7 @@
 /** Yielded by steps that an instrumented build (ASan, coverage) leaves out, because its run-time
  *  library needs what the step forbids. */
 enum { SANDBOX_SKIPPED = 1 };
+bool sandbox_is_instrumented(void);
 
 enum sandbox_role {
     SANDBOX_WORKER, /**< sockets it is handed, files opened for reading */
@@ -37,7 +39,8 @@ must_check int sandbox_no_new_privs(void);
  *  @return 0, SANDBOX_SKIPPED, -ENOSYS or -EOPNOTSUPP (kernel without Landlock), or -errno
  *  Source: landlock(7) */
 must_check int sandbox_landlock(const int *directories, size_t count);
-/** Allows the system calls that the role needs; any other ends the process with SIGSYS. Not even
- *  the caller's own threads or children can undo it.
+/** Allows the system calls that the role needs; any other ends the process with SIGSYS. No new
+ *  sockets, programs, processes, threads or executable memory in any role. Whether openat2() opens
+ *  for writing cannot be seen from here: that is Landlock's part.
  *  @return 0, SANDBOX_SKIPPED, or -errno. Source: seccomp(2) */
 must_check int sandbox_seccomp(enum sandbox_role role);

@@ -1,0 +1,220 @@
+/* Giving up users, capabilities, the file system and one's own memory's visibility. Which system
+ * calls remain is sandbox_seccomp_linux.c's; what is said when a step fails is the caller's. */
+#include "os/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/capability.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(SANDBOX_COVERAGE)
+#define INSTRUMENTED true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define INSTRUMENTED true
+#endif
+#endif
+#ifndef INSTRUMENTED
+#define INSTRUMENTED false
+#endif
+
+bool sandbox_is_instrumented(void)
+{
+    return INSTRUMENTED;
+}
+
+/* ---- users and capabilities ---- */
+
+static int find_user(const char *name, uid_t *ret_uid, gid_t *ret_gid)
+{
+    enum { ENTRY_MAX = 65536 };
+    scoped(mem_release) char *room = mem_alloc(ENTRY_MAX);
+    struct passwd entry, *found;
+
+    int r = getpwnam_r(name, &entry, room, ENTRY_MAX, &found);
+    if (r != 0)
+        return -r;
+    if (!found)
+        return ERR_NOT_FOUND;
+    *ret_uid = entry.pw_uid;
+    *ret_gid = entry.pw_gid;
+    return 0;
+}
+
+/** Without CAP_SETPCAP the bounding set stays, which no_new_privs makes harmless. */
+static void drop_bounding_set(void)
+{
+    for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+        if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+            return;
+}
+
+static int drop_capabilities(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL)
+        return -errno;
+    return syscall(SYS_capset, &header, none) < 0 ? -errno : 0;
+}
+
+static int become(uid_t uid, gid_t gid)
+{
+    if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
+        return -errno;
+    return 0;
+}
+
+/** Tries to come back; that must fail in every way. */
+static int check_no_way_back(uid_t uid, gid_t gid)
+{
+    uid_t uids[3];
+    gid_t gids[3];
+
+    if (getresuid(&uids[0], &uids[1], &uids[2]) < 0 || getresgid(&gids[0], &gids[1], &gids[2]) < 0)
+        return -errno;
+    for (int i = 0; i < 3; i++)
+        if (uids[i] != uid || gids[i] != gid)
+            return -EPERM;
+    if (setresuid((uid_t)-1, 0, (uid_t)-1) == 0 || setuid(0) == 0 ||
+        (gid != 0 && setresgid((gid_t)-1, 0, (gid_t)-1) == 0))
+        return -EPERM;
+    return 0;
+}
+
+int sandbox_switch_user(const char *user)
+{
+    uid_t uid = 0;
+    gid_t gid = 0;
+    int r = user ? find_user(user, &uid, &gid) : 0;
+
+    if (r < 0)
+        return r;
+    if (user && uid == 0)
+        return -EINVAL;
+    drop_bounding_set();
+    if (user && geteuid() == 0) {
+        r = become(uid, gid);
+    } else if (user) {
+        gid = getgid();
+        r = getuid() == uid && geteuid() == uid ? 0 : -EPERM;
+    }
+    if (r == 0)
+        r = drop_capabilities();
+    if (r == 0 && user)
+        r = check_no_way_back(uid, gid);
+    if (r == 0 && INSTRUMENTED && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)
+        r = -errno; /* the leak checker traces its own process */
+    return r;
+}
+
+int sandbox_hide_memory(void)
+{
+    const struct rlimit none = {0, 0};
+
+    if (INSTRUMENTED)
+        return SANDBOX_SKIPPED;
+    if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+        return -errno;
+    return 0;
+}
+
+int sandbox_no_new_privs(void)
+{
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
+}
+
+/* ---- Landlock ----
+ * The kernel's numbers stand here because Debian 12's headers end at version 2 (Linux 5.19). */
+
+enum {
+    LL_CREATE_RULESET_VERSION = 1,
+    LL_RULE_PATH_BENEATH = 1,
+    LL_READ_FILE = 1 << 2,
+    LL_READ_DIR = 1 << 3,
+    LL_FS_VERSION_1 = (1 << 13) - 1, /* execute, read, write, remove, make */
+    LL_FS_REFER = 1 << 13,           /* version 2 */
+    LL_FS_TRUNCATE = 1 << 14,        /* version 3 */
+    LL_NET_BIND_CONNECT_TCP = 3,     /* version 4 */
+    LL_FS_IOCTL_DEV = 1 << 15,       /* version 5 */
+    LL_SCOPE_ABSTRACT_SIGNAL = 3,    /* version 6 */
+};
+
+struct ll_ruleset {
+    uint64_t handled_fs;
+    uint64_t handled_net;
+    uint64_t scoped;
+};
+
+struct ll_path_beneath {
+    uint64_t allowed;
+    int32_t parent_fd;
+} __attribute__((packed));
+
+/** @return a descriptor, or -errno */
+static int create_ruleset(void)
+{
+    struct ll_ruleset rules = {.handled_fs = LL_FS_VERSION_1};
+    size_t size = sizeof rules.handled_fs;
+    long version = syscall(SYS_landlock_create_ruleset, NULL, (size_t)0, LL_CREATE_RULESET_VERSION);
+
+    if (version < 0)
+        return -errno;
+    if (version >= 2)
+        rules.handled_fs |= LL_FS_REFER;
+    if (version >= 3)
+        rules.handled_fs |= LL_FS_TRUNCATE;
+    if (version >= 4) {
+        rules.handled_net = LL_NET_BIND_CONNECT_TCP;
+        size = offsetof(struct ll_ruleset, scoped);
+    }
+    if (version >= 5)
+        rules.handled_fs |= LL_FS_IOCTL_DEV;
+    if (version >= 6) {
+        rules.scoped = LL_SCOPE_ABSTRACT_SIGNAL;
+        size = sizeof rules;
+    }
+    long fd = syscall(SYS_landlock_create_ruleset, &rules, size, 0);
+    return fd < 0 ? -errno : (int)fd;
+}
+
+static int allow_reading(int ruleset, int fd)
+{
+    struct ll_path_beneath rule = {.allowed = LL_READ_FILE, .parent_fd = fd};
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (S_ISDIR(st.st_mode))
+        rule.allowed |= LL_READ_DIR;
+    return syscall(SYS_landlock_add_rule, ruleset, LL_RULE_PATH_BENEATH, &rule, 0) < 0 ? -errno : 0;
+}
+
+int sandbox_landlock(const int *directories, size_t count)
+{
+    if (INSTRUMENTED)
+        return SANDBOX_SKIPPED;
+    int ruleset = create_ruleset();
+    int r = ruleset < 0 ? ruleset : 0;
+
+    for (size_t i = 0; r == 0 && i < count; i++)
+        r = allow_reading(ruleset, directories[i]);
+    if (r == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
+        r = -errno;
+    if (ruleset >= 0)
+        close(ruleset);
+    return r;
+}

@@ -1,0 +1,218 @@
+/* Which system calls a process may still make once it is set up, one list a role. The rest of the
+ * sandbox is sandbox_linux.c's. */
+#include "os/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <seccomp.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/** Every role: memory, time, messages on what it holds, its own signals, the end. */
+static const int everyone[] = {
+    /* messages and bytes */
+    SCMP_SYS(read),
+    SCMP_SYS(readv),
+    SCMP_SYS(pread64),
+    SCMP_SYS(write),
+    SCMP_SYS(writev),
+    SCMP_SYS(recvfrom),
+    SCMP_SYS(recvmsg),
+    SCMP_SYS(sendto),
+    SCMP_SYS(sendmsg),
+    SCMP_SYS(close),
+    SCMP_SYS(fstat),
+    SCMP_SYS(lseek),
+    SCMP_SYS(shutdown),
+    SCMP_SYS(getsockopt),
+    SCMP_SYS(setsockopt),
+    /* waiting */
+    SCMP_SYS(poll),
+    SCMP_SYS(ppoll),
+    SCMP_SYS(epoll_create1),
+    SCMP_SYS(epoll_ctl),
+    SCMP_SYS(epoll_wait),
+    SCMP_SYS(epoll_pwait),
+    SCMP_SYS(epoll_pwait2),
+    SCMP_SYS(eventfd2),
+    SCMP_SYS(timerfd_create),
+    SCMP_SYS(timerfd_settime),
+    SCMP_SYS(signalfd4),
+    SCMP_SYS(restart_syscall),
+    SCMP_SYS(nanosleep),
+    SCMP_SYS(clock_nanosleep),
+    /* memory */
+    SCMP_SYS(munmap),
+    SCMP_SYS(mremap),
+    SCMP_SYS(madvise),
+    SCMP_SYS(brk),
+    SCMP_SYS(mincore),
+    /* locks; the C library's view of processors and threads */
+    SCMP_SYS(futex),
+    SCMP_SYS(membarrier),
+    SCMP_SYS(rseq),
+    SCMP_SYS(set_robust_list),
+    SCMP_SYS(sched_yield),
+    SCMP_SYS(sched_getaffinity),
+    SCMP_SYS(getcpu),
+    SCMP_SYS(sysinfo),
+    SCMP_SYS(getrusage),
+    SCMP_SYS(uname),
+    SCMP_SYS(getpid),
+    SCMP_SYS(getppid),
+    SCMP_SYS(gettid),
+    SCMP_SYS(getuid),
+    SCMP_SYS(geteuid),
+    SCMP_SYS(getgid),
+    SCMP_SYS(getegid),
+    /* time and chance */
+    SCMP_SYS(clock_gettime),
+    SCMP_SYS(clock_getres),
+    SCMP_SYS(gettimeofday),
+    SCMP_SYS(time),
+    SCMP_SYS(getrandom),
+    /* signals and the end */
+    SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(rt_sigaction),
+    SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(rt_sigpending),
+    SCMP_SYS(rt_sigtimedwait),
+    SCMP_SYS(sigaltstack),
+    SCMP_SYS(exit),
+    SCMP_SYS(exit_group),
+};
+
+/** Connections that it accepts, files that Landlock lets it read. */
+static const int worker[] = {
+    SCMP_SYS(accept4),     SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(recvmmsg),
+    SCMP_SYS(sendmmsg),    SCMP_SYS(sendfile),    SCMP_SYS(openat2),     SCMP_SYS(newfstatat),
+    SCMP_SYS(statx),       SCMP_SYS(getdents64),  SCMP_SYS(preadv),      SCMP_SYS(preadv2),
+    SCMP_SYS(readahead),   SCMP_SYS(fadvise64),   SCMP_SYS(readlinkat),  SCMP_SYS(faccessat),
+    SCMP_SYS(faccessat2),  SCMP_SYS(fstatfs),     SCMP_SYS(dup),         SCMP_SYS(dup3),
+    SCMP_SYS(close_range),
+};
+
+static const int logs[] = {
+    SCMP_SYS(pwrite64),
+    SCMP_SYS(fsync),
+    SCMP_SYS(fdatasync),
+    SCMP_SYS(ftruncate),
+};
+
+static const struct {
+    const int *calls;
+    size_t count;
+} roles[] = {
+    [SANDBOX_WORKER] = {worker, ARRAY_SIZE(worker)},
+    [SANDBOX_KEYS] = {NULL, 0},
+    [SANDBOX_LOGS] = {logs, ARRAY_SIZE(logs)},
+};
+
+static int allow_list(scmp_filter_ctx filter, const int *calls, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        int r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
+        if (r < 0 && r != -EDOM) /* EDOM: this processor has no such call */
+            return r;
+    }
+    return 0;
+}
+
+/** A call that is allowed when the bits of `mask` in argument `index` are all clear. */
+static int allow_without(scmp_filter_ctx filter, int call, unsigned index, uint64_t mask)
+{
+    struct scmp_arg_cmp clear = SCMP_CMP(index, SCMP_CMP_MASKED_EQ, mask, 0);
+
+    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1, clear);
+}
+
+/** A call that is allowed when argument `index` is `value`. */
+static int allow_only(scmp_filter_ctx filter, int call, unsigned index, uint64_t value)
+{
+    struct scmp_arg_cmp same = SCMP_CMP(index, SCMP_CMP_EQ, value);
+
+    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1, same);
+}
+
+/** fcntl() on one's own descriptors; no leases, no owners to signal. */
+static int allow_fcntl(scmp_filter_ctx filter)
+{
+    static const int commands[] = {F_GETFL, F_SETFL,         F_GETFD,
+                                   F_SETFD, F_DUPFD_CLOEXEC, F_GET_SEALS};
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(commands); i++)
+        r = allow_only(filter, SCMP_SYS(fcntl), 1, (uint64_t)commands[i]);
+    return r;
+}
+
+/** Calls with an answer that libraries know how to live with: there are no threads, nothing is a
+ *  terminal, no name can be set and no path is there (allocators look for NUMA nodes). */
+static int answer_politely(scmp_filter_ctx filter)
+{
+    static const struct {
+        int call, error;
+    } answers[] = {
+        {SCMP_SYS(clone3), ENOSYS},
+        {SCMP_SYS(ioctl), ENOTTY},
+        {SCMP_SYS(prctl), EPERM},
+        {SCMP_SYS(access), EACCES},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
+        uint32_t action = SCMP_ACT_ERRNO((uint32_t)answers[i].error);
+        int r = seccomp_rule_add(filter, action, answers[i].call, 0);
+        if (r < 0 && r != -EDOM)
+            return r;
+    }
+    return 0;
+}
+
+/** Calls whose arguments decide. */
+static int allow_partly(scmp_filter_ctx filter, enum sandbox_role role)
+{
+    struct scmp_arg_cmp own = SCMP_A0(SCMP_CMP_EQ, 0), get = SCMP_A2(SCMP_CMP_EQ, 0);
+    int r = allow_without(filter, SCMP_SYS(mmap), 2, PROT_EXEC);
+
+    if (r == 0)
+        r = allow_without(filter, SCMP_SYS(mprotect), 2, PROT_EXEC);
+    if (r == 0)
+        r = allow_only(filter, SCMP_SYS(tgkill), 0, (uint64_t)getpid()); /* abort() */
+    if (r == 0)
+        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, own, get);
+    if (r == 0)
+        r = allow_fcntl(filter);
+    if (r == 0 && role == SANDBOX_WORKER)
+        r = allow_without(filter, SCMP_SYS(openat), 2, O_ACCMODE | O_CREAT | O_TRUNC);
+    if (r == 0 && role != SANDBOX_WORKER) /* how the C library spells fstat() */
+        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1,
+                             SCMP_A3(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH));
+    return r;
+}
+
+int sandbox_seccomp(enum sandbox_role role)
+{
+    if (sandbox_is_instrumented())
+        return SANDBOX_SKIPPED;
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+    if (!filter)
+        return -ENOMEM;
+    int r = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+    if (r == 0)
+        r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+    if (r == 0)
+        r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree, not a chain */
+    if (r == 0)
+        r = allow_list(filter, everyone, ARRAY_SIZE(everyone));
+    if (r == 0)
+        r = allow_list(filter, roles[role].calls, roles[role].count);
+    if (r == 0)
+        r = allow_partly(filter, role);
+    if (r == 0)
+        r = answer_politely(filter);
+    if (r == 0)
+        r = seccomp_load(filter);
+    seccomp_release(filter);
+    return r;
+}
