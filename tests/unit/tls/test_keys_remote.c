@@ -240,6 +240,7 @@ static void test_keys_remote_signs_certificates_and_requests(void **state)
         assert_int_equal(X509_verify(certificate, public_half), 1);
         assert_int_equal(EVP_PKEY_eq(X509_get0_pubkey(certificate), public_half), 1);
         X509_REQ *request = X509_REQ_new();
+        assert_int_equal(X509_REQ_set_version(request, X509_REQ_VERSION_1), 1);
         assert_int_equal(X509_REQ_set_pubkey(request, bench.handle), 1);
         assert_true(X509_REQ_sign(request, bench.handle, digest_for(bench.handle)) > 0);
         assert_int_equal(X509_REQ_verify(request, public_half), 1);
