@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/mem.h"
 #include "cert/info.h"
 
 struct diag *as_warning(struct diags *diags, struct diag *diag)
@@ -48,4 +49,26 @@ void complain_file(struct diags *diags, const char *what, const char *path, int 
                   "is it the right file?");
     else
         diags_add(diags, "the %s file %s cannot be read: %s", what, path, error_text(error));
+}
+
+void complain_state(struct diags *diags, const char *state, const char *name, int error)
+{
+    scoped(mem_release) char *path =
+        *name ? mem_format("%s/%s", state, name) : mem_string(span_str(state));
+
+    if (error == ERR_TIMEOUT)
+        diag_hint(diags_add(diags, "another gardien has held the lock of %s for ten seconds", path),
+                  "see whether one hangs: ps -C gardien");
+    else if (error == -EPERM)
+        diag_hint(diags_add(diags, "%s must belong to us and be closed to others", path),
+                  "chown %ld %s; chmod go= %s", (long)geteuid(), path, path);
+    else if (error == -EACCES || error == -EROFS)
+        diag_hint(diags_add(diags, "%s cannot be used by us: %s", path, error_text(error)),
+                  "start gardien as the owner of %s, or choose another folder with --state DIR",
+                  state);
+    else if (error == -ENOSPC || error == -EDQUOT)
+        diag_hint(diags_add(diags, "%s cannot be written: %s", path, error_text(error)),
+                  "make room, or choose another folder with --state DIR");
+    else
+        diags_add(diags, "%s cannot be used: %s", path, error_text(error));
 }

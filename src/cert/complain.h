@@ -8,3 +8,5 @@ struct diag *as_warning(struct diags *diags, struct diag *diag);
 /** Says why file_read() failed, and the mend.
  *  @param what  "certificate" or "key": the kind of file that it should be */
 void complain_file(struct diags *diags, const char *what, const char *path, int error);
+/** Says why a file or folder beneath the state folder cannot be used, and the mend. */
+void complain_state(struct diags *diags, const char *state, const char *name, int error);

@@ -1,28 +1,20 @@
-/* Decides what the local CA must make, renew or keep for a site, and says what it did. Building
- * certificates is issue.c's, files are store.c's. */
+/* Decides what must be made, renewed or kept for a site, and says what was done. The CA itself is
+ * authority.c's, building certificates issue.c's, files store.c's. */
 #include "cert/local.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/err.h>
-#include <pwd.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "cert/authority.h"
 #include "cert/complain.h"
 #include "cert/file.h"
-#include "cert/issue.h"
 #include "cert/store.h"
 #include "cert/x509.h"
 
-#define CA_FOLDER "local-ca"
 #define LEAF_FOLDER "local"
-
-static const nsec_t CA_REMAKE = 30 * 24 * 3600 * NSEC_PER_SEC; /* before its end */
-
-enum { RETIRED_MAX = 8 };
 
 struct work {
     const struct cert_local_request *request;
@@ -39,132 +31,10 @@ static void close_fd(int *fd)
         close(*fd);
 }
 
-static int complain_state(const struct work *work, const char *name, int error)
+static int complain(const struct work *work, const char *name, int error)
 {
-    const char *state = work->request->state_path;
-    struct diags *diags = work->diags;
-
-    if (error == ERR_TIMEOUT)
-        diag_hint(
-            diags_add(diags, "another gardien has held the lock of %s for ten seconds", state),
-            "see whether one hangs: ps -C gardien");
-    else if (error == -EPERM)
-        diag_hint(diags_add(diags, "%s/%s must belong to us and be closed to others", state, name),
-                  "chown %ld %s/%s; chmod go= %s/%s", (long)geteuid(), state, name, state, name);
-    else if (error == -EACCES || error == -EROFS)
-        diag_hint(
-            diags_add(diags, "%s/%s cannot be used by us: %s", state, name, error_text(error)),
-            "start gardien as the owner of %s, or choose another folder with --state DIR", state);
-    else
-        diags_add(diags, "%s/%s cannot be used: %s", state, name, error_text(error));
+    complain_state(work->diags, work->request->state_path, name, error);
     return error;
-}
-
-static char *default_owner(void)
-{
-    char host[256] = "localhost";
-    const struct passwd *user = getpwuid(geteuid());
-
-    if (gethostname(host, sizeof host - 1) < 0)
-        snprintf(host, sizeof host, "localhost");
-    return user ? mem_format("%s@%s", user->pw_name, host)
-                : mem_format("%ld@%s", (long)geteuid(), host);
-}
-
-/* ---- the CA ---- */
-
-/* Keeps the certificate of a CA that is about to be replaced, so that `untrust` finds it. */
-static int retire(int folder)
-{
-    scoped(mem_release) char *all = NULL;
-    X509 *certs[CERT_CHAIN_MAX];
-    int count = 0;
-    int r = cert_local_ca_read(folder, &all);
-
-    if (r == ERR_NOT_FOUND)
-        return 0;
-    if (r == 0)
-        count = x509_parse(span_str(all), certs);
-    if (r < 0 || count < 0)
-        return r < 0 && r != ERR_LIMIT ? r : 0; /* too damaged to be worth keeping */
-    scoped(mem_release) char *pem = x509_to_pem(certs, count < RETIRED_MAX ? count : RETIRED_MAX);
-    x509_free_all(certs, count);
-    scoped(close_fd) int inner = file_open_folder(folder, CA_FOLDER);
-    return inner < 0 ? inner : file_replace(inner, "retired.pem", 0644, span_str(pem));
-}
-
-static int make_ca(struct work *work, int folder)
-{
-    scoped(mem_release) char *owner =
-        work->request->owner ? mem_string(span_str(work->request->owner)) : default_owner();
-
-    issued_finish(&work->ca);
-    int r = retire(work->request->state_fd);
-    if (r < 0)
-        return complain_state(work, CA_FOLDER "/retired.pem", r);
-    r = issue_ca(owner, work->request->now, &work->ca);
-    if (r < 0) {
-        diags_add(work->diags, "the TLS library could not make a local CA");
-        return r;
-    }
-    r = store_save(folder, "ca.pem", "ca.key", &work->ca);
-    return r < 0 ? complain_state(work, CA_FOLDER, r) : 0;
-}
-
-/* Makes another CA in the place of one that is of no more use. */
-static int remake_ca(struct work *work, int folder, const char *why)
-{
-    const char *state = work->request->state_path;
-
-    work->result.ca = CERT_LOCAL_RENEWED;
-    diag_hint(as_warning(work->diags, diags_add(work->diags,
-                                                "the local CA in %s/%s %s: making a "
-                                                "new one",
-                                                state, CA_FOLDER, why)),
-              "to trust it, run gardien cert trust again");
-    return make_ca(work, folder);
-}
-
-static int judge_ca(struct work *work, int folder)
-{
-    X509 *cert = work->ca.cert;
-    nsec_t now = work->request->now;
-    char date[CERT_DATE_TEXT];
-
-    if (X509_self_signed(cert, 1) != 1 || X509_check_ca(cert) != 1)
-        return remake_ca(work, folder, "is damaged");
-    if (now >= x509_time(X509_get0_notAfter(cert)) - CA_REMAKE)
-        return remake_ca(work, folder, "is at the end of its ten years");
-    nsec_t start = x509_time(X509_get0_notBefore(cert));
-    if (now < start) /* a clock that lost its battery must not cost a trusted CA */
-        diag_hint(as_warning(work->diags, diags_add(work->diags,
-                                                    "the local CA is valid from %s, which this "
-                                                    "machine's clock has not reached; keeping it",
-                                                    cert_date_text(start, date))),
-                  "set the clock: timedatectl set-ntp true");
-    work->result.ca = CERT_LOCAL_KEPT;
-    return 0;
-}
-
-static int ensure_ca(struct work *work)
-{
-    scoped(close_fd) int folder = file_open_folder(work->request->state_fd, CA_FOLDER);
-
-    if (folder < 0)
-        return complain_state(work, CA_FOLDER, folder);
-    int r = store_load(folder, "ca.pem", "ca.key", &work->ca);
-    if (r == ERR_NOT_FOUND) {
-        work->result.ca = CERT_LOCAL_MADE;
-        r = make_ca(work, folder);
-    } else if (r == ERR_SYNTAX) {
-        r = remake_ca(work, folder, "is damaged or half written");
-    } else if (r < 0) {
-        r = complain_state(work, CA_FOLDER "/ca.key", r);
-    } else {
-        r = judge_ca(work, folder);
-    }
-    ERR_clear_error();
-    return r;
 }
 
 /* ---- a site's certificate ---- */
@@ -209,7 +79,7 @@ static int make_leaf(struct work *work, int folder)
         return r;
     }
     r = store_save(folder, "chain.pem", "key.pem", &work->leaf);
-    return r < 0 ? complain_state(work, LEAF_FOLDER, r) : 0;
+    return r < 0 ? complain(work, LEAF_FOLDER, r) : 0;
 }
 
 static int renew_leaf(struct work *work, int folder, const char *reason)
@@ -262,11 +132,11 @@ static int ensure_leaf_folder(struct work *work)
     scoped(close_fd) int outer = file_open_folder(work->request->state_fd, LEAF_FOLDER);
 
     if (outer < 0)
-        return complain_state(work, LEAF_FOLDER, outer);
+        return complain(work, LEAF_FOLDER, outer);
     scoped(close_fd) int folder = file_open_folder(outer, name);
     if (folder < 0) {
         scoped(mem_release) char *path = mem_format("%s/%s", LEAF_FOLDER, name);
-        return complain_state(work, path, folder);
+        return complain(work, path, folder);
     }
     return ensure_leaf(work, folder);
 }
@@ -301,7 +171,7 @@ static void conclude(struct work *work, X509 *cert)
 
     x509_describe(cert, &info);
     work->result.not_after = info.not_after;
-    work->result.renew_at = info.ca ? info.not_after - CA_REMAKE : cert_renew_at(&info);
+    work->result.renew_at = info.ca ? info.not_after - AUTHORITY_REMAKE : cert_renew_at(&info);
     x509_info_finish(&info);
 }
 
@@ -323,8 +193,8 @@ static int run(struct work *work, bool with_leaf)
         return r;
     scoped(close_fd) int lock = store_lock(work->request->state_fd);
     if (lock < 0)
-        return complain_state(work, "", lock);
-    r = ensure_ca(work);
+        return complain(work, "", lock);
+    r = authority_ensure(work->request, work->diags, &work->ca, &work->result.ca);
     if (r == 0 && with_leaf)
         r = ensure_leaf_folder(work);
     if (r == 0)
@@ -379,25 +249,4 @@ int cert_local_open(int state_fd, const char *main_name, enum cert_local_file fi
     int fd = openat(state_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
     return fd < 0 ? -errno : fd;
-}
-
-int cert_local_ca_read(int state_fd, char **ret_pem)
-{
-    struct buffer current;
-    struct buffer retired = buffer_make(0);
-    int r = file_read(state_fd, CA_FOLDER "/ca.pem", CERT_FILE_MAX, &current);
-
-    if (r == -ENOENT)
-        return ERR_NOT_FOUND;
-    if (r < 0)
-        return r;
-    r = file_read(state_fd, CA_FOLDER "/retired.pem", CERT_FILE_MAX, &retired);
-    if (r == 0 || r == -ENOENT) {
-        *ret_pem = mem_format("%.*s%.*s", SPAN_ARGS(buffer_span(&current)),
-                              SPAN_ARGS(buffer_span(&retired)));
-        r = 0;
-    }
-    buffer_finish(&current);
-    buffer_finish(&retired);
-    return r;
 }

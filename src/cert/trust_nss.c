@@ -122,7 +122,8 @@ static int remove_from(struct trust_work *work, const struct nss *nss, int first
     int removed = 0;
 
     for (int i = first; i < work->count; i++) {
-        int has = has_cert(work, nss, i);
+        bool repeated = trust_find(work, work->certs[i]) < i; /* never take out the one to trust */
+        int has = repeated ? 0 : has_cert(work, nss, i);
         if (has == 0)
             continue;
         if (has < 0 || !remove_cert(work, nss, i))
