@@ -211,6 +211,7 @@ void files_fail_errno(const struct files_request *q, int error, const char *reas
         q->context->reason = reason;
     switch (-error) {
     case ENOENT:
+    case -ERR_NOT_FOUND:
         q->context->error = 0;
         files_fail(q, 404, NULL);
         break;

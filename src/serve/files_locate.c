@@ -94,7 +94,7 @@ int files_locate(const struct files *files, struct span path, struct file_path *
                  struct opened_file *ret_file, const char **ret_reason)
 {
     if (!files->settings->dot_files && is_hidden(path))
-        return -ENOENT;
+        return ERR_NOT_FOUND;
     if (file_path_set(ret_name, path) < 0)
         return -ENOENT;
     if (path.ptr[path.len - 1] == '/')

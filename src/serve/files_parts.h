@@ -45,7 +45,7 @@ enum located {
 };
 
 /** Finds what a resolved path stands for. @param ret_name  the file's own path
- *  @return enum located, or -errno (-ENOENT for what must not be seen as well) */
+ *  @return enum located, or -errno; ERR_NOT_FOUND for a name that must not be seen */
 must_check int files_locate(const struct files *files, struct span path, struct file_path *ret_name,
                             struct opened_file *ret_file, const char **ret_reason);
 /** Opens the precompressed neighbour of a file if it is regular, not empty and not older.

@@ -1,0 +1,206 @@
+/* Listings of folders: order, escaping, links, bounds. */
+#include "files_site.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "serve/listing.h"
+
+static int setup(void **state)
+{
+    struct site *site = site_create();
+
+    site->settings.listing = true;
+    *state = site;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    site_destroy(*state);
+    return 0;
+}
+
+static void has(const struct answer *answer, const char *text)
+{
+    if (!strstr(answer->bytes, text))
+        fail_msg("%s is not in %s", text, answer->bytes);
+}
+
+static void test_listing_shows_folders_first_then_names(void **state)
+{
+    struct site *site = *state;
+
+    site_text(site, "/d/b.txt", "12345");
+    site_text(site, "/d/A.txt", "1");
+    site_text(site, "/d/zoo/x", "1");
+    site_text(site, "/d/.hidden", "1");
+    struct answer answer = site_get(site, "/d/");
+    assert_int_equal(answer.status, 200);
+    assert_string_equal(answer_field(&answer, "content-type"), "text/html; charset=utf-8");
+    assert_string_equal(answer_field(&answer, "content-security-policy"),
+                        "default-src 'none'; style-src 'unsafe-inline'");
+    has(&answer, "<a href=\"../\">");
+    has(&answer, "<td>5 B<td><time datetime=\"20");
+    const char *zoo = strstr(answer.bytes, "\"./zoo/\""), *a = strstr(answer.bytes, "\"./A.txt\""),
+               *b = strstr(answer.bytes, "\"./b.txt\"");
+    assert_true(zoo && a && b && zoo < a && a < b);
+    assert_null(strstr(answer.bytes, "hidden"));
+    site_close_answer(site, &answer);
+}
+
+static void test_listing_of_the_root_has_no_way_up(void **state)
+{
+    struct site *site = *state;
+
+    site_text(site, "/a.txt", "1");
+    struct answer answer = site_get(site, "/");
+    has(&answer, "\"./a.txt\"");
+    assert_null(strstr(answer.bytes, "../"));
+    site_close_answer(site, &answer);
+}
+
+static void test_listing_index_file_goes_first(void **state)
+{
+    struct site *site = *state;
+
+    site_text(site, "/d/index.html", "index");
+    struct answer answer = site_get(site, "/d/");
+    assert_string_equal(answer.bytes, "index");
+    site_close_answer(site, &answer);
+}
+
+static void test_listing_escapes_names(void **state)
+{
+    struct site *site = *state;
+
+    site_text(site, "/d<b>&/\"><script>alert('1')<", "x");
+    site_text(site, "/d<b>&/javascript:alert(1)", "x");
+    site_text(site, "/d<b>&/caf\xc3\xa9 \xff\n", "x");
+    struct answer answer = site_get(site, "/d%3Cb%3E&/");
+    has(&answer, "<title>/d&lt;b&gt;&amp;/</title>");
+    has(&answer, "<a href=\"./%22%3E%3Cscript%3Ealert(%271%27)%3C\">"
+                 "&quot;&gt;&lt;script&gt;alert(&#39;1&#39;)&lt;</a>");
+    has(&answer, "<a href=\"./javascript:alert(1)\">");
+    has(&answer, "href=\"./caf%C3%A9%20%FF%0A\"");
+    assert_null(strstr(answer.bytes, "<script>"));
+    site_close_answer(site, &answer);
+    answer = site_get(site, "/d%3Cb%3E&/", "accept", "application/json");
+    assert_string_equal(answer_field(&answer, "content-type"), "application/json");
+    assert_string_equal(answer_field(&answer, "vary"), "accept");
+    has(&answer, "{\"path\":\"/d<b>&/\",\"entries\":[\n");
+    has(&answer,
+        "{\"name\":\"\\\"><script>alert('1')<\",\"type\":\"file\",\"size\":1,\"modified\"");
+    has(&answer, "{\"name\":\"caf\xc3\xa9 \\ufffd\\u000a\"");
+    has(&answer, "],\"cut\":false}\n");
+    site_close_answer(site, &answer);
+}
+
+static void test_listing_shows_only_links_that_stay(void **state)
+{
+    struct site *site = *state;
+
+    site_text(site, "/d/a.txt", "123");
+    site_text(site, "/top.txt", "12345");
+    assert_int_equal(symlink("/etc/passwd", site_path(site, "/d/out")), 0);
+    assert_int_equal(symlink("../top.txt", site_path(site, "/d/in")), 0);
+    assert_int_equal(symlink("nowhere", site_path(site, "/d/broken")), 0);
+    assert_int_equal(mkfifo(site_path(site, "/d/fifo"), 0644), 0);
+    struct answer answer = site_get(site, "/d/");
+    has(&answer, "\"./in\">in</a><td>5 B<td>");
+    assert_null(strstr(answer.bytes, "./out"));
+    assert_null(strstr(answer.bytes, "./broken"));
+    assert_null(strstr(answer.bytes, "./fifo"));
+    site_close_answer(site, &answer);
+}
+
+static void test_listing_head_has_only_the_length(void **state)
+{
+    struct site *site = *state;
+
+    site_text(site, "/d/a.txt", "123");
+    struct answer get = site_get(site, "/d/"), head = site_ask(site, "HEAD", "/d/");
+    assert_int_equal(head.content_length, get.len);
+    assert_null(head.x->body);
+    site_close_answer(site, &get);
+    site_close_answer(site, &head);
+}
+
+static void test_listing_is_bounded_in_entries(void **state)
+{
+    struct site *site = *state;
+    char name[32];
+
+    for (int i = 0; i < LISTING_ENTRIES_MAX + 5; i++) {
+        snprintf(name, sizeof name, "/d/%05d", i);
+        site_write(site, name, "", 0);
+    }
+    struct answer answer = site_get(site, "/d/");
+    has(&answer, "<p>Only 10000 entries are shown; there are more.</p>");
+    site_close_answer(site, &answer);
+}
+
+static void test_listing_is_bounded_in_bytes(void **state)
+{
+    struct listing_entry entries[100];
+    struct listing listing = {SPAN("/"), entries, 100, false};
+    char name[200];
+
+    memset(name, '<', sizeof name);
+    for (size_t i = 0; i < 100; i++)
+        entries[i] = (struct listing_entry){span_of(name, sizeof name), false, 1024, 0};
+    struct buffer out = buffer_make(20000);
+    assert_int_equal(listing_render_html(&listing, &out), 0);
+    assert_int_equal(buffer_append(&out, "", 1), 0);
+    assert_non_null(strstr(out.data, "1.0 KiB"));
+    assert_non_null(strstr(out.data, "entries are shown; there are more."));
+    buffer_finish(&out);
+    assert_int_equal(listing_render_json(&listing, &out), 0);
+    assert_int_equal(buffer_append(&out, "", 1), 0);
+    assert_non_null(strstr(out.data, "\"}],\"cut\":true}\n"));
+    buffer_finish(&out);
+    out.ceiling = 100;
+    assert_int_equal(listing_render_html(&listing, &out), ERR_LIMIT);
+    buffer_finish(&out);
+}
+
+static void test_listing_bodies_in_flight_are_bounded(void **state)
+{
+    struct site *site = *state;
+    struct answer answers[100];
+    char name[256];
+    int count = 0;
+
+    for (int i = 0; i < 2000; i++) {
+        snprintf(name, sizeof name, "/d/%0200d", i);
+        site_write(site, name, "", 0);
+    }
+    do
+        answers[count++] = site_begin(site, "GET", "/d/", NULL);
+    while (answers[count - 1].status == 200 && count < 100);
+    assert_in_range(count, 10, 99);
+    assert_int_equal(answers[count - 1].status, 503);
+    while (count > 0)
+        site_close_answer(site, &answers[--count]);
+    assert_status(site, 200, "/d/");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_listing_shows_folders_first_then_names),
+        TEST(test_listing_of_the_root_has_no_way_up),
+        TEST(test_listing_index_file_goes_first),
+        TEST(test_listing_escapes_names),
+        TEST(test_listing_shows_only_links_that_stay),
+        TEST(test_listing_head_has_only_the_length),
+        TEST(test_listing_is_bounded_in_entries),
+        TEST(test_listing_is_bounded_in_bytes),
+        TEST(test_listing_bodies_in_flight_are_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
