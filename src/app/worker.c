@@ -77,7 +77,7 @@ static void set_ticket_keys(struct worker *worker, const unsigned char (*keys)[T
                             size_t count)
 {
     if (count > 0)
-        tls_tickets_set(worker->materials.tickets, keys, count);
+        tls_library_set_tickets(worker->materials.tls, keys, count);
 }
 
 static int take_listeners(struct worker *worker, struct snapshot *snapshot, struct sites *sites)
@@ -321,8 +321,9 @@ static int set_up(struct worker *worker)
     if (r < 0)
         return r;
     options.loop = worker->loop;
-    worker->materials.tickets = tls_tickets_create();
-    r = keys_remote_create(worker->keys_socket, &worker->materials.keys);
+    r = tls_library_create(&worker->materials.tls);
+    if (r >= 0)
+        r = keys_remote_create(worker->keys_socket, &worker->materials.keys);
     return r < 0 ? r : server_create(&options, &worker->server);
 }
 
@@ -367,7 +368,7 @@ int worker_run(const struct worker_start *start)
     server_destroy(worker.server);
     access_log_destroy(worker.access_log);
     keys_remote_destroy(worker.materials.keys);
-    tls_tickets_destroy(worker.materials.tickets);
+    tls_library_destroy(worker.materials.tls);
     snapshot_inbox_finish(&worker.inbox);
     loop_destroy(worker.loop);
     return worker.exit_code;

@@ -90,7 +90,7 @@ static int make_tls(const struct snapshot_site *from, const struct tls_settings 
                             certificates[i].chain_pem, &certificates[i].key);
     }
     if (r >= 0)
-        r = tls_context_create(settings, materials->tickets, certificates, from->certificate_count,
+        r = tls_context_create(settings, materials->tls, certificates, from->certificate_count,
                                ret_context);
     for (size_t i = 0; i < from->certificate_count; i++)
         tls_certificate_finish(&certificates[i]);
@@ -187,7 +187,7 @@ int worker_sites_create(struct snapshot *snapshot, const struct worker_materials
                      settings->listen.proxy_protocol.from.items[bad]);
     }
     if (r >= 0) {
-        r = tls_context_create(&settings->tls, materials->tickets, NULL, 0, ret_tls);
+        r = tls_context_create(&settings->tls, materials->tls, NULL, 0, ret_tls);
         if (r < 0)
             snprintf(ret_why, WHY_SIZE, "TLS can't be set up: %s", tls_last_error());
     }

@@ -8,7 +8,7 @@ struct snapshot;
 
 /** What sites are made with. */
 struct worker_materials {
-    struct tls_tickets *tickets;
+    struct tls_library *tls;
     struct keys_remote *keys;
     uint64_t secret[2];
 };

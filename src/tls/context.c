@@ -14,6 +14,8 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "tls/internal.h"
+#include "tls/record.h"
+#include "tls/schedule.h"
 
 static const char *const profile_names[] = {"intermediate", "modern", NULL};
 
@@ -48,10 +50,12 @@ struct ticket_key {
     unsigned char hmac[32];
 };
 
-struct tls_tickets {
-    struct ticket_key keys[3];
-    size_t count;
-    EVP_CIPHER *cipher; /* fetched once: OpenSSL 3 looks each name up anew */
+struct tls_library {
+    struct schedule *schedule;
+    struct record_suite suites[3]; /* in the order of suite_names */
+    struct ticket_key tickets[3];
+    size_t ticket_count;
+    EVP_CIPHER *ticket_cipher; /* fetched once: OpenSSL 3 looks each name up anew */
 };
 
 struct tls_context {
@@ -59,7 +63,7 @@ struct tls_context {
     SSL_CTX *ssl;
     tls_choose *choose;
     void *owner;
-    struct tls_tickets *tickets;
+    struct tls_library *library;
 };
 
 /* Mozilla's intermediate list without finite-field DHE, which costs the server the most and no
@@ -82,36 +86,90 @@ const char *tls_last_error(void)
     return text;
 }
 
+/* ---- what contexts share ---- */
+
+static const struct {
+    const char *standard_name; /* of the cipher suite */
+    const char *cipher;
+    bool sha384;
+    unsigned key_len;
+} suite_names[] = {
+    {"TLS_AES_128_GCM_SHA256", "AES-128-GCM", false, 16},
+    {"TLS_AES_256_GCM_SHA384", "AES-256-GCM", true, 32},
+    {"TLS_CHACHA20_POLY1305_SHA256", "ChaCha20-Poly1305", false, 32},
+};
+
+static int fetch_ciphers(struct tls_library *library)
+{
+    OSSL_LIB_CTX *ossl = library->schedule->library;
+
+    for (size_t i = 0; i < ARRAY_SIZE(suite_names); i++) {
+        library->suites[i] = (struct record_suite){
+            .cipher = EVP_CIPHER_fetch(ossl, suite_names[i].cipher, NULL),
+            .digest = suite_names[i].sha384 ? library->schedule->sha384 : library->schedule->sha256,
+            .key_len = suite_names[i].key_len,
+        };
+        if (!library->suites[i].cipher)
+            return ERR_TLS;
+    }
+    library->ticket_cipher = EVP_CIPHER_fetch(ossl, "AES-256-CBC", NULL);
+    return library->ticket_cipher ? 0 : ERR_TLS;
+}
+
+int tls_library_create(struct tls_library **ret_library)
+{
+    struct tls_library *library = mem_new(struct tls_library);
+
+    int r = schedule_create(&library->schedule);
+    if (r >= 0)
+        r = fetch_ciphers(library);
+    if (r < 0) {
+        tls_library_destroy(library);
+        return r;
+    }
+    *ret_library = library;
+    return 0;
+}
+
+void tls_library_destroy(struct tls_library *library)
+{
+    if (!library)
+        return;
+    for (size_t i = 0; i < ARRAY_SIZE(library->suites); i++)
+        EVP_CIPHER_free(library->suites[i].cipher);
+    EVP_CIPHER_free(library->ticket_cipher);
+    schedule_destroy(library->schedule);
+    OPENSSL_cleanse(library, sizeof *library);
+    free(library);
+}
+
+const struct record_suite *tls_context_suite(const struct tls_context *context, const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(suite_names); i++)
+        if (span_equal(span_str(name), span_str(suite_names[i].standard_name)))
+            return &context->library->suites[i];
+    return NULL;
+}
+
+struct schedule *tls_context_schedule(const struct tls_context *context)
+{
+    return context->library->schedule;
+}
+
 /* ---- tickets ---- */
 
-struct tls_tickets *tls_tickets_create(void)
-{
-    struct tls_tickets *tickets = mem_new(struct tls_tickets);
-    tickets->cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
-    return tickets;
-}
-
-void tls_tickets_destroy(struct tls_tickets *tickets)
-{
-    if (!tickets)
-        return;
-    EVP_CIPHER_free(tickets->cipher);
-    OPENSSL_cleanse(tickets, sizeof *tickets);
-    free(tickets);
-}
-
-void tls_tickets_set(struct tls_tickets *tickets, const unsigned char (*keys)[TLS_TICKET_KEY_SIZE],
-                     size_t count)
+void tls_library_set_tickets(struct tls_library *library,
+                             const unsigned char (*keys)[TLS_TICKET_KEY_SIZE], size_t count)
 {
     static_assert(sizeof(struct ticket_key) == TLS_TICKET_KEY_SIZE, "layout of the wire");
-    if (count > ARRAY_SIZE(tickets->keys))
-        count = ARRAY_SIZE(tickets->keys);
-    OPENSSL_cleanse(tickets->keys, sizeof tickets->keys);
-    memcpy(tickets->keys, keys, count * sizeof tickets->keys[0]);
-    tickets->count = count;
+    if (count > ARRAY_SIZE(library->tickets))
+        count = ARRAY_SIZE(library->tickets);
+    OPENSSL_cleanse(library->tickets, sizeof library->tickets);
+    memcpy(library->tickets, keys, count * sizeof library->tickets[0]);
+    library->ticket_count = count;
 }
 
-static int prepare_ticket(const struct tls_tickets *tickets, const struct ticket_key *key,
+static int prepare_ticket(const struct tls_library *library, const struct ticket_key *key,
                           unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int seal)
 {
     char digest[] = "SHA256";
@@ -120,7 +178,7 @@ static int prepare_ticket(const struct tls_tickets *tickets, const struct ticket
         OSSL_PARAM_construct_end(),
     };
 
-    if (EVP_CipherInit_ex2(cipher, tickets->cipher, key->aes, iv, seal, NULL) != 1)
+    if (EVP_CipherInit_ex2(cipher, library->ticket_cipher, key->aes, iv, seal, NULL) != 1)
         return -1;
     return EVP_MAC_init(mac, key->hmac, sizeof key->hmac, params) == 1 ? 0 : -1;
 }
@@ -131,20 +189,20 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
                      EVP_MAC_CTX *mac, int seal)
 {
     struct tls_context *context = tls_session_context(ssl);
-    struct tls_tickets *tickets = context->tickets;
+    struct tls_library *library = context->library;
 
     if (seal) {
-        if (tickets->count == 0)
+        if (library->ticket_count == 0)
             return 0;
-        if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(tickets->cipher)) != 1)
+        if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(library->ticket_cipher)) != 1)
             return -1;
-        memcpy(name, tickets->keys[0].name, sizeof tickets->keys[0].name);
-        return prepare_ticket(tickets, &tickets->keys[0], iv, cipher, mac, 1) < 0 ? -1 : 1;
+        memcpy(name, library->tickets[0].name, sizeof library->tickets[0].name);
+        return prepare_ticket(library, &library->tickets[0], iv, cipher, mac, 1) < 0 ? -1 : 1;
     }
-    for (size_t i = 0; i < tickets->count; i++) {
-        if (memcmp(name, tickets->keys[i].name, sizeof tickets->keys[i].name) != 0)
+    for (size_t i = 0; i < library->ticket_count; i++) {
+        if (memcmp(name, library->tickets[i].name, sizeof library->tickets[i].name) != 0)
             continue;
-        if (prepare_ticket(tickets, &tickets->keys[i], iv, cipher, mac, 0) < 0)
+        if (prepare_ticket(library, &library->tickets[i], iv, cipher, mac, 0) < 0)
             return -1;
         return i > 0 || SSL_version(ssl) == TLS1_3_VERSION ? 2 : 1;
     }
@@ -267,15 +325,15 @@ static int configure(SSL_CTX *ssl, const struct tls_settings *settings)
     return set_groups(ssl);
 }
 
-int tls_context_create(const struct tls_settings *settings, struct tls_tickets *tickets,
+int tls_context_create(const struct tls_settings *settings, struct tls_library *library,
                        const struct tls_certificate *certificates, size_t count,
                        struct tls_context **ret_context)
 {
     struct tls_context *context = mem_new(struct tls_context);
 
     context->references = 1;
-    context->tickets = tickets;
-    context->ssl = SSL_CTX_new(TLS_server_method());
+    context->library = library;
+    context->ssl = SSL_CTX_new_ex(library->schedule->library, NULL, TLS_server_method());
     int r = context->ssl ? configure(context->ssl, settings) : ERR_TLS;
     for (size_t i = 0; r >= 0 && i < count; i++)
         r = add_certificate(context->ssl, &certificates[i]);

@@ -20,7 +20,7 @@ struct tls_settings {
 extern const struct config_row tls_rows[];
 
 struct tls_context; /* one for each set of certificates: a site's */
-struct tls_tickets; /* ticket keys, shared by all contexts of a process, old and new */
+struct tls_library; /* what all contexts of a process share, old and new: ciphers, ticket keys */
 
 /** A certificate with its private key, which is a handle from keys_remote_key() or a key in memory.
  */
@@ -31,13 +31,14 @@ struct tls_certificate {
 
 enum { TLS_TICKET_KEY_SIZE = 80 };
 
-struct tls_tickets *tls_tickets_create(void);
-/** Wipes the keys. Contexts made with it must be gone. */
-void tls_tickets_destroy(struct tls_tickets *tickets);
-/** Replaces the keys, the newest first: it seals, all of them open. At most 3.
+/** @return 0, or ERR_TLS */
+must_check int tls_library_create(struct tls_library **ret_library);
+/** Wipes the ticket keys. Contexts made with it, and their sessions, must be gone. NULL is fine. */
+void tls_library_destroy(struct tls_library *library);
+/** Replaces the ticket keys, the newest first: it seals, all of them open. At most 3.
  *  Each: 16 bytes name, 32 bytes AES-256 key, 32 bytes HMAC key. */
-void tls_tickets_set(struct tls_tickets *tickets, const unsigned char (*keys)[TLS_TICKET_KEY_SIZE],
-                     size_t count);
+void tls_library_set_tickets(struct tls_library *library,
+                             const unsigned char (*keys)[TLS_TICKET_KEY_SIZE], size_t count);
 
 /** Drops the reference to the key. */
 void tls_certificate_finish(struct tls_certificate *certificate);
@@ -48,7 +49,7 @@ typedef struct tls_context *tls_choose(void *owner, struct span name);
 
 /** A context with certificates of different key kinds, or none for a context that only chooses.
  *  @return 0, or ERR_TLS (tls_last_error() says why) */
-must_check int tls_context_create(const struct tls_settings *settings, struct tls_tickets *tickets,
+must_check int tls_context_create(const struct tls_settings *settings, struct tls_library *library,
                                   const struct tls_certificate *certificates, size_t count,
                                   struct tls_context **ret_context);
 /** Sessions that use it live on. NULL is fine. */

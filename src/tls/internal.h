@@ -3,6 +3,8 @@
 
 #include <openssl/ssl.h>
 
+struct record_suite;
+struct schedule;
 struct tls_context;
 
 /** The context a session was created from, whatever its certificate is now. */
@@ -10,3 +12,7 @@ struct tls_context *tls_session_context(const SSL *ssl);
 /** A fresh SSL of the context, or NULL. In both cases the context lives until the caller gives it
  * back with tls_context_destroy(). */
 SSL *tls_context_new_ssl(struct tls_context *context);
+/** How to protect records of a TLS 1.3 suite, by its standard name; NULL for one that we don't
+ * know. */
+const struct record_suite *tls_context_suite(const struct tls_context *context, const char *name);
+struct schedule *tls_context_schedule(const struct tls_context *context);

@@ -19,7 +19,8 @@ struct tls_io {
 };
 
 enum {
-    TLS_OUT_MIN = 64 * 1024,  /**< room for a handshake flight with a long chain */
+    TLS_OUT_MIN = 64 * 1024, /**< room for a handshake flight with a long chain */
+    TLS_READ_MIN = 16384 + 256,
     TLS_RECORD_DATA = 16384,  /**< plaintext bytes of a full record */
     TLS_RECORD_OVERHEAD = 96, /**< most that a record adds, any cipher */
 };
@@ -38,6 +39,7 @@ void tls_session_destroy(struct tls_session *session);
  *  when it failed (an alert may stand in io->out) */
 must_check int tls_handshake(struct tls_session *session, struct tls_io *io);
 /** Decrypts. Call until it returns 0 or less.
+ *  @param cap  at least TLS_READ_MIN
  *  @return bytes > 0; 0 when more input is needed; ERR_CLOSED after close_notify; ERR_TLS */
 must_check ssize_t tls_read(struct tls_session *session, struct tls_io *io, char *out, size_t cap);
 /** Encrypts all of `plain` to io->out, which must have tls_sealed_size() bytes of room.

@@ -1,0 +1,45 @@
+/* The key schedule of TLS 1.3 (RFC 8446 section 7.1) as an OpenSSL provider: what libssl derives in
+ * a handshake it derives here, without the fetching and allocating that OpenSSL 3's own derivation
+ * does each time. On the way the two application traffic secrets are noted for the session's
+ * records. */
+#pragma once
+
+#include <openssl/evp.h>
+#include <openssl/types.h>
+#include <stdbool.h>
+
+#include "base/macros.h"
+#include "base/span.h"
+
+enum { SECRET_MAX = 48 }; /* SHA-384 */
+
+/** The application traffic secrets of one session, noted as they are derived. */
+struct traffic_secrets {
+    unsigned char client[SECRET_MAX];
+    unsigned char server[SECRET_MAX];
+    unsigned len; /**< of each: 32 or 48 */
+    bool has_client;
+    bool has_server;
+};
+
+struct schedule {
+    OSSL_LIB_CTX *library; /**< in which this schedule is the one that libssl finds */
+    OSSL_PROVIDER *provider;
+    OSSL_PROVIDER *defaults; /**< OpenSSL's own provider, for all the rest */
+    EVP_MD *sha256;
+    EVP_MD *sha384;
+    EVP_MD_CTX *hash;               /**< for one derivation at a time */
+    struct traffic_secrets *noting; /**< of the session whose handshake runs; NULL: nobody's */
+};
+
+/** @return 0, or ERR_TLS */
+must_check int schedule_create(struct schedule **ret_schedule);
+/** After everything made with its library is gone. NULL is fine. */
+void schedule_destroy(struct schedule *schedule);
+
+/** HKDF-Expand-Label (RFC 8446 section 7.1) of at most one hash of output.
+ *  @param label  without "tls13 "
+ *  @return 0, or ERR_TLS */
+must_check int schedule_expand(const struct schedule *schedule, const EVP_MD *digest,
+                               struct span secret, struct span label, struct span context,
+                               unsigned char *out, size_t len);
