@@ -22,7 +22,7 @@ static char *escaped(struct span bytes, bool lower)
         if (c > ' ' && c < 0x7f && c != '\\')
             *at++ = lower ? ascii_lower((char)c) : (char)c;
         else
-            at += sprintf(at, "\\x%02x", c);
+            at += snprintf(at, 5, "\\x%02x", c);
     }
     *at = '\0';
     return text;
