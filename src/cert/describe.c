@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/buffer.h"
