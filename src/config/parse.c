@@ -1,0 +1,404 @@
+/* From YAML's events to nodes, within the bounds of tree.h. What libyaml refuses is put into words
+ * by syntax.c; what the nodes mean is decode.c's. */
+#include <stdlib.h>
+#include <yaml.h>
+
+#include "base/mem.h"
+#include "config/tree.h"
+#include "config/values.h"
+
+enum { ANCHORS_MAX = 1000 };
+
+struct anchor {
+    const char *name;
+    struct node *node;
+    bool open; /* its value has not ended yet */
+};
+
+struct reader {
+    struct config_tree *tree;
+    const struct source *source;
+    struct diags *diags;
+    yaml_parser_t parser;
+    struct anchor *anchors;
+    size_t anchor_count;
+};
+
+static int read_node(struct reader *reader, const yaml_event_t *event, unsigned depth,
+                     struct node **ret_node);
+
+static struct diag *complain(struct reader *reader, const yaml_event_t *event, const char *sentence)
+{
+    return source_complain(reader->source, (unsigned)event->start_mark.line + 1,
+                           (unsigned)event->start_mark.column + 1, reader->diags, "%s", sentence);
+}
+
+/** A mistake after which reading goes on. */
+static struct diag *step_over(struct reader *reader, const yaml_event_t *event,
+                              const char *sentence)
+{
+    reader->tree->broken = true;
+    return complain(reader, event, sentence);
+}
+
+static int next_event(struct reader *reader, yaml_event_t *ret_event)
+{
+    *ret_event = (yaml_event_t){0};
+    if (yaml_parser_parse(&reader->parser, ret_event))
+        return 0;
+    syntax_explain(&reader->parser, reader->source, reader->diags);
+    return ERR_SETTINGS;
+}
+
+static int add_node(struct reader *reader, const yaml_event_t *event, enum node_kind kind,
+                    struct node **ret_node)
+{
+    struct node *node = tree_add_node(reader->tree, reader->source, kind);
+
+    if (!node) {
+        complain(reader, event, "the settings have more than 100,000 values");
+        return ERR_SETTINGS;
+    }
+    node->line = (unsigned)event->start_mark.line + 1;
+    node->column = (unsigned)event->start_mark.column + 1;
+    *ret_node = node;
+    return 0;
+}
+
+/** Counts bytes of values, whose sum is bounded although anchors may repeat them. */
+static int count_bytes(struct reader *reader, const yaml_event_t *event, size_t bytes)
+{
+    size_t most = reader->tree->trusted ? TREE_TRUSTED_MAX : TREE_TEXT_MAX;
+
+    reader->tree->value_bytes += bytes;
+    if (reader->tree->value_bytes <= most)
+        return 0;
+    complain(reader, event, "the settings' values are larger than 16 MiB together");
+    return ERR_SETTINGS;
+}
+
+/** Notes where an anchor stands. @return its place in the list, or -1 */
+static int open_anchor(struct reader *reader, const yaml_event_t *event, const yaml_char_t *name,
+                       struct node *node)
+{
+    if (!name)
+        return -1;
+    if (reader->anchor_count == ANCHORS_MAX) {
+        step_over(reader, event, "the file has more than 1,000 anchors");
+        return -1;
+    }
+    reader->anchors =
+        mem_resize(reader->anchors, reader->anchor_count + 1, sizeof *reader->anchors);
+    reader->anchors[reader->anchor_count] = (struct anchor){
+        .name = tree_copy(reader->tree, span_str((const char *)name)),
+        .node = node,
+        .open = true,
+    };
+    return (int)reader->anchor_count++;
+}
+
+static void close_anchor(struct reader *reader, int anchor)
+{
+    if (anchor >= 0)
+        reader->anchors[anchor].open = false;
+}
+
+static int copy_node(struct reader *reader, const yaml_event_t *event, const struct node *from,
+                     unsigned depth, struct node **ret_node)
+{
+    struct node *copy = NULL;
+
+    if (depth > TREE_DEPTH_MAX) {
+        complain(reader, event, "the settings are nested deeper than 32 levels");
+        return ERR_SETTINGS;
+    }
+    int r = add_node(reader, event, from->kind, &copy);
+    if (r == 0 && from->text)
+        r = count_bytes(reader, event, strlen(from->text));
+    if (r < 0)
+        return r;
+    *copy = *from;
+    copy->next = copy->first = copy->last = NULL;
+    copy->count = 0;
+    for (const struct node *child = from->first; child; child = child->next) {
+        struct node *child_copy;
+        r = copy_node(reader, event, child, depth + 1, &child_copy);
+        if (r < 0)
+            return r;
+        node_append(copy, child_copy);
+    }
+    *ret_node = copy;
+    return 0;
+}
+
+/** `*name`: a copy, counted like any value, so that anchors of anchors end at the bound. */
+static int read_alias(struct reader *reader, const yaml_event_t *event, unsigned depth,
+                      struct node **ret_node)
+{
+    const char *name = (const char *)event->data.alias.anchor;
+
+    for (size_t i = reader->anchor_count; i-- > 0;) {
+        const struct anchor *anchor = &reader->anchors[i];
+        if (strcmp(anchor->name, name) != 0)
+            continue;
+        if (!anchor->open)
+            return copy_node(reader, event, anchor->node, depth, ret_node);
+        complain(reader, event, "an anchor's value cannot contain itself");
+        return ERR_SETTINGS;
+    }
+    diag_hint(step_over(reader, event, "no anchor of this name comes before"),
+              "a text that starts with * needs quotes: \"*%s\"", name);
+    int r = add_node(reader, event, NODE_SCALAR, ret_node);
+    if (r == 0) {
+        (*ret_node)->text = "";
+        (*ret_node)->broken = true;
+    }
+    return r;
+}
+
+static void check_tag(struct reader *reader, const yaml_event_t *event, const yaml_char_t *tag)
+{
+    static const char *const known[] = {
+        "!", YAML_STR_TAG, YAML_INT_TAG, YAML_BOOL_TAG, YAML_FLOAT_TAG, YAML_SEQ_TAG, YAML_MAP_TAG};
+
+    for (size_t i = 0; tag && i < ARRAY_SIZE(known); i++)
+        if (strcmp((const char *)tag, known[i]) == 0)
+            return;
+    if (tag)
+        diag_hint(step_over(reader, event, "tags are not understood here"),
+                  "a text that starts with ! needs quotes");
+}
+
+static bool is_null(const yaml_event_t *event)
+{
+    static const char *const words[] = {"", "~", "null", "Null", "NULL"};
+
+    if (event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE || event->data.scalar.tag)
+        return false;
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+        if (strcmp((const char *)event->data.scalar.value, words[i]) == 0)
+            return true;
+    return false;
+}
+
+static int read_scalar(struct reader *reader, const yaml_event_t *event, struct node *node)
+{
+    struct span text = span_of((const char *)event->data.scalar.value, event->data.scalar.length);
+    int r = 1;
+
+    check_tag(reader, event, event->data.scalar.tag);
+    node->text = "";
+    if (memchr(text.ptr, '\0', text.len)) {
+        step_over(reader, event, "a value contains the character NUL");
+        node->broken = true;
+        return 0;
+    }
+    node->null = is_null(event);
+    if (!reader->tree->trusted)
+        r = environment_expand(reader->tree, node, text, reader->diags, &node->text);
+    if (r < 0)
+        node->broken = reader->tree->broken = true;
+    if (r > 0)
+        node->text = tree_copy(reader->tree, text);
+    return count_bytes(reader, event, strlen(node->text));
+}
+
+static int read_list(struct reader *reader, struct node *list, unsigned depth)
+{
+    for (;;) {
+        yaml_event_t event scoped(yaml_event_delete);
+        struct node *item;
+        int r = next_event(reader, &event);
+        if (r < 0 || event.type == YAML_SEQUENCE_END_EVENT)
+            return r;
+        r = read_node(reader, &event, depth + 1, &item);
+        if (r < 0)
+            return r;
+        node_append(list, item);
+    }
+}
+
+/** Says what is wrong with a key. @return whether anything is */
+static bool key_is_wrong(struct reader *reader, const yaml_event_t *event)
+{
+    struct span key =
+        event->type == YAML_SCALAR_EVENT
+            ? span_of((const char *)event->data.scalar.value, event->data.scalar.length)
+            : span_of(NULL, 0);
+    char *clean scoped(mem_release) = text_clean(key, key.len);
+
+    if (event->type != YAML_SCALAR_EVENT)
+        diag_hint(step_over(reader, event, "a key must be a text"),
+                  "if a value starts here, put it in quotes: [, { and * have a meaning in YAML");
+    else if (is_null(event))
+        diag_hint(step_over(reader, event, "a value stands here without a key"),
+                  "a text that starts with a colon needs quotes, as in [\":443\"]");
+    else if (key.len > TREE_KEY_MAX)
+        step_over(reader, event, "a key is longer than 400 bytes");
+    else if (strlen(clean) != key.len || strcmp(clean, (const char *)key.ptr) != 0)
+        step_over(reader, event, "a key contains control characters");
+    else if (strcmp(clean, "<<") == 0 && event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
+        diag_hint(step_over(reader, event, "the merge key << is not understood"),
+                  "write the keys out, or give the whole value as *name");
+    else
+        return false;
+    return true;
+}
+
+static int compare_places(const void *a, const void *b)
+{
+    const struct node *left = *(struct node *const *)a;
+    const struct node *right = *(struct node *const *)b;
+    int order = strcmp(left->key, right->key);
+
+    if (order)
+        return order;
+    if (left->key_line != right->key_line)
+        return left->key_line < right->key_line ? -1 : 1;
+    return left->key_column < right->key_column ? -1 : left->key_column > right->key_column;
+}
+
+/** Reports keys that come twice and keeps the first of each. */
+static void refuse_duplicates(struct reader *reader, struct node *mapping)
+{
+    struct node_index index = node_index(mapping);
+    bool any = false;
+
+    qsort(index.sorted, index.count, sizeof *index.sorted, compare_places);
+    for (size_t i = 0, first = 0; i < index.count; i++) {
+        struct node *again = index.sorted[i];
+        if (strcmp(index.sorted[first]->key, again->key) != 0)
+            first = i;
+        if (i == first)
+            continue;
+        diag_hint(key_complain(again, reader->diags, "the key \"%s\" is given twice", again->key),
+                  "it is given first at %s:%u:%u; keep one of the two", again->source->name,
+                  index.sorted[first]->key_line, index.sorted[first]->key_column);
+        again->key = NULL;
+        index.sorted[i] = index.sorted[first];
+        any = reader->tree->broken = true;
+    }
+    node_index_finish(&index);
+    struct node *child = mapping->first;
+    if (any)
+        mapping->first = mapping->last = NULL, mapping->count = 0;
+    for (struct node *next; any && child; child = next) {
+        next = child->next;
+        child->next = NULL;
+        if (child->key)
+            node_append(mapping, child);
+    }
+}
+
+static int read_mapping(struct reader *reader, struct node *mapping, unsigned depth)
+{
+    for (;;) {
+        yaml_event_t key scoped(yaml_event_delete);
+        yaml_event_t value scoped(yaml_event_delete) = {0};
+        struct node *child = NULL;
+        int r = next_event(reader, &key);
+        if (r < 0)
+            return r;
+        if (key.type == YAML_MAPPING_END_EVENT)
+            break;
+        bool wrong = key_is_wrong(reader, &key);
+        if (key.type != YAML_SCALAR_EVENT) /* read, so that what follows makes sense */
+            r = read_node(reader, &key, depth + 1, &child);
+        if (r == 0)
+            r = next_event(reader, &value);
+        if (r == 0)
+            r = read_node(reader, &value, depth + 1, &child);
+        if (r < 0)
+            return r;
+        if (wrong)
+            continue;
+        child->key = tree_copy(
+            reader->tree, span_of((const char *)key.data.scalar.value, key.data.scalar.length));
+        child->key_line = (unsigned)key.start_mark.line + 1;
+        child->key_column = (unsigned)key.start_mark.column + 1;
+        node_append(mapping, child);
+    }
+    refuse_duplicates(reader, mapping);
+    return 0;
+}
+
+static int read_node(struct reader *reader, const yaml_event_t *event, unsigned depth,
+                     struct node **ret_node)
+{
+    enum node_kind kind = event->type == YAML_SEQUENCE_START_EVENT  ? NODE_LIST
+                          : event->type == YAML_MAPPING_START_EVENT ? NODE_MAPPING
+                                                                    : NODE_SCALAR;
+    struct node *node;
+
+    if (depth > TREE_DEPTH_MAX) {
+        complain(reader, event, "the settings are nested deeper than 32 levels");
+        return ERR_SETTINGS;
+    }
+    if (event->type == YAML_ALIAS_EVENT)
+        return read_alias(reader, event, depth, ret_node);
+    int r = add_node(reader, event, kind, &node);
+    if (r < 0)
+        return r;
+    int anchor = -1;
+    if (kind == NODE_SCALAR) {
+        anchor = open_anchor(reader, event, event->data.scalar.anchor, node);
+        r = read_scalar(reader, event, node);
+    } else if (kind == NODE_LIST) {
+        check_tag(reader, event, event->data.sequence_start.tag);
+        anchor = open_anchor(reader, event, event->data.sequence_start.anchor, node);
+        r = read_list(reader, node, depth);
+    } else {
+        check_tag(reader, event, event->data.mapping_start.tag);
+        anchor = open_anchor(reader, event, event->data.mapping_start.anchor, node);
+        r = read_mapping(reader, node, depth);
+    }
+    close_anchor(reader, anchor);
+    *ret_node = node;
+    return r;
+}
+
+/** Reads the stream's one document. */
+static int read_stream(struct reader *reader, struct node **ret_root)
+{
+    struct node *root = NULL;
+
+    for (;;) {
+        yaml_event_t event scoped(yaml_event_delete);
+        int r = next_event(reader, &event);
+        if (r < 0)
+            return r;
+        if (event.type == YAML_STREAM_END_EVENT)
+            break;
+        if (event.type == YAML_STREAM_START_EVENT || event.type == YAML_DOCUMENT_END_EVENT)
+            continue;
+        if (event.type == YAML_DOCUMENT_START_EVENT && root) {
+            diag_hint(complain(reader, &event, "a second document starts here"),
+                      "put the settings into one document, or into files named by `include`");
+            return ERR_SETTINGS;
+        }
+        if (event.type != YAML_DOCUMENT_START_EVENT)
+            r = read_node(reader, &event, 0, &root);
+        if (r < 0)
+            return r;
+    }
+    *ret_root = root && root->null ? NULL : root;
+    return 0;
+}
+
+int tree_parse(struct config_tree *tree, const struct source *source, struct diags *diags,
+               struct node **ret_root)
+{
+    struct reader reader = {.tree = tree, .source = source, .diags = diags};
+
+    if (syntax_check_bytes(source, diags) < 0)
+        return ERR_SETTINGS;
+    if (!yaml_parser_initialize(&reader.parser))
+        abort(); /* out of memory */
+    yaml_parser_set_encoding(&reader.parser, YAML_UTF8_ENCODING);
+    yaml_parser_set_input_string(&reader.parser, (const unsigned char *)source->text.ptr,
+                                 source->text.len);
+    int r = read_stream(&reader, ret_root);
+    yaml_parser_delete(&reader.parser);
+    free(reader.anchors);
+    return r;
+}
