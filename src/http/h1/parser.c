@@ -36,7 +36,7 @@ static void slide(struct window *w, size_t at)
 static inline size_t next_mark(struct window *w, const uint64_t *marks, size_t at)
 {
     while (likely(at < w->len)) {
-        if (unlikely(at >= w->to))
+        if (unlikely(at >= w->to || at < w->from))
             slide(w, at);
         size_t bit = at - w->from;
         uint64_t word = marks[bit / H1_SCAN_BLOCK] >> (bit % H1_SCAN_BLOCK);
@@ -90,8 +90,8 @@ static void move(struct h1_parser *p, const char *to)
     }
     for (unsigned i = 0; p->fields && i < p->fields->count; i++) {
         struct http_field *field = &p->fields->items[i];
-        field->name = moved(field->name, from, to);
-        field->value = moved(field->value, from, to);
+        field->name.ptr = to + (field->name.ptr - from);
+        field->value.ptr = to + (field->value.ptr - from);
     }
 }
 
@@ -207,11 +207,16 @@ static int store(struct h1_parser *p, struct span name, struct span value)
     p->count++;
     if (!p->fields)
         return 0;
-    if (unlikely(p->fields->room == 0)) {
-        p->fields->items = arena_alloc(p->arena, FIELDS_FIRST * sizeof(struct http_field));
-        p->fields->room = p->fields->items ? FIELDS_FIRST : 0;
+    struct http_fields *fields = p->fields;
+    if (likely(fields->count < fields->room)) {
+        fields->items[fields->count++] = (struct http_field){name, value};
+        return 0;
     }
-    if (unlikely(http_add(p->arena, p->fields, name, value) < 0))
+    if (fields->room == 0) {
+        fields->items = arena_alloc(p->arena, FIELDS_FIRST * sizeof(struct http_field));
+        fields->room = fields->items ? FIELDS_FIRST : 0;
+    }
+    if (http_add(p->arena, fields, name, value) < 0)
         return refuse(p, 431, "header fields use too much memory");
     return 0;
 }
@@ -221,6 +226,9 @@ static ssize_t field(struct h1_parser *p, struct window *w, size_t at)
 {
     const char *bytes = w->bytes;
     size_t colon = next_mark(w, w->marks.name, at);
+    /* From `at`, not from behind the colon: what may not stand in a value may not in a name either,
+     * so the end is the same, and the processor need not wait for the colon to find it. */
+    size_t end = next_mark(w, w->marks.value, at);
 
     if (unlikely(colon == w->len))
         return 0;
@@ -229,7 +237,6 @@ static ssize_t field(struct h1_parser *p, struct window *w, size_t at)
     size_t from = colon + 1;
     while (from < w->len && (bytes[from] == ' ' || bytes[from] == '\t'))
         from++;
-    size_t end = next_mark(w, w->marks.value, from);
     if (unlikely(end == w->len))
         return 0;
     if (unlikely(bytes[end] != '\r'))

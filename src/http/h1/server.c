@@ -7,7 +7,8 @@
 #include "http/h1/connection.h"
 
 enum {
-    ROOM_WORTH = 1024, /* less is not worth a read of the body or another request */
+    ROOM_WHOLE = 32 << 10, /* what http_produce() promises to give, and a head must fit into */
+    ROOM_WORTH = 1024,     /* less is not worth a read of the body or another request */
 };
 
 static const char continue_line[] = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -22,6 +23,12 @@ struct sink {
 static size_t room_of(const struct sink *sink)
 {
     return (size_t)(sink->end - sink->at);
+}
+
+/** More room than this will not come. */
+static bool room_is_whole(const struct sink *sink)
+{
+    return sink->at == sink->start && room_of(sink) >= ROOM_WHOLE;
 }
 
 static struct h1_server *server_of(struct http_engine *engine)
@@ -100,7 +107,7 @@ static int put_head(struct h1_server *s, struct sink *sink, nsec_t now)
     bool bodyless;
 
     if (unlikely(h1_answer_size(&x->response) > room_of(sink)))
-        return sink->at > sink->start ? 0 : ERR_LIMIT;
+        return room_is_whole(sink) ? ERR_LIMIT : 0;
     if (!x->body && x->response.content_length < 0 && x->request.method != HTTP_HEAD)
         x->response.content_length = 0;
     s->framing = (uint8_t)choose_framing(x, &bodyless);
@@ -195,7 +202,7 @@ static int put_last(struct h1_server *s, struct sink *sink)
     const struct http_fields *trailers = s->x->body->trailers;
 
     if (h1_trailers_size(trailers) + 3 > room_of(sink)) {
-        if (sink->at > sink->start)
+        if (!room_is_whole(sink))
             return 0;
         trailers = NULL;
     }
