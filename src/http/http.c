@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "http/h2/cells.h"
 
 enum {
     FIRST_BYTES = 4096, /* a usual request with its answer's fields fits */
@@ -21,6 +22,7 @@ struct http_pool {
     unsigned count;
     size_t arena_ceiling;
     uint64_t next_id;
+    struct h2_cells cells;
 };
 
 struct http_pool *http_pool_create(size_t arena_ceiling)
@@ -38,7 +40,13 @@ void http_pool_destroy(struct http_pool *pool)
         return;
     for (unsigned i = 0; i < pool->count; i++)
         free(pool->free[i]);
+    h2_cells_finish(&pool->cells);
     free(pool);
+}
+
+struct h2_cells *http_pool_cells(struct http_pool *pool)
+{
+    return &pool->cells;
 }
 
 struct http_exchange *http_exchange_take(struct http_pool *pool)

@@ -77,6 +77,7 @@ struct http_response {
     bool close;             /**< end the connection after this answer (h1), GOAWAY (h2) */
 };
 
+struct h2_cells;
 struct http_engine;
 struct http_pool;
 
@@ -241,4 +242,6 @@ void http_pool_destroy(struct http_pool *pool);
 /** For engines. Never NULL. The exchange is zeroed but for its arena and a new id. */
 struct http_exchange *http_exchange_take(struct http_pool *pool);
 void http_exchange_give(struct http_pool *pool, struct http_exchange *x);
+/** For h2/: the memory that its sessions of one worker share. They end before the pool does. */
+struct h2_cells *http_pool_cells(struct http_pool *pool);
 #include "http/semantics/semantics.h"

@@ -93,23 +93,20 @@ static int count_field(struct h2_engine *h2, struct h2_stream *stream, size_t le
 }
 
 /** A copy in the arena, unless the bytes are nghttp2's constants. ptr is NULL past the ceiling. */
-static struct span keep(struct http_exchange *x, nghttp2_rcbuf *buf)
+static struct span keep(struct http_exchange *x, nghttp2_rcbuf *buf, nghttp2_vec vec)
 {
-    nghttp2_vec vec = nghttp2_rcbuf_get_buf(buf);
-    char *copy;
-
     if (nghttp2_rcbuf_is_static(buf))
         return span_of((const char *)vec.base, vec.len);
-    copy = arena_alloc(&x->arena, vec.len);
+    char *copy = arena_alloc(&x->arena, vec.len);
     if (!copy)
         return (struct span){0};
     memcpy(copy, vec.base, vec.len);
     return span_of(copy, vec.len);
 }
 
-static void take_pseudo(struct http_request *request, struct span name, struct span value)
+static void take_pseudo(struct http_request *request, char initial, struct span value)
 {
-    switch (name.ptr[1]) { /* nghttp2 lets only the four of requests through, each once */
+    switch (initial) { /* nghttp2 lets only the four of requests through, each once */
     case 'm':
         request->method_text = value;
         break;
@@ -174,18 +171,19 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghtt
     if (!stream || stream->id != frame->hd.stream_id)
         return 0;
     struct http_exchange *x = stream->exchange;
-    size_t len = nghttp2_rcbuf_get_buf(name_buf).len + nghttp2_rcbuf_get_buf(value_buf).len;
-    int r = count_field(h2, stream, len);
+    nghttp2_vec name_vec = nghttp2_rcbuf_get_buf(name_buf);
+    nghttp2_vec value_vec = nghttp2_rcbuf_get_buf(value_buf);
+    int r = count_field(h2, stream, name_vec.len + value_vec.len);
     if (r != 0)
         return r < 0 ? r : 0;
-    struct span name = keep(x, name_buf);
-    struct span value = keep(x, value_buf);
-    if (!name.ptr || !value.ptr)
-        return no_room(h2, stream);
-    if (name.ptr[0] == ':') {
-        take_pseudo(&x->request, name, value);
+    struct span value = keep(x, value_buf, value_vec);
+    if (value.ptr && name_vec.base[0] == ':') {
+        take_pseudo(&x->request, (char)name_vec.base[1], value);
         return 0;
     }
+    struct span name = keep(x, name_buf, name_vec);
+    if (!name.ptr || !value.ptr)
+        return no_room(h2, stream);
     if (!stream->trailing)
         note_field(stream, name, value);
     struct http_fields *fields = stream->trailing ? &x->request.trailers : &x->request.fields;

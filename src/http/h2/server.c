@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "http/h2/cells.h"
 #include "http/h2/engine.h"
 
 enum {
@@ -339,18 +340,45 @@ static int greet(struct h2_engine *h2)
                                                  window > INT32_MAX ? INT32_MAX : (int32_t)window);
 }
 
+static void *cells_malloc(size_t size, void *user)
+{
+    return h2_cells_take(user, size);
+}
+
+static void cells_free(void *piece, void *user)
+{
+    h2_cells_give(user, piece);
+}
+
+static void *cells_calloc(size_t count, size_t size, void *user)
+{
+    size_t total;
+
+    if (__builtin_mul_overflow(count, size, &total))
+        return NULL;
+    return memset(h2_cells_take(user, total), 0, total);
+}
+
+static void *cells_realloc(void *piece, size_t size, void *user)
+{
+    return h2_cells_resize(user, piece, size);
+}
+
 struct http_engine *h2_server_create(const struct http_engine_config *config)
 {
     struct h2_engine *h2 = mem_new(struct h2_engine);
     nghttp2_session_callbacks *callbacks = make_callbacks();
     nghttp2_option *options = make_options(config->limits);
+    nghttp2_mem mem = {http_pool_cells(config->pool), cells_malloc, cells_free, cells_calloc,
+                       cells_realloc};
 
     h2->base = (struct http_engine){.ops = &h2_ops, .config = *config};
     list_init(&h2->base.exchanges);
     list_init(&h2->unannounced);
     h2_guard_init(&h2->guard);
     if (!callbacks || !options ||
-        nghttp2_session_server_new2(&h2->session, callbacks, h2, options) != 0 || greet(h2) != 0)
+        nghttp2_session_server_new3(&h2->session, callbacks, h2, options, &mem) != 0 ||
+        greet(h2) != 0)
         abort(); /* out of memory: nothing else can fail here */
     nghttp2_option_del(options);
     nghttp2_session_callbacks_del(callbacks);
