@@ -6,13 +6,34 @@ enum { AT_ONCE_MAX = 256 * 1024, /* larger ones would hold up the other connecti
 
 static const unsigned plain_bit = 1u << HTTP_CODING_IDENTITY;
 
+/* http_codings_parse() with a memory of one value. */
+static void read_codings(const struct files_request *q, struct http_codings *ret_codings)
+{
+    struct coding_memo *memo = &q->files->memo;
+    unsigned bit = 1u << HTTP_ASK_ACCEPT_ENCODING;
+    struct span value = {NULL, 0};
+
+    if ((q->asks.present & bit) && !(q->asks.repeated & bit))
+        value = q->asks.fields->items[q->asks.first[HTTP_ASK_ACCEPT_ENCODING]].value;
+    if (value.len && span_equal(value, span_of(memo->text, memo->len))) {
+        *ret_codings = memo->codings;
+        return;
+    }
+    http_codings_parse(&q->asks, ret_codings);
+    if (!value.len || value.len > sizeof memo->text)
+        return;
+    memo->codings = *ret_codings;
+    memo->len = (uint8_t)value.len;
+    memcpy(memo->text, value.ptr, value.len);
+}
+
 static enum http_coding pick(const struct files_request *q, unsigned offered, unsigned favoured)
 {
     struct http_codings codings;
 
     if (offered == plain_bit || !http_asks_for(&q->asks, HTTP_ASK_ACCEPT_ENCODING))
         return HTTP_CODING_IDENTITY;
-    http_codings_parse(&q->asks, &codings);
+    read_codings(q, &codings);
     return http_codings_choose(&codings, offered, favoured);
 }
 
@@ -78,7 +99,7 @@ static unsigned open_neighbours(const struct files_request *q, const struct file
     struct http_codings codings;
     unsigned bits = 0;
 
-    http_codings_parse(&q->asks, &codings);
+    read_codings(q, &codings);
     for (int coding = HTTP_CODING_GZIP; coding < HTTP_CODINGS; coding++)
         if (codings.q[coding] &&
             files_open_neighbour(q->files, name, identity, (enum http_coding)coding,

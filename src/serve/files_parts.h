@@ -11,6 +11,13 @@
 #include "serve/file_cache.h"
 #include "serve/files.h"
 
+/** What one Accept-Encoding said. Clients send very few different ones. */
+struct coding_memo {
+    struct http_codings codings;
+    uint8_t len; /**< 0: nothing kept */
+    char text[63];
+};
+
 struct files {
     const struct files_settings *settings;
     int root_fd;
@@ -20,6 +27,7 @@ struct files {
     unsigned codings;     /**< bits of those that we compress in */
     unsigned compressing; /**< answers being compressed as they are sent */
     size_t listing_bytes; /**< of listings being sent */
+    struct coding_memo memo;
     uint64_t hits;
     uint64_t misses;
 };
