@@ -223,6 +223,17 @@ int socket_listening_address(int fd, struct socket_address *ret_address)
     return 0;
 }
 
+void socket_prepare(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags >= 0)
+        fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+    /* Without it answers may be a little later, no more. */
+    int r = set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    (void)r;
+}
+
 int socket_receive_timeout(int fd, nsec_t timeout)
 {
     struct timeval tv = {.tv_sec = timeout / NSEC_PER_SEC,

@@ -1,0 +1,338 @@
+/* The control socket's server: one JSON object a line in, one out, for root and whoever started us.
+ * What is asked for is done elsewhere. */
+#include "app/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "app/diag_json.h"
+#include "app/internal.h"
+#include "base/error.h"
+#include "base/mem.h"
+
+enum { REQUEST_MAX = 8192 };
+
+/* ---- answers ---- */
+
+static void client_free(struct control_client *client)
+{
+    struct guardian *g = client->guardian;
+
+    loop_remove(g->loop, &client->watch);
+    close(client->watch.fd);
+    buffer_finish(&client->input);
+    list_remove(&client->link);
+    g->client_count--;
+    free(client);
+}
+
+/* Sends an answer, whose reference it takes, and hangs up. */
+static void answer(struct control_client *client, json_t *object)
+{
+    scoped(mem_release) char *text = json_dumps(object, JSON_COMPACT);
+
+    json_decref(object);
+    if (text) {
+        struct timeval tv = {.tv_sec = 2};
+        fcntl(client->watch.fd, F_SETFL, 0);
+        setsockopt(client->watch.fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof tv);
+        for (size_t at = 0, len = strlen(text) + 1; at < len;) {
+            ssize_t n = send(client->watch.fd, at < len - 1 ? text + at : "\n",
+                             at < len - 1 ? len - 1 - at : 1, MSG_NOSIGNAL);
+            if (n <= 0)
+                break;
+            at += (size_t)n;
+        }
+    }
+    client_free(client);
+}
+
+static json_t *result(bool fine, const struct diags *diags)
+{
+    return json_pack("{s:b, s:o}", "ok", (int)fine, "diags", diags_to_json(diags));
+}
+
+static json_t *failure(const char *sentence)
+{
+    struct diags diags = {0};
+
+    diags_add(&diags, "%s", sentence);
+    json_t *object = result(false, &diags);
+    diags_finish(&diags);
+    return object;
+}
+
+void control_reload_done(struct guardian *g, bool fine, const struct diags *diags)
+{
+    list_for_each (client, spare, &g->clients, struct control_client, link) {
+        if (client->reload_turn == 0 || client->reload_turn > g->reload_turn)
+            continue;
+        json_t *object = result(fine, diags);
+        json_object_set_new(object, "generation", json_integer((json_int_t)g->generation));
+        answer(client, object);
+    }
+}
+
+void control_upgrade_done(struct guardian *g, bool fine, const char *text)
+{
+    list_for_each (client, spare, &g->clients, struct control_client, link)
+        if (client->waits_for_upgrade)
+            answer(client, fine ? json_pack("{s:b, s:i}", "ok", 1, "pid", (int)g->upgrade.pid)
+                                : failure(text));
+}
+
+void control_stop_done(struct guardian *g)
+{
+    list_for_each (client, spare, &g->clients, struct control_client, link)
+        if (client->waits_for_stop)
+            answer(client, json_pack("{s:b}", "ok", 1));
+}
+
+/* ---- status ---- */
+
+static const char *state_name(const struct worker_process *worker)
+{
+    return !worker->child.pid                  ? "restarting"
+           : worker->state == WORKER_DRAINING  ? "draining"
+           : worker->state == WORKER_CANDIDATE ? "starting"
+                                               : "serving";
+}
+
+static json_t *status(struct guardian *g)
+{
+    json_t *workers = json_array();
+
+    list_for_each (worker, spare, &g->workers, struct worker_process, link)
+        json_array_append_new(workers,
+                              json_pack("{s:i, s:i, s:s, s:I}", "number", (int)worker->number,
+                                        "pid", (int)worker->child.pid, "state", state_name(worker),
+                                        "generation", (json_int_t)worker->applied));
+    return json_pack("{s:b, s:s, s:i, s:i, s:i, s:I, s:o}", "ok", 1, "version", GARDIEN_VERSION,
+                     "pid", (int)getpid(), "keys", (int)g->keys_process.pid, "logs",
+                     (int)g->logs_process.pid, "generation", (json_int_t)g->generation, "workers",
+                     workers);
+}
+
+/* ---- requests ---- */
+
+static void do_reload(struct guardian *g, struct control_client *client)
+{
+    if (g->upgrade.pid) {
+        answer(client, failure("another program is taking over; reload when it has"));
+        return;
+    }
+    /* First the turn: a reload that fails at once answers before reload_begin() returns. */
+    client->reload_turn = g->reload_turn + 1;
+    reload_begin(g);
+}
+
+static void do_upgrade(struct guardian *g, struct control_client *client, const char *program)
+{
+    int r = upgrade_begin(g, program);
+
+    if (r < 0) {
+        scoped(mem_release) char *text =
+            mem_format("the new program cannot be started: %s", error_text(r));
+        answer(client, failure(text));
+        return;
+    }
+    client->waits_for_upgrade = true;
+}
+
+static void obey(struct guardian *g, struct control_client *client, const json_t *request)
+{
+    const char *verb = json_string_value(json_object_get(request, "do"));
+
+    if (!verb) {
+        answer(client, failure("the request has no \"do\""));
+    } else if (strcmp(verb, "reload") == 0) {
+        do_reload(g, client);
+    } else if (strcmp(verb, "status") == 0) {
+        answer(client, status(g));
+    } else if (strcmp(verb, "upgrade") == 0) {
+        do_upgrade(g, client, json_string_value(json_object_get(request, "program")));
+    } else if (strcmp(verb, "stop") == 0) {
+        client->waits_for_stop = true;
+        guardian_stop(g, g->live->prepared.settings->stop_deadline);
+    } else {
+        answer(client, failure("the request is unknown to this version"));
+    }
+}
+
+static void on_line(struct guardian *g, struct control_client *client)
+{
+    json_t *request = json_loadb(client->input.data, client->input.len,
+                                 JSON_REJECT_DUPLICATES | JSON_DISABLE_EOF_CHECK, NULL);
+
+    buffer_consume(&client->input, client->input.len);
+    if (request)
+        obey(g, client, request);
+    else
+        answer(client, failure("the request is not a JSON object on one line"));
+    json_decref(request);
+}
+
+static void on_request(struct loop_watch *watch, unsigned events)
+{
+    struct control_client *client = container_of(watch, struct control_client, watch);
+    char bytes[2048];
+
+    (void)events;
+    ssize_t n = recv(watch->fd, bytes, sizeof bytes, 0);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n <= 0 || buffer_append(&client->input, bytes, (size_t)n) < 0) {
+        client_free(client);
+        return;
+    }
+    if (span_find(buffer_span(&client->input), '\n') >= 0)
+        on_line(client->guardian, client);
+}
+
+/* ---- the socket ---- */
+
+static bool allowed(int fd)
+{
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+           (peer.uid == 0 || peer.uid == geteuid());
+}
+
+static void on_client(struct loop_watch *watch, unsigned events)
+{
+    struct guardian *g = container_of(watch, struct guardian, control);
+
+    (void)events;
+    int fd = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0)
+        return;
+    if (!allowed(fd) || g->client_count == CONTROL_CLIENTS_MAX) {
+        close(fd);
+        return;
+    }
+    struct control_client *client = mem_new(struct control_client);
+    client->guardian = g;
+    client->input = buffer_make(REQUEST_MAX);
+    client->watch = (struct loop_watch){fd, on_request};
+    list_append(&g->clients, &client->link);
+    g->client_count++;
+    if (loop_add(g->loop, &client->watch, LOOP_LEVEL) < 0)
+        client_free(client);
+}
+
+/* A socket's path may be 107 bytes, a folder's is not so bounded: go through its descriptor. */
+static void socket_path(int folder, const char *name, struct sockaddr_un *address)
+{
+    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    snprintf(address->sun_path, sizeof address->sun_path, "/proc/self/fd/%d/%s", folder, name);
+}
+
+int control_listen(struct guardian *g, struct diags *diags)
+{
+    struct sockaddr_un address;
+    char name[32];
+
+    snprintf(name, sizeof name, "control.%d", (int)getpid());
+    socket_path(g->state_fd, name, &address);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    mode_t mask = umask(0177);
+    /* Renamed into place, so that no client finds a gap when we follow another program. */
+    bool fine = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
+                listen(fd, CONTROL_CLIENTS_MAX) == 0 &&
+                renameat(g->state_fd, name, g->state_fd, "control.sock") == 0;
+    int error = errno;
+    umask(mask);
+    if (fine) {
+        g->control = (struct loop_watch){fd, on_client};
+        return loop_add(g->loop, &g->control, LOOP_LEVEL);
+    }
+    diags_add(diags, "the control socket cannot be made: %s", error_text(-error));
+    unlinkat(g->state_fd, name, 0);
+    if (fd >= 0)
+        close(fd);
+    return -error;
+}
+
+void control_finish(struct guardian *g, bool remove)
+{
+    list_for_each (client, spare, &g->clients, struct control_client, link)
+        client_free(client);
+    if (g->control.fd < 0)
+        return;
+    if (remove)
+        unlinkat(g->state_fd, "control.sock", 0);
+    loop_remove(g->loop, &g->control);
+    close(g->control.fd);
+    g->control.fd = -1;
+}
+
+/* ---- the client ---- */
+
+static int connect_to(const char *state, nsec_t timeout)
+{
+    struct timeval tv = {.tv_sec = timeout / NSEC_PER_SEC};
+    struct sockaddr_un address;
+
+    int folder = open(state, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0)
+        return -errno;
+    socket_path(folder, "control.sock", &address);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int r = fd < 0 ? -errno : 0;
+    if (r >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
+        r = -errno;
+    if (r >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv) < 0)
+        r = -errno;
+    close(folder);
+    if (r < 0 && fd >= 0)
+        close(fd);
+    return r < 0 ? r : fd;
+}
+
+static int read_answer(int fd, json_t **ret_answer)
+{
+    struct buffer bytes = buffer_make(16 << 20);
+    int r = 0;
+
+    for (ssize_t n = 1; r >= 0 && n > 0;) {
+        r = buffer_reserve(&bytes, 4096);
+        n = r < 0 ? 0 : recv(fd, bytes.data + bytes.len, 4096, 0);
+        if (n < 0)
+            r = errno == EAGAIN ? ERR_TIMEOUT : -errno;
+        else
+            bytes.len += (size_t)n;
+    }
+    json_t *json = r < 0 ? NULL : json_loadb(bytes.data, bytes.len, 0, NULL);
+    buffer_finish(&bytes);
+    if (r < 0)
+        return r;
+    if (!json_is_object(json)) {
+        json_decref(json);
+        return ERR_PROTOCOL;
+    }
+    *ret_answer = json;
+    return 0;
+}
+
+int control_ask(const char *state, const json_t *request, nsec_t timeout, json_t **ret_answer)
+{
+    scoped(mem_release) char *text = json_dumps(request, JSON_COMPACT);
+    scoped(mem_release) char *line = mem_format("%s\n", text);
+    int fd = connect_to(state, timeout);
+
+    if (fd < 0)
+        return fd;
+    int r = send(fd, line, strlen(line), MSG_NOSIGNAL) < 0 ? -errno : 0;
+    if (r >= 0)
+        r = read_answer(fd, ret_answer);
+    close(fd);
+    return r;
+}

@@ -1,0 +1,234 @@
+/* What is served, as the guardian holds it: sockets, folders, keys and log files, opened from
+ * prepared settings. Handing it to the workers in the right order is reload.c's. */
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "app/internal.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "cert/cert.h"
+
+/* ---- folders and keys ---- */
+
+static int open_root(const struct settings_site *site, struct deployed_site *deployed,
+                     struct diags *diags)
+{
+    if (!site->files || !site->files->root)
+        return 0;
+    deployed->root_fd = open(site->files->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (deployed->root_fd >= 0)
+        return 0;
+    int error = errno;
+    diags_add(diags, "the folder %s of %s cannot be opened: %s", site->files->root,
+              site->names.items[0], error_text(-error));
+    return -error;
+}
+
+static int open_key(struct guardian *g, const struct settings_site *site,
+                    const struct prepared_certificate *certificate, struct diags *diags,
+                    struct key **ret_key)
+{
+    const char *name = certificate->key_path ? certificate->key_path : site->names.items[0];
+    int fd = certificate->key_path ? open(certificate->key_path, O_RDONLY | O_CLOEXEC)
+                                   : cert_local_open(g->state_fd, name, CERT_LOCAL_KEY);
+
+    if (fd == -1)
+        fd = -errno;
+    if (fd < 0) {
+        diags_add(diags, "the private key of %s cannot be opened: %s", name, error_text(fd));
+        return fd;
+    }
+    return keeper_load_key(g, fd, name, certificate->chain_pem, diags, ret_key);
+}
+
+static int open_site(struct guardian *g, const struct settings_site *site,
+                     const struct prepared_site *prepared, struct deployed_site *deployed,
+                     struct diags *diags)
+{
+    int r = open_root(site, deployed, diags);
+
+    deployed->keys = mem_zalloc((prepared->count + 1) * sizeof(struct key *));
+    for (size_t i = 0; r >= 0 && i < prepared->count; i++) {
+        r = open_key(g, site, &prepared->certificates[i], diags, &deployed->keys[i]);
+        deployed->key_count += r >= 0;
+    }
+    return r;
+}
+
+/* ---- log files ---- */
+
+/* @return a descriptor, -1 for "off", or -errno with a diag */
+static int open_log(const char *path, struct diags *diags)
+{
+    static const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+
+    if (strcmp(path, "off") == 0)
+        return -1;
+    if (strcmp(path, "stdout") == 0 || strcmp(path, "stderr") == 0) {
+        int copy = fcntl(strcmp(path, "stdout") == 0 ? 1 : 2, F_DUPFD_CLOEXEC, 3);
+        return copy < 0 ? -errno : copy;
+    }
+    int fd = open(path, flags, 0640);
+    if (fd < 0 && errno == ENOENT) {
+        scoped(mem_release) char *copy = mem_string(span_str(path));
+        mkdir(dirname(copy), 0750);
+        fd = open(path, flags, 0640);
+    }
+    if (fd < 0) {
+        int error = errno;
+        diag_hint(
+            diags_add(diags, "the log file %s cannot be opened: %s", path, error_text(-error)),
+            "name another one in `logs`, or write `off` there");
+        return -error;
+    }
+    /* O_NONBLOCK was for a pipe that nobody reads: its writer waits for no reader to come, but may
+     * wait for one to catch up. */
+    fcntl(fd, F_SETFL, O_APPEND);
+    return fd;
+}
+
+static void close_logs(struct deployment *deployment)
+{
+    if (deployment->access_fd >= 0)
+        close(deployment->access_fd);
+    if (deployment->error_fd >= 0)
+        close(deployment->error_fd);
+}
+
+int deployment_open_logs(struct deployment *deployment, struct diags *diags)
+{
+    const struct settings *settings = deployment->prepared.settings;
+    scoped(mem_release) char *access = settings_access_log(settings, deployment->prepared.state);
+    size_t before = diags->errors;
+
+    int access_fd = open_log(access, diags);
+    int error_fd = open_log(settings->logs.error, diags);
+    if (diags->errors > before) {
+        if (access_fd >= 0)
+            close(access_fd);
+        if (error_fd >= 0)
+            close(error_fd);
+        return access_fd < -1 ? access_fd : error_fd;
+    }
+    close_logs(deployment);
+    deployment->access_fd = access_fd;
+    deployment->error_fd = error_fd;
+    return 0;
+}
+
+/* ---- the whole ---- */
+
+static int fill(struct guardian *g, struct deployment *d, struct diags *diags)
+{
+    const struct settings *settings = d->prepared.settings;
+    const struct endpoints *old = g->live ? &g->live->endpoints : &g->inherited;
+
+    int r = endpoints_open(old, settings, settings_workers(settings), diags, &d->endpoints);
+    if (r >= 0)
+        r = deployment_open_logs(d, diags);
+    d->sites = mem_zalloc((d->prepared.site_count + 1) * sizeof *d->sites);
+    for (; r >= 0 && d->site_count < d->prepared.site_count; d->site_count++) {
+        d->sites[d->site_count].root_fd = -1;
+        r = open_site(g, &settings_sites(settings)[d->site_count],
+                      &d->prepared.sites[d->site_count], &d->sites[d->site_count], diags);
+    }
+    return r;
+}
+
+int deployment_create(struct guardian *g, struct prepared *prepared, struct diags *diags,
+                      struct deployment **ret_deployment)
+{
+    struct deployment *d = mem_new(struct deployment);
+
+    d->prepared = *prepared;
+    *prepared = (struct prepared){0};
+    d->access_fd = d->error_fd = -1;
+    int r = fill(g, d, diags);
+    if (r < 0) {
+        deployment_destroy(g, d);
+        return r;
+    }
+    *ret_deployment = d;
+    return 0;
+}
+
+void deployment_destroy(struct guardian *g, struct deployment *deployment)
+{
+    if (!deployment)
+        return;
+    for (size_t i = 0; i < deployment->site_count; i++) {
+        struct deployed_site *site = &deployment->sites[i];
+        if (site->root_fd >= 0)
+            close(site->root_fd);
+        for (size_t k = 0; k < site->key_count; k++)
+            keeper_unref_key(g, site->keys[k]);
+        free(site->keys);
+    }
+    free(deployment->sites);
+    close_logs(deployment);
+    endpoints_finish(&deployment->endpoints);
+    prepared_finish(&deployment->prepared);
+    free(deployment);
+}
+
+/* ---- to a worker ---- */
+
+/* A worker of slot s has the s-th of `workers` shares of each address's sockets. */
+static void add_listeners(const struct endpoint *endpoint, unsigned slot, unsigned workers,
+                          struct snapshot *snapshot)
+{
+    for (size_t i = 0; i < endpoint->socket_count; i++) {
+        if (!endpoint->shared && i % workers != slot)
+            continue;
+        snapshot->listeners = mem_resize(snapshot->listeners, snapshot->listener_count + 1,
+                                         sizeof *snapshot->listeners);
+        snapshot->listeners[snapshot->listener_count++] =
+            (struct snapshot_listener){.id = endpoint->sockets[i]->id,
+                                       .fd = endpoint->sockets[i]->fd,
+                                       .secure = endpoint->secure,
+                                       .proxy_protocol = endpoint->proxy_protocol,
+                                       .address = endpoint->text,
+                                       .port = socket_address_port(&endpoint->address)};
+    }
+}
+
+static void add_sites(const struct deployment *d, struct snapshot *snapshot)
+{
+    snapshot->sites = mem_zalloc((d->site_count + 1) * sizeof *snapshot->sites);
+    snapshot->site_count = d->site_count;
+    for (size_t i = 0; i < d->site_count; i++) {
+        const struct deployed_site *from = &d->sites[i];
+        struct snapshot_site *to = &snapshot->sites[i];
+        to->root_fd = from->root_fd;
+        to->certificate_count = from->key_count;
+        to->certificates = mem_zalloc((from->key_count + 1) * sizeof *to->certificates);
+        for (size_t k = 0; k < from->key_count; k++)
+            to->certificates[k] =
+                (struct snapshot_certificate){from->keys[k]->id, from->keys[k]->chain_pem};
+    }
+}
+
+int deployment_send(struct guardian *g, const struct deployment *deployment,
+                    const struct worker_process *worker)
+{
+    /* Everything in it is the deployment's: only the arrays are its own. */
+    struct snapshot snapshot = {.generation = g->generation,
+                                .ticket_key_count = g->ticket_key_count};
+    unsigned workers = settings_workers(deployment->prepared.settings);
+
+    memcpy(snapshot.ticket_keys, g->ticket_keys, sizeof snapshot.ticket_keys);
+    for (size_t i = 0; i < deployment->endpoints.count; i++)
+        add_listeners(&deployment->endpoints.items[i], worker->slot, workers, &snapshot);
+    add_sites(deployment, &snapshot);
+    int r = snapshot_send(worker->child.socket, &snapshot, deployment->prepared.text);
+    for (size_t i = 0; i < snapshot.site_count; i++)
+        free(snapshot.sites[i].certificates);
+    free(snapshot.sites);
+    free(snapshot.listeners);
+    explicit_bzero(&snapshot, sizeof snapshot);
+    return r;
+}

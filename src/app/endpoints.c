@@ -1,0 +1,266 @@
+/* Opening of listening sockets with reuse of those already open. The words for what fails are
+ * endpoint_trouble()'s. */
+#include "app/endpoints.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "os/listeners.h"
+#include "os/process.h"
+
+/* ---- sockets ---- */
+
+static struct endpoint_socket *socket_new(struct endpoints *endpoints, int fd)
+{
+    struct endpoint_socket *s = mem_new(struct endpoint_socket);
+
+    s->references = 1;
+    s->id = ++endpoints->next_id;
+    s->fd = fd;
+    return s;
+}
+
+static void socket_unref(struct endpoint_socket *s)
+{
+    if (--s->references)
+        return;
+    close(s->fd);
+    free(s);
+}
+
+static void endpoint_add_socket(struct endpoint *endpoint, struct endpoint_socket *s)
+{
+    endpoint->sockets =
+        mem_resize(endpoint->sockets, endpoint->socket_count + 1, sizeof(struct endpoint_socket *));
+    endpoint->sockets[endpoint->socket_count++] = s;
+}
+
+static struct endpoint *endpoints_add(struct endpoints *endpoints, const char *text, bool secure)
+{
+    endpoints->items = mem_resize(endpoints->items, endpoints->count + 1, sizeof *endpoints->items);
+    struct endpoint *endpoint = &endpoints->items[endpoints->count++];
+    *endpoint = (struct endpoint){.text = mem_string(span_str(text)), .secure = secure};
+    return endpoint;
+}
+
+void endpoints_finish(struct endpoints *endpoints)
+{
+    for (size_t i = 0; i < endpoints->count; i++) {
+        struct endpoint *endpoint = &endpoints->items[i];
+        for (size_t s = 0; s < endpoint->socket_count; s++)
+            socket_unref(endpoint->sockets[s]);
+        free(endpoint->sockets);
+        free(endpoint->text);
+    }
+    free(endpoints->items);
+    endpoints->items = NULL;
+    endpoints->count = 0;
+}
+
+/* ---- words for what fails ---- */
+
+static void explain_taken(struct diag *diag, uint16_t port)
+{
+    struct listener_owner owners[8];
+    int found = listeners_find(port, owners, ARRAY_SIZE(owners));
+
+    if (found > 0 && owners[0].pid)
+        diag_hint(diag,
+                  "the program %s (pid %d) listens on %s: stop it, or take another port with "
+                  "--https :8443 --http :8080",
+                  owners[0].program, (int)owners[0].pid, owners[0].address);
+    else if (found > 0)
+        diag_hint(diag,
+                  "a program of user %u listens on %s (root sees which: ss -ltnp 'sport = :%u'); "
+                  "stop it, or take another port with --https :8443 --http :8080",
+                  (unsigned)owners[0].uid, owners[0].address, (unsigned)port);
+    else
+        diag_hint(diag, "take another port with --https :8443 --http :8080");
+}
+
+static void explain_forbidden(struct diag *diag, bool secure)
+{
+    scoped(mem_release) char *program = process_program();
+
+    diag_hint(diag,
+              "one of three ways: run it as root; allow this program low ports with "
+              "`setcap cap_net_bind_service=+ep %s`; or take a high port with %s",
+              program ? program : "PROGRAM", secure ? "--https :8443" : "--http :8080");
+}
+
+static void endpoint_trouble(struct diags *diags, const struct endpoint *endpoint, int error)
+{
+    const char *kind = endpoint->secure ? "HTTPS" : "HTTP";
+
+    if (error == -EADDRINUSE) {
+        struct diag *diag =
+            diags_add(diags, "cannot listen on %s for %s: the port is taken", endpoint->text, kind);
+        explain_taken(diag, socket_address_port(&endpoint->address));
+    } else if (error == -EACCES || error == -EPERM) {
+        struct diag *diag =
+            diags_add(diags,
+                      "cannot listen on %s for %s: ports below 1024 need a right that we do "
+                      "not have",
+                      endpoint->text, kind);
+        explain_forbidden(diag, endpoint->secure);
+    } else if (error == -EADDRNOTAVAIL) {
+        diag_hint(diags_add(diags, "cannot listen on %s for %s: this machine has no such address",
+                            endpoint->text, kind),
+                  "`ip address` shows those that it has; \":%u\" stands for all of them",
+                  (unsigned)socket_address_port(&endpoint->address));
+    } else {
+        diags_add(diags, "cannot listen on %s for %s: %s", endpoint->text, kind, error_text(error));
+    }
+}
+
+/* ---- opening ---- */
+
+static const struct endpoint *find_old(const struct endpoints *old, const struct endpoint *wanted)
+{
+    for (size_t i = 0; i < old->count; i++)
+        if (socket_address_equal(&old->items[i].address, &wanted->address))
+            return &old->items[i];
+    return NULL;
+}
+
+/* Sockets of an address that stays. Where their meaning changed they get new ids, so that workers
+ * look at them afresh. */
+static int reuse(struct endpoints *endpoints, const struct endpoint *old, struct endpoint *endpoint)
+{
+    bool same = old->secure == endpoint->secure && old->proxy_protocol == endpoint->proxy_protocol;
+
+    endpoint->shared = old->shared;
+    for (size_t i = 0; i < old->socket_count; i++) {
+        if (same) {
+            old->sockets[i]->references++;
+            endpoint_add_socket(endpoint, old->sockets[i]);
+            continue;
+        }
+        int fd = fcntl(old->sockets[i]->fd, F_DUPFD_CLOEXEC, 3);
+        if (fd < 0)
+            return -errno;
+        endpoint_add_socket(endpoint, socket_new(endpoints, fd));
+    }
+    return 0;
+}
+
+static int open_endpoint(struct endpoints *endpoints, const struct endpoints *old,
+                         struct endpoint *endpoint, unsigned workers)
+{
+    const struct endpoint *before = find_old(old, endpoint);
+
+    /* SO_REUSEPORT would let us in beside another server of the same user: look first. */
+    int r = before ? reuse(endpoints, before, endpoint) : socket_probe(&endpoint->address);
+    while (r >= 0 && !endpoint->shared && endpoint->socket_count < workers) {
+        r = socket_listen(&endpoint->address);
+        if (r >= 0)
+            endpoint_add_socket(endpoint, socket_new(endpoints, r));
+    }
+    return r < 0 ? r : 0;
+}
+
+static bool speaks_proxy(const struct settings *settings, const struct socket_address *address)
+{
+    const struct config_strings *on = &settings->listen.proxy_protocol.on;
+    struct socket_address other;
+
+    for (size_t i = 0; i < on->count; i++)
+        if (socket_address_parse(on->items[i], &other) == 0 &&
+            socket_address_equal(&other, address))
+            return true;
+    return false;
+}
+
+int endpoints_open(const struct endpoints *old, const struct settings *settings, unsigned workers,
+                   struct diags *diags, struct endpoints *ret_new)
+{
+    const struct config_strings *lists[] = {&settings->listen.https, &settings->listen.http};
+    struct endpoints fresh = {.next_id = old->next_id};
+    int result = 0;
+
+    for (size_t l = 0; l < ARRAY_SIZE(lists); l++)
+        for (size_t i = 0; i < lists[l]->count; i++) {
+            struct endpoint *endpoint = endpoints_add(&fresh, lists[l]->items[i], l == 0);
+            int r = socket_address_parse(endpoint->text, &endpoint->address);
+            endpoint->proxy_protocol = r >= 0 && speaks_proxy(settings, &endpoint->address);
+            if (r >= 0)
+                r = open_endpoint(&fresh, old, endpoint, workers);
+            if (r < 0)
+                endpoint_trouble(diags, endpoint, r);
+            if (r < 0 && result == 0)
+                result = r;
+        }
+    if (result < 0)
+        endpoints_finish(&fresh);
+    else
+        *ret_new = fresh;
+    return result;
+}
+
+/* ---- sockets from elsewhere ---- */
+
+void endpoints_adopt_activation(struct endpoints *endpoints, int count)
+{
+    for (int fd = 3; fd < 3 + count; fd++) {
+        struct socket_address address;
+        if (socket_listening_address(fd, &address) < 0)
+            continue;
+        struct endpoint *endpoint = endpoints_add(endpoints, "", true);
+        endpoint->address = address;
+        endpoint->shared = true;
+        socket_prepare(fd);
+        endpoint_add_socket(endpoint, socket_new(endpoints, fd));
+    }
+}
+
+json_t *endpoints_to_json(const struct endpoints *endpoints)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < endpoints->count; i++) {
+        const struct endpoint *endpoint = &endpoints->items[i];
+        json_t *fds = json_array();
+        for (size_t s = 0; s < endpoint->socket_count; s++)
+            json_array_append_new(fds, json_integer(endpoint->sockets[s]->fd));
+        json_array_append_new(list, json_pack("{s:s, s:b, s:b, s:b, s:o}", "address",
+                                              endpoint->text, "secure", endpoint->secure,
+                                              "proxy_protocol", endpoint->proxy_protocol, "shared",
+                                              endpoint->shared, "fds", fds));
+    }
+    return list;
+}
+
+int endpoints_from_json(const json_t *json, struct endpoints *ret_endpoints)
+{
+    struct endpoints endpoints = {NULL};
+    size_t at, fd_at;
+    json_t *item, *fd;
+
+    json_array_foreach((json_t *)(uintptr_t)json, at, item)
+    {
+        const char *text = json_string_value(json_object_get(item, "address"));
+        struct socket_address address;
+        if (!text || socket_address_parse(text, &address) < 0) {
+            endpoints_finish(&endpoints);
+            return ERR_PROTOCOL;
+        }
+        struct endpoint *endpoint =
+            endpoints_add(&endpoints, text, json_is_true(json_object_get(item, "secure")));
+        endpoint->address = address;
+        endpoint->proxy_protocol = json_is_true(json_object_get(item, "proxy_protocol"));
+        endpoint->shared = json_is_true(json_object_get(item, "shared"));
+        json_array_foreach(json_object_get(item, "fds"), fd_at, fd)
+        {
+            int number = (int)json_integer_value(fd);
+            if (number >= 3 && fcntl(number, F_SETFD, FD_CLOEXEC) == 0)
+                endpoint_add_socket(endpoint, socket_new(&endpoints, number));
+        }
+    }
+    *ret_endpoints = endpoints;
+    return 0;
+}

@@ -1,0 +1,45 @@
+/* The addresses that are listened on and their sockets: one a worker with SO_REUSEPORT, kept while
+ * an address stays, so that no waiting connection is lost. Accepting is the workers' business. */
+#pragma once
+
+#include <jansson.h>
+
+#include "app/settings.h"
+#include "os/socket.h"
+
+/** A listening socket, shared by the sets of endpoints that name it. */
+struct endpoint_socket {
+    unsigned references;
+    uint64_t id;
+    int fd;
+};
+
+struct endpoint {
+    char *text; /**< as the user wrote it */
+    struct socket_address address;
+    bool secure;
+    bool proxy_protocol;
+    bool shared; /**< from the service manager: one socket for all workers */
+    struct endpoint_socket **sockets;
+    size_t socket_count;
+};
+
+struct endpoints {
+    struct endpoint *items;
+    size_t count;
+    uint64_t next_id; /**< of a new socket */
+};
+
+void endpoints_finish(struct endpoints *endpoints);
+/** All that `settings` asks for, with sockets of `old` used again where an address stays. On
+ * failure a diag says why and how to mend it.
+ *  @param workers  how many sockets an address gets at least
+ *  @return 0, or -errno of the first address that failed */
+must_check int endpoints_open(const struct endpoints *old, const struct settings *settings,
+                              unsigned workers, struct diags *diags, struct endpoints *ret_new);
+/** Sockets that the service manager opened; endpoints_open() finds them by their address.
+ *  @param count  descriptors from 3 on */
+void endpoints_adopt_activation(struct endpoints *endpoints, int count);
+/** For a program that takes over: descriptor numbers with what they are, and back. */
+json_t *endpoints_to_json(const struct endpoints *endpoints);
+must_check int endpoints_from_json(const json_t *json, struct endpoints *ret_endpoints);

@@ -1,0 +1,249 @@
+/* The guardian's state, shared by the files that make it up; nobody else sees it.
+ *
+ *   guardian.c    signals, start and end
+ *   reload.c      settings → deployment → workers, at the start and at each reload
+ *   deployment.c  what is served: sockets, folders, certificates
+ *   supervise.c   workers: start, orders, replacement
+ *   keeper.c      the keys and logs processes, ticket keys
+ *   control.c     the control socket
+ *   upgrade.c     handing over to another program */
+#pragma once
+
+#include <jansson.h>
+#include <sys/stat.h>
+
+#include "app/endpoints.h"
+#include "app/guardian.h"
+#include "app/ipc.h"
+#include "app/prepare.h"
+#include "app/snapshot.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "os/loop.h"
+
+/* ---- what is served ---- */
+
+/* A private key in the keys process. The guardian keeps its file open, never reads it, and can so
+ * give it to a new keys process. */
+struct key {
+    struct list link;
+    unsigned references;
+    uint64_t id;
+    int fd;
+    struct stat identity;
+    char *chain_pem;
+    nsec_t unused_since; /* with no references: dropped after KEY_GRACE */
+};
+
+struct deployed_site {
+    int root_fd;
+    struct key **keys;
+    size_t key_count;
+};
+
+struct deployment {
+    struct prepared prepared;
+    struct endpoints endpoints;
+    struct deployed_site *sites;
+    size_t site_count;
+    int access_fd; /* log files, -1 for none */
+    int error_fd;
+};
+
+/* ---- processes ---- */
+
+struct child {
+    pid_t pid;  /* 0: not running */
+    int socket; /* SEQPACKET, -1: none */
+    struct loop_watch watch;
+    nsec_t started;
+    unsigned failures; /* ends within a few seconds, in a row */
+};
+
+struct folder {
+    dev_t dev;
+    ino_t ino;
+};
+
+enum worker_state { WORKER_CURRENT, WORKER_CANDIDATE, WORKER_DRAINING };
+
+struct worker_process {
+    struct list link;
+    struct child child;
+    struct guardian *guardian;
+    unsigned slot;   /* which share of the sockets it has */
+    unsigned number; /* its row of counters; unique among those alive */
+    enum worker_state state;
+    uint64_t applied; /* generation */
+    nsec_t drain_until;
+    struct folder *folders; /* what its sandbox lets it open */
+    size_t folder_count;
+    struct ipc_stats stats;
+    struct loop_timer restart; /* set while it is not running and shall be */
+};
+
+enum guardian_phase { PHASE_STARTING, PHASE_SERVING, PHASE_STOPPING, PHASE_HANDED_OVER };
+
+struct control_client {
+    struct list link;
+    struct loop_watch watch;
+    struct guardian *guardian;
+    struct buffer input;
+    uint64_t reload_turn; /* the reload that it waits for; 0: none */
+    bool waits_for_upgrade;
+    bool waits_for_stop;
+    bool gone;
+};
+
+struct upgrade {
+    pid_t pid;               /* 0: none under way */
+    struct loop_watch watch; /* its word that it is ready */
+    struct loop_timer deadline;
+};
+
+struct guardian {
+    const struct guardian_options *options;
+    struct loop *loop;
+    struct log log;
+    enum guardian_phase phase;
+    int exit_code;
+    struct loop_watch signals;
+    struct loop_timer housekeeping;
+    struct loop_timer stop_deadline;
+
+    int state_fd;
+    int lock_fd;
+    const char *user; /* whom children become; NULL: as we are */
+    char *user_room;
+
+    struct deployment *live; /* NULL before the first one is served */
+    struct deployment *next; /* being given to the workers */
+    uint64_t generation;     /* of what the workers were told last */
+    struct endpoints inherited;
+    struct prepare_job prepare;
+    struct loop_timer apply_deadline;
+    bool reload_again;    /* asked for while one is under way */
+    uint64_t reload_turn; /* counts reloads begun */
+    nsec_t renewed_at;    /* last try to renew, monotonic */
+
+    struct list keys;
+    uint64_t next_key_id;
+    struct child keys_process;
+    struct child logs_process;
+    struct loop_timer keys_restart;
+    struct loop_timer logs_restart;
+    unsigned char ticket_keys[TICKET_KEYS_MAX][TICKET_KEY_SIZE]; /* current, next, previous */
+    size_t ticket_key_count;
+    struct loop_timer ticket_rotation;
+
+    struct list workers;
+    unsigned rows; /* most workers alive at a time, draining ones included */
+    struct peers *peers;
+
+    struct loop_watch control;
+    struct list clients;
+    size_t client_count;
+    struct upgrade upgrade;
+    int predecessor; /* socket to the program that we take over from, or -1 */
+};
+
+enum { CONTROL_CLIENTS_MAX = 16 };
+
+#define KEY_GRACE (60 * NSEC_PER_SEC) /* handshakes that began with a former key */
+#define DRAIN_AFTER_RELOAD (24 * 3600 * NSEC_PER_SEC)
+#define APPLY_TIMEOUT (20 * NSEC_PER_SEC)
+#define UPGRADE_TIMEOUT (30 * NSEC_PER_SEC)
+
+/* deployment.c */
+/** Opens what the prepared settings name. Takes over `prepared`, also on failure.
+ *  @return 0, or an error with diags */
+must_check int deployment_create(struct guardian *g, struct prepared *prepared, struct diags *diags,
+                                 struct deployment **ret_deployment);
+void deployment_destroy(struct guardian *g, struct deployment *deployment);
+/** Opens the log files anew. @return 0, or -errno with a diag and the old ones kept */
+must_check int deployment_open_logs(struct deployment *deployment, struct diags *diags);
+/** Sends a worker all that it serves. @return 0, or an error */
+must_check int deployment_send(struct guardian *g, const struct deployment *deployment,
+                               const struct worker_process *worker);
+
+/* keeper.c */
+must_check int keeper_start_keys(struct guardian *g);
+must_check int keeper_start_logs(struct guardian *g);
+/** The key in an open file, which it takes over, loaded into the keys process unless it is there.
+ *  @return 0, or an error with a diag */
+must_check int keeper_load_key(struct guardian *g, int fd, const char *path, const char *chain_pem,
+                               struct diags *diags, struct key **ret_key);
+void keeper_unref_key(struct guardian *g, struct key *key);
+/** Drops keys that nobody has used for KEY_GRACE. */
+void keeper_drop_unused(struct guardian *g, nsec_t now);
+void keeper_free_keys(struct guardian *g);
+/** A new pair of sockets: one end goes to the helper (or nowhere while it does not run), the other
+ * is returned. @return a descriptor, or -errno */
+must_check int keeper_connect_keys(struct guardian *g);
+must_check int keeper_connect_logs(struct guardian *g);
+/** Tells the logs process which files to write. */
+void keeper_send_log_files(struct guardian *g, const struct deployment *deployment);
+void keeper_on_exit(struct guardian *g, struct child *helper);
+void keeper_make_ticket_keys(struct guardian *g);
+void keeper_arm_rotation(struct guardian *g);
+/** Closes the sockets to both and waits, at most a second, for the last lines to be written. */
+void keeper_stop(struct guardian *g);
+
+/* supervise.c */
+/** Starts a worker for a share of the sockets. @return 0, or -errno */
+must_check int supervise_spawn(struct guardian *g, unsigned slot, enum worker_state state);
+/** The process of this pid ended. @return whether it was a worker */
+bool supervise_on_exit(struct guardian *g, pid_t pid, int status);
+/** The worker of a slot that is not draining, or NULL. */
+struct worker_process *supervise_find(struct guardian *g, unsigned slot, enum worker_state state);
+/** May the worker's sandbox open all folders of a deployment? */
+bool supervise_can_open(const struct worker_process *worker, const struct deployment *deployment);
+void supervise_drain(struct worker_process *worker, nsec_t time);
+void supervise_kill(struct worker_process *worker);
+/** Cuts workers that did not finish in time. */
+void supervise_cut_late(struct guardian *g, nsec_t now);
+/** Sends one message to every worker. */
+void supervise_tell(struct guardian *g, enum ipc_kind kind, uint64_t value, struct span text);
+void supervise_free(struct guardian *g);
+
+/* reload.c */
+/** Reads the settings anew and serves them; also the start. One that is asked for while another is
+ *  under way follows it. */
+void reload_begin(struct guardian *g);
+/** Is a certificate of the local CA due? Once an hour at most. */
+void reload_renew(struct guardian *g, nsec_t now);
+void reload_on_prepared(struct guardian *g, int status);
+void reload_on_applied(struct guardian *g, struct worker_process *worker, uint64_t generation);
+void reload_on_failed(struct guardian *g, uint64_t generation, const char *why);
+void reload_reopen_logs(struct guardian *g);
+
+/* guardian.c */
+/** Ends with the diags shown: at the start, for a deployment that cannot be. */
+void guardian_fail(struct guardian *g, int exit_code, const struct diags *diags);
+void guardian_stop(struct guardian *g, nsec_t deadline);
+/** A worker is gone: is that the end? */
+void guardian_on_worker_gone(struct guardian *g);
+/** First deployment served: tell people and programs. */
+void guardian_on_ready(struct guardian *g);
+/** Folder, lock, rows of counters: what follows from the first settings.
+ *  @return 0, or an error with diags */
+must_check int guardian_settle(struct guardian *g, const struct prepared *prepared,
+                               struct diags *diags);
+
+/* control.c */
+/** Starts to listen at STATE/control.sock, in place of who did before. @return 0, or -errno */
+must_check int control_listen(struct guardian *g, struct diags *diags);
+void control_reload_done(struct guardian *g, bool fine, const struct diags *diags);
+void control_upgrade_done(struct guardian *g, bool fine, const char *text);
+void control_stop_done(struct guardian *g);
+/** @param remove  also removes the socket's name, unless another program has taken it */
+void control_finish(struct guardian *g, bool remove);
+
+/* upgrade.c */
+/** Reads what a predecessor left in the environment. @return 0, or an error */
+must_check int upgrade_inherit(struct guardian *g);
+/** Starts the program anew. @return 0 when it is under way, or an error */
+must_check int upgrade_begin(struct guardian *g, const char *program);
+bool upgrade_on_exit(struct guardian *g, pid_t pid);
+/** Tells the predecessor that we serve. */
+void upgrade_ready(struct guardian *g);

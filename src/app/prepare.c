@@ -1,0 +1,339 @@
+/* Settings and certificates, looked at in a process of its own that ends right after, so that no
+ * lasting process has a private key in its memory but the one made for it. */
+#include "app/prepare.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "app/diag_json.h"
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "cert/cert.h"
+#include "os/process.h"
+
+enum { RESULT_MAX = 64 << 20 };
+
+/* ---- the state folder ---- */
+
+/* mkdir -p. @return 0, or -errno */
+static int make_folders(const char *path)
+{
+    scoped(mem_release) char *copy = mem_string(span_str(path));
+
+    for (char *c = copy + 1; *c; c++) {
+        if (*c != '/')
+            continue;
+        *c = '\0';
+        if (mkdir(copy, 0755) < 0 && errno != EEXIST)
+            return -errno;
+        *c = '/';
+    }
+    return mkdir(copy, 0700) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+int state_open(const char *path, struct diags *diags)
+{
+    struct stat st;
+
+    int r = make_folders(path);
+    int fd = r < 0 ? r : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd == -1)
+        fd = -errno;
+    if (fd < 0) {
+        diag_hint(diags_add(diags, "the state folder %s cannot be used: %s", path, error_text(fd)),
+                  "name another one with --state DIR");
+        return fd;
+    }
+    if (fstat(fd, &st) < 0 || st.st_uid != geteuid() || (st.st_mode & 022)) {
+        diag_hint(diags_add(diags, "the state folder %s is not ours alone to write", path),
+                  "it holds private keys: chown %u %s; chmod 700 %s", (unsigned)geteuid(), path,
+                  path);
+        close(fd);
+        return -EPERM;
+    }
+    return fd;
+}
+
+/* ---- in the short-lived process ---- */
+
+struct work {
+    struct settings_loaded loaded;
+    struct diags *diags;
+    json_t *sites;
+    char *state;
+    int state_fd;
+    nsec_t now;
+    nsec_t renew_at;
+    bool ca_made;
+};
+
+static void add_certificate(json_t *list, const struct cert_chain *chain, const char *key,
+                            const char *kind)
+{
+    char date[CERT_DATE_TEXT];
+    const struct cert_info *leaf = &chain->items[0];
+    scoped(mem_release) char *text =
+        mem_format("%s, %s, until %s", kind, leaf->key_text, cert_date_text(leaf->not_after, date));
+
+    json_array_append_new(
+        list, json_pack("{s:s, s:s?, s:s}", "chain", chain->pem, "key", key, "text", text));
+}
+
+static int use_file(struct work *work, const struct settings_site *site,
+                    const struct settings_certificate *certificate, json_t *list)
+{
+    struct cert_chain chain = {NULL};
+    const char *key = certificate->key ? certificate->key : certificate->file;
+    struct cert_pair pair = {.chain_path = certificate->file,
+                             .key_path = key,
+                             .names = (const char *const *)site->names.items,
+                             .name_count = site->names.count,
+                             .now = work->now};
+
+    int r = cert_pair_check(&pair, work->diags);
+    if (r >= 0)
+        r = cert_chain_load(certificate->file, work->diags, &chain);
+    if (r >= 0)
+        add_certificate(list, &chain, key, "from file");
+    cert_chain_finish(&chain);
+    return r;
+}
+
+/* @return bytes of a small file, or ERR_LIMIT, -errno; closes fd */
+static int read_all(int fd, struct buffer *bytes)
+{
+    ssize_t n;
+    int r = 0;
+
+    do {
+        r = buffer_reserve(bytes, 4096);
+        n = r < 0 ? 0 : read(fd, bytes->data + bytes->len, 4096);
+        bytes->len += n > 0 ? (size_t)n : 0;
+    } while (n > 0);
+    if (n < 0)
+        r = -errno;
+    close(fd);
+    return r;
+}
+
+static int read_local(struct work *work, const char *main_name, json_t *list)
+{
+    struct cert_chain chain = {NULL};
+    struct buffer bytes = buffer_make(CERT_FILE_MAX);
+
+    int r = cert_local_open(work->state_fd, main_name, CERT_LOCAL_CHAIN);
+    if (r >= 0)
+        r = read_all(r, &bytes);
+    if (r >= 0)
+        r = cert_chain_parse(buffer_span(&bytes), &chain);
+    if (r >= 0)
+        add_certificate(list, &chain, NULL, "from gardien's local CA");
+    else
+        diags_add(work->diags, "the certificate made for %s cannot be read: %s", main_name,
+                  error_text(r));
+    buffer_finish(&bytes);
+    cert_chain_finish(&chain);
+    return r;
+}
+
+static int use_local(struct work *work, const struct settings_site *site, json_t *list)
+{
+    struct cert_local local = {0};
+    struct cert_local_request request = {.state_fd = work->state_fd,
+                                         .state_path = work->state,
+                                         .names = (const char *const *)site->names.items,
+                                         .name_count = site->names.count,
+                                         .now = work->now};
+
+    int r = cert_local_ensure(&request, work->diags, &local);
+    if (r < 0)
+        return r;
+    if (local.renew_at < work->renew_at)
+        work->renew_at = local.renew_at;
+    work->ca_made |= local.ca != CERT_LOCAL_KEPT;
+    cert_local_finish(&local);
+    return read_local(work, site->names.items[0], list);
+}
+
+static int use_site(struct work *work, const struct settings_site *site)
+{
+    const struct settings_certificate *files = site->certificate.items;
+    json_t *list = json_array();
+    int r = 0;
+
+    if (work->loaded.settings->listen.https.count) {
+        for (size_t i = 0; i < site->certificate.count; i++) {
+            int one = use_file(work, site, &files[i], list);
+            r = one < 0 ? one : r;
+        }
+        if (site->certificate.count == 0)
+            r = use_local(work, site, list);
+    }
+    json_array_append_new(work->sites, json_pack("{s:o}", "certificates", list));
+    return r;
+}
+
+static int use_state(struct work *work)
+{
+    const char *given = work->loaded.settings->state;
+
+    work->state = given ? mem_string(span_str(given)) : settings_default_state();
+    if (!work->state) {
+        diag_hint(diags_add(work->diags, "there is no home folder to keep state in"),
+                  "name a folder with --state DIR");
+        return ERR_SETTINGS;
+    }
+    work->state_fd = state_open(work->state, work->diags);
+    return work->state_fd < 0 ? work->state_fd : 0;
+}
+
+static void write_result(int fd, const struct work *work)
+{
+    json_t *result =
+        json_pack("{s:s?, s:s?, s:o, s:O, s:I, s:b}", "settings", work->loaded.text, "state",
+                  work->state, "diags", diags_to_json(work->diags), "sites", work->sites,
+                  "renew_at", (json_int_t)work->renew_at, "ca_made", (int)work->ca_made);
+
+    if (!result || json_dumpfd(result, fd, JSON_COMPACT) < 0)
+        _exit(1);
+}
+
+static void prepare_run(const struct settings_source *source, int result_fd)
+{
+    struct diags diags = {0};
+    struct work work = {.diags = &diags,
+                        .sites = json_array(),
+                        .state_fd = -1,
+                        .now = nsec_realtime(),
+                        .renew_at = NSEC_NEVER};
+
+    int r = settings_load(source, &diags, &work.loaded);
+    if (r >= 0)
+        r = use_state(&work);
+    for (size_t i = 0; r >= 0 && i < work.loaded.settings->sites.count; i++)
+        r = use_site(&work, &settings_sites(work.loaded.settings)[i]);
+    if (r < 0 && diags.errors == 0)
+        diags_add(&diags, "the certificates could not be prepared: %s", error_text(r));
+    write_result(result_fd, &work);
+    _exit(0);
+}
+
+/* ---- in the guardian ---- */
+
+int prepare_start(const struct settings_source *source, struct prepare_job *ret_job)
+{
+    int fd = memfd_create("prepare", MFD_CLOEXEC);
+
+    if (fd < 0)
+        return -errno;
+    pid_t pid = process_fork("gardien prepare", &fd, 1);
+    if (pid == 0)
+        prepare_run(source, 3);
+    if (pid < 0) {
+        close(fd);
+        return pid;
+    }
+    *ret_job = (struct prepare_job){pid, fd};
+    return 0;
+}
+
+static json_t *read_result(int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0 || st.st_size == 0 || st.st_size > RESULT_MAX)
+        return NULL;
+    if (lseek(fd, 0, SEEK_SET) < 0)
+        return NULL;
+    return json_loadfd(fd, JSON_REJECT_DUPLICATES, NULL);
+}
+
+static char *copy_text(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? mem_string(span_str(text)) : NULL;
+}
+
+static void read_sites(const json_t *list, struct prepared *prepared)
+{
+    prepared->sites = mem_zalloc((json_array_size(list) + 1) * sizeof *prepared->sites);
+    for (; prepared->site_count < json_array_size(list); prepared->site_count++) {
+        struct prepared_site *site = &prepared->sites[prepared->site_count];
+        const json_t *from =
+            json_object_get(json_array_get(list, prepared->site_count), "certificates");
+        site->certificates = mem_zalloc((json_array_size(from) + 1) * sizeof *site->certificates);
+        for (; site->count < json_array_size(from); site->count++) {
+            const json_t *one = json_array_get(from, site->count);
+            site->certificates[site->count] =
+                (struct prepared_certificate){.chain_pem = copy_text(one, "chain"),
+                                              .key_path = copy_text(one, "key"),
+                                              .text = copy_text(one, "text")};
+        }
+    }
+}
+
+static int read_prepared(const json_t *result, struct prepared *prepared)
+{
+    diags_from_json(json_object_get(result, "diags"), &prepared->diags);
+    if (prepared->diags.errors)
+        return ERR_SETTINGS;
+    prepared->text = copy_text(result, "settings");
+    prepared->state = copy_text(result, "state");
+    prepared->renew_at = json_integer_value(json_object_get(result, "renew_at"));
+    prepared->ca_made = json_is_true(json_object_get(result, "ca_made"));
+    read_sites(json_object_get(result, "sites"), prepared);
+    int r = prepared->text && prepared->state
+                ? settings_parse(span_str(prepared->text), &prepared->settings)
+                : ERR_SETTINGS;
+    if (r < 0 || prepared->settings->sites.count != prepared->site_count) {
+        diags_add(&prepared->diags, "the settings could not be read back");
+        return ERR_SETTINGS;
+    }
+    return 0;
+}
+
+int prepare_finish(struct prepare_job *job, int status, struct prepared *ret_prepared)
+{
+    json_t *result =
+        WIFEXITED(status) && WEXITSTATUS(status) == 0 ? read_result(job->result_fd) : NULL;
+    int r = ERR_SETTINGS;
+
+    *ret_prepared = (struct prepared){.renew_at = NSEC_NEVER};
+    if (result)
+        r = read_prepared(result, ret_prepared);
+    else if (WIFSIGNALED(status))
+        diags_add(&ret_prepared->diags, "the process that reads the settings died: %s",
+                  strsignal(WTERMSIG(status)));
+    else
+        diags_add(&ret_prepared->diags, "the process that reads the settings failed");
+    json_decref(result);
+    close(job->result_fd);
+    *job = (struct prepare_job){0};
+    return r;
+}
+
+void prepared_finish(struct prepared *prepared)
+{
+    for (size_t i = 0; i < prepared->site_count; i++) {
+        struct prepared_site *site = &prepared->sites[i];
+        for (size_t c = 0; c < site->count; c++) {
+            free(site->certificates[c].chain_pem);
+            free(site->certificates[c].key_path);
+            free(site->certificates[c].text);
+        }
+        free(site->certificates);
+    }
+    free(prepared->sites);
+    settings_destroy(prepared->settings);
+    free(prepared->text);
+    free(prepared->state);
+    diags_finish(&prepared->diags);
+}

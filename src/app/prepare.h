@@ -1,0 +1,50 @@
+/* The short-lived process that reads settings, looks at certificates with their keys, and makes
+ * those of the local CA: all that the guardian must not do itself. */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "app/settings.h"
+#include "base/nsec.h"
+
+struct prepared_certificate {
+    char *chain_pem;
+    char *key_path; /**< NULL: of the local CA, under the site's main name */
+    char *text;     /**< for people: "ECDSA P-256, local CA, until …" */
+};
+
+struct prepared_site {
+    struct prepared_certificate *certificates;
+    size_t count;
+};
+
+struct prepared {
+    struct settings *settings;
+    char *text;  /**< the settings, flattened */
+    char *state; /**< the state folder, which exists */
+    struct prepared_site *sites;
+    size_t site_count;
+    nsec_t renew_at; /**< wall clock: when a certificate of the local CA is due; NSEC_NEVER */
+    bool ca_made;    /**< the local CA is new: nobody trusts it yet */
+    struct diags diags;
+};
+
+struct prepare_job {
+    pid_t pid;     /**< 0: none runs */
+    int result_fd; /**< memfd that the process writes to */
+};
+
+/** Starts it. @return 0, or -errno */
+must_check int prepare_start(const struct settings_source *source, struct prepare_job *ret_job);
+/** Takes the result once the process has ended. `ret_prepared` is written in every case and has a
+ *  diag when the work failed.
+ *  @param status  as waitpid() gave it
+ *  @return 0, or ERR_SETTINGS */
+must_check int prepare_finish(struct prepare_job *job, int status, struct prepared *ret_prepared);
+void prepared_finish(struct prepared *prepared);
+
+/** Opens or makes the state folder, 0700, with what is above it.
+ *  @return an O_DIRECTORY descriptor, or -errno with a diag */
+must_check int state_open(const char *path, struct diags *diags);

@@ -1,0 +1,326 @@
+/* From settings to what is served, at the start and at each reload; what fails on the way leaves
+ * all as it was.
+ *
+ * reload_begin → the prepare process → reload_on_prepared → deployment opened → given to each
+ * worker → reload_on_applied by the last one → commit; a failure anywhere → abandon */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "app/internal.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "os/process.h"
+
+/* ---- steps that people see at the start ---- */
+
+static void step(struct guardian *g, const char *name, const char *format, ...) printf_like(3, 4);
+
+static void step(struct guardian *g, const char *name, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+
+    if (g->phase != PHASE_STARTING || !g->options->on_step)
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    g->options->on_step(g->options->context, name, text);
+}
+
+static void join(struct buffer *out, const char *word, const char *separator)
+{
+    int r = buffer_printf(out, "%s%s", out->len ? separator : "", word);
+    (void)r; /* cut when longer than the line may be */
+}
+
+static void step_sites(struct guardian *g, const struct prepared *prepared)
+{
+    const struct settings_site *sites = settings_sites(prepared->settings);
+
+    for (size_t i = 0; i < prepared->site_count; i++) {
+        struct buffer names = buffer_make(800);
+        for (size_t n = 0; n < sites[i].names.count; n++)
+            join(&names, sites[i].names.items[n], ", ");
+        step(g, "names", "%.*s", (int)names.len, names.data);
+        buffer_finish(&names);
+        if (sites[i].files && sites[i].files->root)
+            step(g, "folder", "%s", sites[i].files->root);
+        for (size_t c = 0; c < prepared->sites[i].count; c++)
+            step(g, "certificate", "%s", prepared->sites[i].certificates[c].text);
+    }
+    if (prepared->ca_made)
+        step(g, "local CA", "new; browsers warn until it is trusted: gardien cert trust");
+}
+
+static void step_ports(struct guardian *g, const struct deployment *deployment)
+{
+    struct buffer text = buffer_make(800);
+
+    for (size_t i = 0; i < deployment->endpoints.count; i++) {
+        const struct endpoint *e = &deployment->endpoints.items[i];
+        char one[160];
+        snprintf(one, sizeof one, "%s %s%s%s", e->secure ? "https" : "http", e->text,
+                 e->proxy_protocol ? " with PROXY protocol" : "",
+                 e->shared ? " from the service manager" : "");
+        join(&text, one, ", ");
+    }
+    step(g, "ports", "%.*s", (int)text.len, text.data ? text.data : "");
+    buffer_finish(&text);
+}
+
+static void step_workers(struct guardian *g, const struct deployment *deployment)
+{
+    unsigned count = settings_workers(deployment->prepared.settings);
+
+    if (g->user)
+        step(g, "workers", "%u, sandboxed, as user %s", count, g->user);
+    else
+        step(g, "workers", "%u, sandboxed, as you (only root could give them another user)", count);
+}
+
+/* ---- the end of a reload ---- */
+
+static void finish(struct guardian *g, bool fine, const struct diags *diags)
+{
+    if (!g->live) {
+        guardian_fail(g, APP_FAILED, diags);
+        return;
+    }
+    process_notify("READY=1");
+    for (size_t i = 0; i < diags->count; i++) {
+        char room[512];
+        log_event(&g->log, diags->items[i].warning ? LOG_WARNING : LOG_ERROR,
+                  fine ? "settings" : "settings are not taken, keeping the old ones",
+                  "file=%s line=%u reason=%s", diags->items[i].file ? diags->items[i].file : "-",
+                  diags->items[i].line,
+                  log_quoted(room, sizeof room, span_str(diags->items[i].sentence)));
+    }
+    if (fine)
+        log_event(&g->log, LOG_NOTICE, "settings in force", "generation=%llu",
+                  (unsigned long long)g->generation);
+    control_reload_done(g, fine, diags);
+    if (g->reload_again) {
+        g->reload_again = false;
+        reload_begin(g);
+    }
+}
+
+/* Workers that a snapshot came too late for, or that took one which is not to be. */
+static void roll_back(struct guardian *g)
+{
+    g->generation++;
+    list_for_each (worker, spare, &g->workers, struct worker_process, link) {
+        if (worker->state == WORKER_CANDIDATE) {
+            supervise_drain(worker, 0);
+        } else if (worker->state == WORKER_CURRENT && worker->child.pid &&
+                   deployment_send(g, g->live, worker) < 0) {
+            supervise_kill(worker);
+        }
+    }
+}
+
+static void abandon(struct guardian *g, const char *why)
+{
+    struct diags diags = {0};
+
+    loop_timer_cancel(g->loop, &g->apply_deadline);
+    diags_add(&diags, "the workers did not take the settings: %s", why);
+    struct deployment *next = take(g->next);
+    if (g->live)
+        roll_back(g);
+    finish(g, false, &diags);
+    deployment_destroy(g, next);
+    diags_finish(&diags);
+}
+
+static void on_apply_deadline(struct loop_timer *timer, nsec_t now)
+{
+    struct guardian *g = container_of(timer, struct guardian, apply_deadline);
+
+    (void)now;
+    list_for_each (worker, spare, &g->workers, struct worker_process, link)
+        if (worker->state != WORKER_DRAINING && worker->applied != g->generation)
+            supervise_kill(worker);
+    abandon(g, "they did not answer in time");
+}
+
+/* ---- taking effect ---- */
+
+/* Candidates become current, and whom they or nobody follows finishes. */
+static void relieve_workers(struct guardian *g, unsigned count)
+{
+    list_for_each (worker, spare, &g->workers, struct worker_process, link) {
+        bool replaced = supervise_find(g, worker->slot, WORKER_CANDIDATE) != NULL;
+        if (worker->state == WORKER_CURRENT && (worker->slot >= count || replaced))
+            supervise_drain(worker, DRAIN_AFTER_RELOAD);
+    }
+    list_for_each (worker, spare, &g->workers, struct worker_process, link)
+        if (worker->state == WORKER_CANDIDATE)
+            worker->state = WORKER_CURRENT;
+}
+
+static void commit(struct guardian *g)
+{
+    struct diags diags = {0};
+    struct deployment *old = g->live;
+
+    loop_timer_cancel(g->loop, &g->apply_deadline);
+    g->live = take(g->next);
+    relieve_workers(g, settings_workers(g->live->prepared.settings));
+    deployment_destroy(g, old);
+    endpoints_finish(&g->inherited);
+    if (old)
+        keeper_send_log_files(g, g->live);
+    keeper_arm_rotation(g);
+    diags = g->live->prepared.diags;
+    if (!old) {
+        step_workers(g, g->live);
+        guardian_on_ready(g);
+    }
+    finish(g, true, &diags);
+}
+
+/* Has everybody who shall serve it taken it? */
+static bool all_applied(struct guardian *g)
+{
+    unsigned count = settings_workers(g->next->prepared.settings);
+
+    for (unsigned slot = 0; slot < count; slot++) {
+        const struct worker_process *worker = supervise_find(g, slot, WORKER_CANDIDATE);
+        if (!worker)
+            worker = supervise_find(g, slot, WORKER_CURRENT);
+        if (!worker || worker->applied != g->generation)
+            return false;
+    }
+    return true;
+}
+
+void reload_on_applied(struct guardian *g, struct worker_process *worker, uint64_t generation)
+{
+    worker->applied = generation;
+    if (g->next && generation == g->generation && all_applied(g))
+        commit(g);
+}
+
+void reload_on_failed(struct guardian *g, uint64_t generation, const char *why)
+{
+    if (g->next && generation == g->generation)
+        abandon(g, why);
+}
+
+static int give_to_workers(struct guardian *g, unsigned count)
+{
+    int r = 0;
+
+    for (unsigned slot = 0; r >= 0 && slot < count; slot++) {
+        struct worker_process *worker = supervise_find(g, slot, WORKER_CURRENT);
+        if (worker && worker->child.pid && supervise_can_open(worker, g->next)) {
+            if (deployment_send(g, g->next, worker) < 0)
+                supervise_kill(worker);
+        } else if (!worker || worker->child.pid) {
+            r = supervise_spawn(g, slot, worker ? WORKER_CANDIDATE : WORKER_CURRENT);
+        } /* else it is about to be started, with these settings */
+    }
+    return r;
+}
+
+/* ---- the beginning ---- */
+
+static int serve(struct guardian *g, struct prepared *prepared, struct diags *diags)
+{
+    step_sites(g, prepared);
+    int r = g->live ? 0 : guardian_settle(g, prepared, diags);
+    if (r >= 0)
+        r = deployment_create(g, prepared, diags, &g->next);
+    if (r < 0)
+        return r;
+    step_ports(g, g->next);
+    g->generation++;
+    g->apply_deadline.on_timeout = on_apply_deadline;
+    loop_timer_set(g->loop, &g->apply_deadline, nsec_monotonic() + APPLY_TIMEOUT);
+    if (!g->logs_process.pid)
+        r = keeper_start_logs(g);
+    if (r >= 0)
+        r = give_to_workers(g, settings_workers(g->next->prepared.settings));
+    if (r < 0)
+        diags_add(diags, "the workers cannot be started: %s", error_text(r));
+    return r;
+}
+
+void reload_on_prepared(struct guardian *g, int status)
+{
+    struct prepared prepared;
+    struct diags diags = {0};
+
+    int r = prepare_finish(&g->prepare, status, &prepared);
+    if (g->phase >= PHASE_STOPPING) {
+        prepared_finish(&prepared);
+        return;
+    }
+    if (r < 0) {
+        if (g->live)
+            finish(g, false, &prepared.diags);
+        else
+            guardian_fail(g, APP_USAGE, &prepared.diags);
+        prepared_finish(&prepared);
+        return;
+    }
+    r = serve(g, &prepared, &diags);
+    prepared_finish(&prepared);
+    if (r < 0) {
+        struct deployment *next = take(g->next);
+        loop_timer_cancel(g->loop, &g->apply_deadline);
+        if (next && g->live)
+            roll_back(g);
+        finish(g, false, &diags);
+        deployment_destroy(g, next);
+    }
+    diags_finish(&diags);
+}
+
+void reload_begin(struct guardian *g)
+{
+    struct diags diags = {0};
+
+    if (g->prepare.pid || g->next) {
+        g->reload_again = true;
+        return;
+    }
+    g->reload_turn++;
+    int r = prepare_start(&g->options->source, &g->prepare);
+    if (r < 0) {
+        diags_add(&diags, "no process can be started to read the settings: %s", error_text(r));
+        finish(g, false, &diags);
+        diags_finish(&diags);
+    }
+}
+
+void reload_renew(struct guardian *g, nsec_t now)
+{
+    if (!g->live || g->next || g->prepare.pid)
+        return;
+    if (nsec_realtime() < g->live->prepared.renew_at)
+        return;
+    if (g->renewed_at && now - g->renewed_at < 3600 * NSEC_PER_SEC)
+        return;
+    g->renewed_at = now;
+    log_event(&g->log, LOG_NOTICE, "renewing certificates of the local CA", "%s", "");
+    reload_begin(g);
+}
+
+void reload_reopen_logs(struct guardian *g)
+{
+    struct diags diags = {0};
+
+    if (!g->live)
+        return;
+    int r = deployment_open_logs(g->live, &diags);
+    if (r >= 0)
+        keeper_send_log_files(g, g->live);
+    else
+        log_event(&g->log, LOG_ERROR, "log files are not opened anew, writing the old ones",
+                  "reason=\"%s\"", diags.items[0].sentence);
+    diags_finish(&diags);
+}

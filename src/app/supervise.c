@@ -1,0 +1,352 @@
+/* The workers: started with just what they need, heard, and replaced when they die. What they serve
+ * and when that changes is reload.c's. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "app/internal.h"
+#include "app/worker.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "os/fdpass.h"
+#include "os/process.h"
+#include "protect/protect.h"
+
+enum { HOPELESS = 4 /* ends in a row that make a start a failed one */ };
+
+/* ---- folders that a sandbox opens ---- */
+
+static void note_folders(struct worker_process *worker, const struct deployment *deployment)
+{
+    struct stat st;
+
+    free(worker->folders);
+    worker->folders = mem_zalloc((deployment->site_count + 1) * sizeof *worker->folders);
+    worker->folder_count = 0;
+    for (size_t i = 0; i < deployment->site_count; i++)
+        if (deployment->sites[i].root_fd >= 0 && fstat(deployment->sites[i].root_fd, &st) == 0)
+            worker->folders[worker->folder_count++] = (struct folder){st.st_dev, st.st_ino};
+}
+
+static bool has_folder(const struct worker_process *worker, const struct stat *st)
+{
+    for (size_t i = 0; i < worker->folder_count; i++)
+        if (worker->folders[i].dev == st->st_dev && worker->folders[i].ino == st->st_ino)
+            return true;
+    return false;
+}
+
+/* Is the folder, or one above it, among those that the worker may open? */
+static bool reaches(const struct worker_process *worker, int folder)
+{
+    struct stat st, before = {0};
+    int fd = openat(folder, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    bool found = false;
+
+    while (fd >= 0 && fstat(fd, &st) == 0) {
+        found = has_folder(worker, &st);
+        if (found || (st.st_ino == before.st_ino && st.st_dev == before.st_dev))
+            break;
+        before = st;
+        int up = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        close(fd);
+        fd = up;
+    }
+    if (fd >= 0)
+        close(fd);
+    return found;
+}
+
+bool supervise_can_open(const struct worker_process *worker, const struct deployment *deployment)
+{
+    for (size_t i = 0; i < deployment->site_count; i++)
+        if (deployment->sites[i].root_fd >= 0 && !reaches(worker, deployment->sites[i].root_fd))
+            return false;
+    return true;
+}
+
+/* ---- messages ---- */
+
+static void hear(struct guardian *g, struct worker_process *worker, const struct ipc_message *m)
+{
+    char why[256];
+
+    switch (m->kind) {
+    case IPC_APPLIED:
+        reload_on_applied(g, worker, m->value);
+        break;
+    case IPC_FAILED:
+        snprintf(why, sizeof why, "%.*s", (int)m->text_len, m->text);
+        reload_on_failed(g, m->value, why);
+        break;
+    case IPC_STATS:
+        if (m->text_len == sizeof worker->stats)
+            memcpy(&worker->stats, m->text, sizeof worker->stats);
+        break;
+    default: /* READY and DRAINED change nothing here: APPLIED and the exit follow */
+        break;
+    }
+}
+
+static void on_word(struct loop_watch *watch, unsigned events)
+{
+    struct worker_process *worker = container_of(watch, struct worker_process, child.watch);
+    struct guardian *g = worker->guardian;
+    struct ipc_message message;
+
+    (void)events;
+    int r = ipc_receive(watch->fd, &message);
+    if (r > 0) {
+        hear(g, worker, &message);
+        ipc_finish(&message);
+    } else if (r != -EAGAIN) {
+        /* It is gone, or speaks nonsense, which only one that was taken over does. */
+        loop_remove(g->loop, watch);
+        if (r < 0)
+            supervise_kill(worker);
+    }
+}
+
+/* ---- start ---- */
+
+static unsigned free_number(struct guardian *g)
+{
+    for (unsigned number = 0; number < g->rows; number++) {
+        bool used = false;
+        list_for_each (other, spare, &g->workers, struct worker_process, link)
+            used |= other->number == number;
+        if (!used)
+            return number;
+    }
+    return g->rows;
+}
+
+static void run_worker(struct guardian *g, const struct worker_process *worker)
+{
+    struct worker_start start = {.number = worker->number,
+                                 .guardian_socket = 3,
+                                 .keys_socket = 4,
+                                 .log_socket = 5,
+                                 .user = g->user,
+                                 .counters = g->peers};
+    _exit(worker_run(&start));
+}
+
+static int fork_worker(struct guardian *g, struct worker_process *worker, int socket)
+{
+    int keep[] = {socket, keeper_connect_keys(g), keeper_connect_logs(g)};
+    char name[16];
+    pid_t pid = -ENOTCONN;
+
+    snprintf(name, sizeof name, "gardien %u", worker->number);
+    if (keep[1] >= 0 && keep[2] >= 0)
+        pid = process_fork(name, keep, ARRAY_SIZE(keep));
+    if (pid == 0)
+        run_worker(g, worker);
+    for (size_t i = 1; i < ARRAY_SIZE(keep); i++)
+        if (keep[i] >= 0)
+            close(keep[i]);
+    return pid;
+}
+
+/* A worker that takes nothing for so long hangs. */
+static int bound_sending(int socket)
+{
+    struct timeval tv = {.tv_sec = 5};
+    return setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof tv) < 0 ? -errno : 0;
+}
+
+static int start(struct guardian *g, struct worker_process *worker)
+{
+    const struct deployment *deployment = g->next ? g->next : g->live;
+    int pair[2];
+
+    int r = fdpass_pair(pair);
+    if (r < 0)
+        return r;
+    r = fork_worker(g, worker, pair[1]);
+    close(pair[1]);
+    if (r < 0) {
+        close(pair[0]);
+        return r;
+    }
+    worker->applied = 0;
+    worker->child.pid = r;
+    worker->child.socket = pair[0];
+    worker->child.started = nsec_monotonic();
+    worker->child.watch = (struct loop_watch){pair[0], on_word};
+    note_folders(worker, deployment);
+    r = loop_add(g->loop, &worker->child.watch, LOOP_LEVEL);
+    if (r >= 0)
+        r = bound_sending(pair[0]);
+    if (r >= 0)
+        r = deployment_send(g, deployment, worker);
+    if (r < 0)
+        supervise_kill(worker); /* its end leads to another start */
+    return 0;
+}
+
+static void worker_free(struct worker_process *worker)
+{
+    loop_timer_cancel(worker->guardian->loop, &worker->restart);
+    list_remove(&worker->link);
+    free(worker->folders);
+    free(worker);
+}
+
+static void restart_later(struct guardian *g, struct worker_process *worker, nsec_t now)
+{
+    unsigned failures = worker->child.failures ? worker->child.failures - 1 : 0;
+    nsec_t wait = (nsec_t)(failures < 9 ? failures : 9) * 100 * NSEC_PER_MSEC;
+
+    loop_timer_set(g->loop, &worker->restart, now + wait);
+}
+
+static void on_restart(struct loop_timer *timer, nsec_t now)
+{
+    struct worker_process *worker = container_of(timer, struct worker_process, restart);
+    struct guardian *g = worker->guardian;
+
+    int r = start(g, worker);
+    if (r >= 0) {
+        log_event(&g->log, LOG_NOTICE, "worker replaced", "worker=%u pid=%d", worker->number,
+                  (int)worker->child.pid);
+        return;
+    }
+    log_event(&g->log, LOG_ERROR, "a worker could not be started, trying again", "reason=\"%s\"",
+              error_text(r));
+    worker->child.failures++;
+    restart_later(g, worker, now);
+}
+
+int supervise_spawn(struct guardian *g, unsigned slot, enum worker_state state)
+{
+    unsigned number = free_number(g);
+
+    if (number == g->rows) { /* too many still drain: cut the one that has drained longest */
+        list_for_each (other, spare, &g->workers, struct worker_process, link)
+            if (other->state == WORKER_DRAINING) {
+                supervise_kill(other);
+                break;
+            }
+        return -EAGAIN;
+    }
+    struct worker_process *worker = mem_new(struct worker_process);
+    worker->guardian = g;
+    worker->slot = slot;
+    worker->number = number;
+    worker->state = state;
+    worker->child.socket = -1;
+    worker->restart.on_timeout = on_restart;
+    list_append(&g->workers, &worker->link);
+    int r = start(g, worker);
+    if (r < 0)
+        worker_free(worker);
+    return r;
+}
+
+struct worker_process *supervise_find(struct guardian *g, unsigned slot, enum worker_state state)
+{
+    list_for_each (worker, spare, &g->workers, struct worker_process, link)
+        if (worker->slot == slot && worker->state == state)
+            return worker;
+    return NULL;
+}
+
+/* ---- end ---- */
+
+void supervise_drain(struct worker_process *worker, nsec_t time)
+{
+    struct guardian *g = worker->guardian;
+
+    worker->state = WORKER_DRAINING;
+    worker->drain_until = nsec_monotonic() + time + NSEC_PER_SEC;
+    if (!worker->child.pid) {
+        worker_free(worker);
+        guardian_on_worker_gone(g);
+        return;
+    }
+    if (ipc_say(worker->child.socket, IPC_DRAIN, (uint64_t)time, SPAN("")) < 0)
+        supervise_kill(worker);
+}
+
+void supervise_kill(struct worker_process *worker)
+{
+    if (worker->child.pid)
+        kill(worker->child.pid, SIGKILL);
+}
+
+void supervise_cut_late(struct guardian *g, nsec_t now)
+{
+    list_for_each (worker, spare, &g->workers, struct worker_process, link)
+        if (worker->state == WORKER_DRAINING && now >= worker->drain_until)
+            supervise_kill(worker);
+}
+
+static void log_end(struct guardian *g, const struct worker_process *worker, int status)
+{
+    bool signalled = WIFSIGNALED(status);
+
+    log_event(&g->log, LOG_WARNING, "a worker ended, replacing it", "worker=%u pid=%d %s=%d",
+              worker->number, (int)worker->child.pid, signalled ? "signal" : "exit",
+              signalled ? WTERMSIG(status) : WEXITSTATUS(status));
+}
+
+static void release(struct guardian *g, struct worker_process *worker)
+{
+    loop_remove(g->loop, &worker->child.watch);
+    close(worker->child.socket);
+    worker->child.socket = -1;
+    worker->child.pid = 0;
+    peers_forget(g->peers, worker->number);
+}
+
+bool supervise_on_exit(struct guardian *g, pid_t pid, int status)
+{
+    struct worker_process *worker = NULL;
+    nsec_t now = nsec_monotonic();
+
+    list_for_each (other, spare, &g->workers, struct worker_process, link)
+        if (other->child.pid == pid)
+            worker = other;
+    if (!worker)
+        return false;
+    if (worker->state == WORKER_DRAINING || g->phase >= PHASE_STOPPING) {
+        release(g, worker);
+        worker_free(worker);
+        guardian_on_worker_gone(g);
+        return true;
+    }
+    log_end(g, worker, status);
+    release(g, worker);
+    bool early = now - worker->child.started < 5 * NSEC_PER_SEC;
+    worker->child.failures = early ? worker->child.failures + 1 : 0;
+    restart_later(g, worker, now);
+    if (g->next && worker->child.failures >= HOPELESS)
+        reload_on_failed(g, g->generation, "a worker process ends right after its start");
+    return true;
+}
+
+void supervise_tell(struct guardian *g, enum ipc_kind kind, uint64_t value, struct span text)
+{
+    list_for_each (worker, spare, &g->workers, struct worker_process, link)
+        if (worker->child.pid && ipc_say(worker->child.socket, kind, value, text) < 0)
+            supervise_kill(worker);
+}
+
+void supervise_free(struct guardian *g)
+{
+    list_for_each (worker, spare, &g->workers, struct worker_process, link) {
+        if (worker->child.pid) {
+            supervise_kill(worker);
+            waitpid(worker->child.pid, NULL, 0);
+            release(g, worker);
+        }
+        worker_free(worker);
+    }
+}

@@ -1,0 +1,250 @@
+/* Handing over to another program: it gets our listening sockets, ticket keys and lock, and we
+ * drain once it serves. If it does not, nothing has changed.
+ *
+ * upgrade_begin → [new program: upgrade_inherit … serves … upgrade_ready] → on_ready_word → drain;
+ * its end or the deadline before that → give_up */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "app/internal.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "os/fdpass.h"
+#include "os/process.h"
+
+static const char variable[] = "GARDIEN_UPGRADE"; /* "MEMFD,SOCKET" */
+
+/* ---- what is handed over ---- */
+
+static char *to_hex(const unsigned char *bytes, size_t len)
+{
+    char *hex = mem_alloc(2 * len + 1);
+
+    for (size_t i = 0; i < len; i++)
+        sprintf(hex + 2 * i, "%02x", bytes[i]);
+    hex[2 * len] = '\0';
+    return hex;
+}
+
+static bool from_hex(const char *hex, unsigned char *bytes, size_t len)
+{
+    if (!hex || strlen(hex) != 2 * len)
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        unsigned value;
+        if (sscanf(hex + 2 * i, "%2x", &value) != 1)
+            return false;
+        bytes[i] = (unsigned char)value;
+    }
+    return true;
+}
+
+/* A memfd that describes what is inherited. It holds ticket keys and never touches a disk. */
+static int describe(struct guardian *g)
+{
+    json_t *keys = json_array();
+
+    for (size_t i = 0; i < g->ticket_key_count; i++) {
+        char *hex = to_hex(g->ticket_keys[i], TICKET_KEY_SIZE);
+        json_array_append_new(keys, json_string(hex));
+        explicit_bzero(hex, strlen(hex));
+        free(hex);
+    }
+    json_t *state = json_pack("{s:i, s:o, s:o}", "lock", g->lock_fd, "ticket_keys", keys,
+                              "endpoints", endpoints_to_json(&g->live->endpoints));
+    int fd = memfd_create("upgrade", 0);
+    int r = fd < 0 ? -errno : 0;
+    if (r >= 0 && (!state || json_dumpfd(state, fd, JSON_COMPACT) < 0))
+        r = -EIO;
+    json_decref(state);
+    if (r < 0 && fd >= 0)
+        close(fd);
+    return r < 0 ? r : fd;
+}
+
+static void keep_open(int fd)
+{
+    fcntl(fd, F_SETFD, 0);
+}
+
+/* In the child: becomes the new program. */
+static void become(struct guardian *g, const char *program, int state, int socket)
+{
+    char value[32];
+    sigset_t none;
+
+    for (size_t i = 0; i < g->live->endpoints.count; i++)
+        for (size_t s = 0; s < g->live->endpoints.items[i].socket_count; s++)
+            keep_open(g->live->endpoints.items[i].sockets[s]->fd);
+    keep_open(g->lock_fd);
+    keep_open(state);
+    keep_open(socket);
+    snprintf(value, sizeof value, "%d,%d", state, socket);
+    setenv(variable, value, 1);
+    unsetenv("LISTEN_PID");
+    unsetenv("LISTEN_FDS");
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    execv(program, g->options->argv);
+    fprintf(stderr, "gardien: %s: %s\n", program, strerror(errno));
+    _exit(127);
+}
+
+/* ---- the old program ---- */
+
+static void forget(struct guardian *g)
+{
+    loop_timer_cancel(g->loop, &g->upgrade.deadline);
+    loop_remove(g->loop, &g->upgrade.watch);
+    close(g->upgrade.watch.fd);
+    g->upgrade.watch.fd = -1;
+    g->upgrade.pid = 0;
+}
+
+static void give_up(struct guardian *g, const char *why)
+{
+    log_event(&g->log, LOG_ERROR, "the upgrade failed, going on as before", "reason=\"%s\"", why);
+    kill(g->upgrade.pid, SIGKILL);
+    control_upgrade_done(g, false, why);
+    forget(g);
+}
+
+static void hand_over(struct guardian *g)
+{
+    scoped(mem_release) char *main_pid = mem_format("MAINPID=%d", (int)g->upgrade.pid);
+
+    log_event(&g->log, LOG_NOTICE, "another program took over, draining", "pid=%d",
+              (int)g->upgrade.pid);
+    process_notify(main_pid);
+    control_upgrade_done(g, true, "");
+    control_finish(g, false);
+    forget(g);
+    g->phase = PHASE_HANDED_OVER;
+    endpoints_finish(&g->live->endpoints);
+    list_for_each (worker, spare, &g->workers, struct worker_process, link)
+        supervise_drain(worker, DRAIN_AFTER_RELOAD);
+    guardian_on_worker_gone(g);
+}
+
+static void on_ready_word(struct loop_watch *watch, unsigned events)
+{
+    struct guardian *g = container_of(watch, struct guardian, upgrade.watch);
+    char word;
+
+    (void)events;
+    if (read(watch->fd, &word, 1) == 1)
+        hand_over(g);
+    else
+        loop_remove(g->loop, watch); /* its end follows */
+}
+
+static void on_deadline(struct loop_timer *timer, nsec_t now)
+{
+    (void)now;
+    give_up(container_of(timer, struct guardian, upgrade.deadline),
+            "the new program was not ready within 30 seconds");
+}
+
+bool upgrade_on_exit(struct guardian *g, pid_t pid)
+{
+    if (g->upgrade.pid != pid)
+        return false;
+    give_up(g, "the new program ended before it was ready");
+    return true;
+}
+
+static int start(struct guardian *g, const char *program)
+{
+    int pair[2];
+    int state = describe(g);
+
+    if (state < 0)
+        return state;
+    int r = fdpass_pair(pair);
+    if (r >= 0) {
+        pid_t pid = fork();
+        if (pid == 0)
+            become(g, program, state, pair[1]);
+        r = pid < 0 ? -errno : 0;
+        close(pair[1]);
+        g->upgrade.pid = pid;
+        g->upgrade.watch = (struct loop_watch){pair[0], on_ready_word};
+        if (r < 0)
+            close(pair[0]);
+    }
+    close(state);
+    return r;
+}
+
+int upgrade_begin(struct guardian *g, const char *program)
+{
+    scoped(mem_release) char *own = process_program();
+
+    if (g->phase != PHASE_SERVING || g->upgrade.pid || g->next || g->prepare.pid)
+        return -EBUSY;
+    if (!program)
+        program = own;
+    if (!program || access(program, X_OK) < 0)
+        return program ? -errno : -ENOENT;
+    int r = start(g, program);
+    if (r < 0) {
+        g->upgrade.pid = 0;
+        return r;
+    }
+    g->upgrade.deadline.on_timeout = on_deadline;
+    loop_timer_set(g->loop, &g->upgrade.deadline, nsec_monotonic() + UPGRADE_TIMEOUT);
+    return loop_add(g->loop, &g->upgrade.watch, LOOP_LEVEL);
+}
+
+/* ---- the new program ---- */
+
+static int take_state(struct guardian *g, const json_t *state)
+{
+    const json_t *keys = json_object_get(state, "ticket_keys");
+    size_t count = json_array_size(keys);
+
+    for (size_t i = 0; i < count && i < TICKET_KEYS_MAX; i++)
+        if (from_hex(json_string_value(json_array_get(keys, i)), g->ticket_keys[i],
+                     TICKET_KEY_SIZE))
+            g->ticket_key_count = i + 1;
+    g->lock_fd = (int)json_integer_value(json_object_get(state, "lock"));
+    if (g->lock_fd < 3 || fcntl(g->lock_fd, F_SETFD, FD_CLOEXEC) < 0)
+        return ERR_PROTOCOL;
+    return endpoints_from_json(json_object_get(state, "endpoints"), &g->inherited);
+}
+
+int upgrade_inherit(struct guardian *g)
+{
+    const char *value = getenv(variable);
+    int state_fd, socket;
+
+    if (!value)
+        return 0;
+    bool fine = sscanf(value, "%d,%d", &state_fd, &socket) == 2 && state_fd > 2 && socket > 2;
+    unsetenv(variable);
+    if (!fine || fcntl(socket, F_SETFD, FD_CLOEXEC) < 0 || lseek(state_fd, 0, SEEK_SET) < 0)
+        return ERR_PROTOCOL;
+    json_t *state = json_loadfd(state_fd, JSON_REJECT_DUPLICATES, NULL);
+    close(state_fd);
+    g->predecessor = socket;
+    int r = state ? take_state(g, state) : ERR_PROTOCOL;
+    json_decref(state);
+    return r;
+}
+
+void upgrade_ready(struct guardian *g)
+{
+    if (g->predecessor < 0)
+        return;
+    /* When it is gone already there is nobody left to drain. */
+    ssize_t n = write(g->predecessor, "r", 1);
+    (void)n;
+    close(g->predecessor);
+    g->predecessor = -1;
+}
