@@ -106,7 +106,8 @@ class Gardien:
         self.config_file = None
         self.https = https if https is not None else free_port()
         self.http = http if http is not None else free_port()
-        self.binary, self.env = binary, {**sanitizer_env(), **(env or {})}
+        self.binary = binary
+        self.env = {name: str(value) for name, value in {**sanitizer_env(), **(env or {})}.items()}
         self.process = None
         self.expected_exit = 0
         self.public.mkdir(parents=True, exist_ok=True)
