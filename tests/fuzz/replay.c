@@ -1,5 +1,5 @@
-/* Feeds every file named on the command line (folders: every file in them) to a fuzz target, so that
- * a corpus runs as an ordinary test. Finding new inputs is libFuzzer's work (`make fuzz`). */
+/* Feeds every file named on the command line (folders: every file in them) to a fuzz target, so
+ * that a corpus runs as an ordinary test. Finding new inputs is libFuzzer's work (`make fuzz`). */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
