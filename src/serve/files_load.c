@@ -119,7 +119,7 @@ struct cached_file *files_load(const struct files_request *q, struct span key,
     struct files *files = q->files;
     const struct files_cache_settings *settings = &files->settings->cache;
 
-    if (opened->identity.size > settings->max_file_size)
+    if (!settings->max_file_size || opened->identity.size > settings->max_file_size)
         return NULL;
     struct cached_file *file = file_cache_new(&files->cache, key, (size_t)opened->identity.size);
     if (!file)

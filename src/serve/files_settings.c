@@ -22,8 +22,9 @@ static const char *check_inner_path(const char *value)
 {
     struct span path = span_str(value), resolved;
     struct arena none;
+    char nothing[1];
 
-    arena_init(&none, NULL, 0, 0);
+    arena_init(&none, nothing, 0, 0);
     if (*value != '/' || strchr(value, '%') || http_path_resolve(&none, path, &resolved) < 0)
         return "is not a path beneath the root such as /index.html";
     return NULL;

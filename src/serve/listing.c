@@ -82,19 +82,20 @@ static int make_listing(const struct files_request *q, struct span path, struct 
 {
     struct listing listing = {.path = path};
     struct arena names;
+    char first[1024];
     DIR *dir = fdopendir(folder->fd);
 
     if (!dir) {
         opened_file_close(folder);
         return -ENOMEM;
     }
-    arena_init(&names, NULL, 0, NAMES_MAX);
+    arena_init(&names, first, sizeof first, NAMES_MAX);
     read_folder(q, dir, &names, &listing);
     closedir(dir);
     listing_sort(&listing);
     int r = json ? listing_render_json(&listing, out) : listing_render_html(&listing, out);
     free(listing.entries);
-    arena_reset(&names, NULL, 0);
+    arena_reset(&names, first, sizeof first);
     return r;
 }
 

@@ -28,28 +28,30 @@ static void check_round_trip(struct span path)
     scoped(buffer_finish) struct buffer encoded = buffer_make(1 << 20);
     struct span again;
     struct arena arena;
+    char first[16];
 
-    arena_init(&arena, NULL, 0, 1 << 20);
+    arena_init(&arena, first, sizeof first, 1 << 20);
     if (http_path_encode(&encoded, path) < 0 ||
         http_path_resolve(&arena, buffer_span(&encoded), &again) < 0 || !span_equal(path, again))
         abort();
-    arena_reset(&arena, NULL, 0);
+    arena_reset(&arena, first, sizeof first);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct arena arena;
+    char first[16];
     struct span path;
 
     if (size > 4096)
         return 0;
-    arena_init(&arena, NULL, 0, 1 << 16);
+    arena_init(&arena, first, sizeof first, 1 << 16);
     if (http_path_resolve(&arena, span_of((const char *)data, size), &path) == 0) {
         check_clean(path);
         check_round_trip(path);
         if (path.len > size)
             abort();
     }
-    arena_reset(&arena, NULL, 0);
+    arena_reset(&arena, first, sizeof first);
     return 0;
 }
