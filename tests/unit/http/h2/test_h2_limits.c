@@ -58,10 +58,10 @@ static void check_refused(const char *lines, uint8_t flags, int status)
 static void test_h2_refuses_with_a_status(void **state)
 {
 #define R(lines, status) check_refused(lines, END, status)
-    R(":method: GET\n:scheme: https\n:authority: user@a\n:path: /\n", 400);
+    R(":method: GET\n:scheme: https\n:authority: a:b\n:path: /\n", 400);
     R(":method: GET\n:scheme: https\n:authority: a:99999\n:path: /\n", 400);
     R(":method: GET\n:scheme: https\n:authority: a\n:path: /\nhost: b\n", 400);
-    R(":method: GET\n:scheme: https\n:path: /\nhost: a@b\n", 400);
+    R(":method: GET\n:scheme: https\n:path: /\nhost: a:b\n", 400);
     R(":method: GET\n:scheme: ftp\n:authority: a\n:path: /\n", 400);
     R(":method: GET\n:scheme: ftp\n:authority: a\n:path: x\n", 400);
     R(":method: GET\n:scheme: https\n:authority: a\n:path: /#x\n", 400);
@@ -75,6 +75,18 @@ static void test_h2_refuses_with_a_status(void **state)
     check_refused(":method: POST\n:scheme: https\n:authority: a\n:path: /5\n"
                   "content-length: 9999999\n",
                   OPEN, 413);
+}
+
+/** Newer nghttp2 resets such a stream before we see it. */
+static void test_h2_never_serves_an_authority_with_user(void **state)
+{
+    static struct rig rig;
+
+    rig_start(&rig, true);
+    rig_headers(&rig, 1, ":method: GET\n:scheme: https\n:authority: user@a\n:path: /\n", END);
+    assert_unharmed(&rig);
+    assert_true(rig.requests ? rig.refusal == 400 : rig.reset_code == NGHTTP2_PROTOCOL_ERROR);
+    rig_stop(&rig);
 }
 
 static void test_h2_refuses_https_without_tls(void **state)
@@ -504,6 +516,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_h2_refuses_with_a_status),
+        cmocka_unit_test(test_h2_never_serves_an_authority_with_user),
         cmocka_unit_test(test_h2_refuses_https_without_tls),
         cmocka_unit_test(test_h2_resets_malformed_requests),
         cmocka_unit_test(test_h2_resets_a_body_of_the_wrong_length),
