@@ -92,20 +92,23 @@ void loop_pause(struct loop *loop, struct loop_watch *watch, bool paused)
 
 /* ---- timers ---- */
 
+/* A slot of a ring is found by its distance from the next tick to fire: at most 63 of the ring's
+ * own steps, so that no two turns of a ring ever meet in one slot. */
 static void place(struct loop *loop, struct loop_timer *timer)
 {
+    uint64_t next = loop->tick + 1;
     uint64_t due = (uint64_t)((timer->at + TICK - 1) / TICK);
     int level = 0;
 
-    if (due <= loop->tick)
-        due = loop->tick + 1;
+    if (due < next)
+        due = next;
     while (level < WHEEL_LEVELS - 1 &&
-           (due >> (level * WHEEL_BITS)) - (loop->tick >> (level * WHEEL_BITS)) >= WHEEL_SLOTS)
+           (due >> (level * WHEEL_BITS)) - (next >> (level * WHEEL_BITS)) >= WHEEL_SLOTS)
         level++;
-    uint64_t ahead = (due >> (level * WHEEL_BITS)) - (loop->tick >> (level * WHEEL_BITS));
     uint64_t slot = due >> (level * WHEEL_BITS);
-    if (ahead >= WHEEL_SLOTS) /* past the last ring: looked at again when its end comes */
-        slot = (loop->tick >> (level * WHEEL_BITS)) + WHEEL_SLOTS - 1;
+    uint64_t last = (next >> (level * WHEEL_BITS)) + WHEEL_SLOTS - 1;
+    if (slot > last) /* past the last ring: looked at again when its end comes */
+        slot = last;
     slot &= WHEEL_SLOTS - 1;
     list_append(&loop->slots[level][slot], &timer->link);
     loop->filled[level] |= UINT64_C(1) << slot;
@@ -186,7 +189,7 @@ static void run_timers(struct loop *loop)
             loop->tick = until;
             return;
         }
-        loop->tick = next - 1; /* what cascades into this very tick is placed one ahead */
+        loop->tick = next - 1; /* what cascades into this very tick still fires with it */
         for (int level = WHEEL_LEVELS - 1; level > 0; level--) {
             uint64_t mask = (UINT64_C(1) << (level * WHEEL_BITS)) - 1;
             if ((next & mask) == 0)

@@ -31,7 +31,7 @@ static void on_probe(struct loop_timer *timer, nsec_t now)
 static void test_loop_fires_timers_never_early_and_soon_after(void **state)
 {
     (void)state;
-    enum { COUNT = 400 };
+    enum { COUNT = 2000 };
     struct probe probes[COUNT] = {0};
     struct loop *loop;
     int left = COUNT;
@@ -40,7 +40,7 @@ static void test_loop_fires_timers_never_early_and_soon_after(void **state)
     for (int i = 0; i < COUNT; i++) {
         probes[i] = (struct probe){.loop = loop, .left = &left};
         probes[i].timer.on_timeout = on_probe;
-        probes[i].wanted = loop_now(loop) + (nsec_t)(rand() % 1200) * NSEC_PER_MSEC;
+        probes[i].wanted = loop_now(loop) + (nsec_t)(rand() % 1200000) * NSEC_PER_USEC;
         loop_timer_set(loop, &probes[i].timer, loop_now(loop) + 3600 * NSEC_PER_SEC);
         loop_timer_set(loop, &probes[i].timer, probes[i].wanted);
     }
