@@ -62,6 +62,47 @@ int state_open(const char *path, struct diags *diags)
     return fd;
 }
 
+/* ---- checks ---- */
+
+static void check_pair(const struct settings_site *site,
+                       const struct settings_certificate *certificate, struct diags *diags)
+{
+    struct cert_pair pair = {.chain_path = certificate->file,
+                             .key_path = certificate->key ? certificate->key : certificate->file,
+                             .names = (const char *const *)site->names.items,
+                             .name_count = site->names.count,
+                             .now = nsec_realtime()};
+    size_t before = diags->errors;
+
+    if (certificate->file && cert_pair_check(&pair, diags) < 0 && diags->errors == before)
+        diags_add(diags, "the certificate %s and its key cannot be used", certificate->file);
+}
+
+/* Goes on after mistakes, so that all are found at once. */
+static int load_and_check(const struct settings_source *source, struct diags *diags,
+                          struct settings_loaded *loaded)
+{
+    int r = settings_load(source, diags, loaded);
+    const struct settings *settings = loaded->settings;
+
+    for (size_t i = 0; settings && i < settings->sites.count; i++) {
+        const struct settings_site *site = &settings_sites(settings)[i];
+        const struct settings_certificate *certificates = site->certificate.items;
+        for (size_t c = 0; c < site->certificate.count; c++)
+            check_pair(site, &certificates[c], diags);
+    }
+    return r < 0 ? r : diags->errors ? ERR_SETTINGS : 0;
+}
+
+int prepare_check(const struct settings_source *source, struct diags *diags)
+{
+    struct settings_loaded loaded;
+
+    int r = load_and_check(source, diags, &loaded);
+    settings_loaded_finish(&loaded);
+    return r < 0 ? ERR_SETTINGS : 0;
+}
+
 /* ---- in the short-lived process ---- */
 
 struct work {
@@ -87,22 +128,14 @@ static void add_certificate(json_t *list, const struct cert_chain *chain, const 
         list, json_pack("{s:s, s:s?, s:s}", "chain", chain->pem, "key", key, "text", text));
 }
 
-static int use_file(struct work *work, const struct settings_site *site,
-                    const struct settings_certificate *certificate, json_t *list)
+static int use_file(struct work *work, const struct settings_certificate *certificate, json_t *list)
 {
     struct cert_chain chain = {NULL};
-    const char *key = certificate->key ? certificate->key : certificate->file;
-    struct cert_pair pair = {.chain_path = certificate->file,
-                             .key_path = key,
-                             .names = (const char *const *)site->names.items,
-                             .name_count = site->names.count,
-                             .now = work->now};
 
-    int r = cert_pair_check(&pair, work->diags);
+    int r = cert_chain_load(certificate->file, work->diags, &chain);
     if (r >= 0)
-        r = cert_chain_load(certificate->file, work->diags, &chain);
-    if (r >= 0)
-        add_certificate(list, &chain, key, "from file");
+        add_certificate(list, &chain, certificate->key ? certificate->key : certificate->file,
+                        "from file");
     cert_chain_finish(&chain);
     return r;
 }
@@ -170,10 +203,8 @@ static int use_site(struct work *work, const struct settings_site *site)
     int r = 0;
 
     if (work->loaded.settings->listen.https.count) {
-        for (size_t i = 0; i < site->certificate.count; i++) {
-            int one = use_file(work, site, &files[i], list);
-            r = one < 0 ? one : r;
-        }
+        for (size_t i = 0; r >= 0 && i < site->certificate.count; i++)
+            r = use_file(work, &files[i], list);
         if (site->certificate.count == 0)
             r = use_local(work, site, list);
     }
@@ -215,7 +246,7 @@ static void prepare_run(const struct settings_source *source, int result_fd)
                         .now = nsec_realtime(),
                         .renew_at = NSEC_NEVER};
 
-    int r = settings_load(source, &diags, &work.loaded);
+    int r = load_and_check(source, &diags, &work.loaded);
     if (r >= 0)
         r = use_state(&work);
     for (size_t i = 0; r >= 0 && i < work.loaded.settings->sites.count; i++)

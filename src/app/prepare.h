@@ -45,6 +45,11 @@ must_check int prepare_start(const struct settings_source *source, struct prepar
 must_check int prepare_finish(struct prepare_job *job, int status, struct prepared *ret_prepared);
 void prepared_finish(struct prepared *prepared);
 
+/** Reads settings and looks at the certificate files that they name, and finds all that is wrong,
+ *  without making or changing anything. Private keys pass through memory: for a process that ends
+ *  soon. @return 0 (perhaps with warnings), or ERR_SETTINGS */
+must_check int prepare_check(const struct settings_source *source, struct diags *diags);
+
 /** Opens or makes the state folder, 0700, with what is above it.
  *  @return an O_DIRECTORY descriptor, or -errno with a diag */
 must_check int state_open(const char *path, struct diags *diags);

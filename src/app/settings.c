@@ -362,7 +362,7 @@ static int override_tree(const char *overrides, struct diags *diags, struct conf
     if (json_is_object(base) && json_is_object(over)) {
         overlay(base, over);
         scoped(mem_release) char *text = json_dumps(base, JSON_COMPACT);
-        r = config_parse(span_str(text), "command line", "/", true, diags, &laid);
+        r = config_parse(span_str(text), SETTINGS_COMMAND_LINE, "/", true, diags, &laid);
     }
     json_decref(base);
     json_decref(over);
@@ -378,7 +378,7 @@ static int read_tree(const struct settings_source *source, struct diags *diags,
 {
     if (source->path)
         return config_load(source->path, diags, ret_tree);
-    return config_parse(span_str(source->text), "command line", "/", true, diags, ret_tree);
+    return config_parse(span_str(source->text), SETTINGS_COMMAND_LINE, "/", true, diags, ret_tree);
 }
 
 int settings_load(const struct settings_source *source, struct diags *diags,

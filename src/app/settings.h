@@ -87,6 +87,10 @@ must_check int settings_decode(const struct config_tree *tree, struct diags *dia
 /** NULL is fine. */
 void settings_destroy(struct settings *settings);
 
+/** How messages name text that the command line was turned into: a place in it tells nobody
+ *  anything. */
+#define SETTINGS_COMMAND_LINE "command line"
+
 /** Where settings come from: a file, or text that the command line was turned into. */
 struct settings_source {
     const char *path;      /**< NULL: `text` */

@@ -1,0 +1,255 @@
+/* `gardien cert`: show, trust, untrust. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "app/app.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "cert/cert.h"
+#include "cli/cli.h"
+
+const struct option cert_options[] = {
+    OPTION_STATE, OPTION_CONFIG,
+    OPTION_JSON,  {"no-system", NULL, false, "trust, untrust: leave the system's store alone"},
+    OPTION_END,
+};
+
+/* ---- which state folder ---- */
+
+/* With sudo root's own folder is the default, but what the caller serves with is meant, as long as
+ * root has no local CA itself. */
+static char *state_of_sudo_user(void)
+{
+    const char *user = getenv("SUDO_USER");
+    const struct passwd *account = geteuid() == 0 && user ? getpwnam(user) : NULL;
+
+    if (!account || access("/var/lib/gardien/local-ca/ca.pem", F_OK) == 0)
+        return NULL;
+    char *state = mem_format("%s/.local/state/gardien", account->pw_dir);
+    scoped(mem_release) char *ca = mem_format("%s/local-ca/ca.pem", state);
+    if (access(ca, F_OK) == 0)
+        return state;
+    free(state);
+    return NULL;
+}
+
+static char *choose_state(const struct arguments *arguments)
+{
+    if (!arguments_get(arguments, "state") && !arguments_get(arguments, "config")) {
+        char *state = state_of_sudo_user();
+        if (state)
+            return state;
+    }
+    return state_of(arguments);
+}
+
+/* ---- show ---- */
+
+static json_t *info_json(const struct cert_info *info)
+{
+    char from[CERT_DATE_TEXT], until[CERT_DATE_TEXT], print[CERT_FINGERPRINT_TEXT];
+    json_t *names = json_array();
+
+    for (size_t i = 0; i < info->name_count; i++)
+        json_array_append_new(names, json_string(info->names[i]));
+    return json_pack("{s:s, s:s, s:o, s:s, s:s, s:s, s:s, s:s}", "subject", info->subject, "issuer",
+                     info->issuer, "names", names, "key", info->key_text, "not_before",
+                     cert_date_text(info->not_before, from), "not_after",
+                     cert_date_text(info->not_after, until), "serial", info->serial, "sha256",
+                     cert_fingerprint_text(info, print));
+}
+
+static void print_info(const struct cert_info *info)
+{
+    char from[CERT_DATE_TEXT], until[CERT_DATE_TEXT], print[CERT_FINGERPRINT_TEXT];
+
+    printf("  %s\n", info->subject[0] ? info->subject : "(no subject)");
+    if (info->name_count) {
+        printf("    names    %s", info->names[0]);
+        for (size_t i = 1; i < info->name_count; i++)
+            printf(", %s", info->names[i]);
+        putchar('\n');
+    }
+    printf("    key      %s\n    valid    %s to %s%s\n    issuer   %s\n    sha256   %s\n",
+           info->key_text, cert_date_text(info->not_before, from),
+           cert_date_text(info->not_after, until),
+           info->not_after < nsec_realtime() ? " (expired)" : "", info->issuer,
+           cert_fingerprint_text(info, print));
+}
+
+/* @return APP_OK, or APP_FAILED with what is wrong printed */
+static int show_file(const char *path, json_t *list)
+{
+    struct diags diags = {0};
+    struct cert_chain chain = {NULL};
+
+    int r = cert_chain_load(path, &diags, &chain);
+    print_diags(stderr, &diags);
+    diags_finish(&diags);
+    if (r < 0)
+        return APP_FAILED;
+    json_t *certificates = json_array();
+    if (!list)
+        printf("%s\n", path);
+    for (size_t i = 0; i < chain.count; i++) {
+        json_array_append_new(certificates, info_json(&chain.items[i]));
+        if (!list)
+            print_info(&chain.items[i]);
+    }
+    if (list)
+        json_array_append_new(list,
+                              json_pack("{s:s, s:O}", "file", path, "certificates", certificates));
+    json_decref(certificates);
+    cert_chain_finish(&chain);
+    return APP_OK;
+}
+
+static int show_state(const char *state, json_t *list)
+{
+    scoped(mem_release) char *ca = mem_format("%s/local-ca/ca.pem", state);
+    scoped(mem_release) char *folder = mem_format("%s/local", state);
+    int code = APP_OK;
+
+    if (access(ca, F_OK) < 0) {
+        print_error("it is made by the first `gardien serve`, or by `gardien cert trust`",
+                    "there is no local CA in %s", state);
+        return APP_FAILED;
+    }
+    code = show_file(ca, list);
+    DIR *dir = opendir(folder);
+    for (const struct dirent *e; dir && (e = readdir(dir));) {
+        scoped(mem_release) char *path = mem_format("%s/%s/chain.pem", folder, e->d_name);
+        if (e->d_name[0] != '.' && access(path, F_OK) == 0 && show_file(path, list) != APP_OK)
+            code = APP_FAILED;
+    }
+    if (dir)
+        closedir(dir);
+    return code;
+}
+
+static int show(const struct arguments *arguments)
+{
+    json_t *list = arguments_get(arguments, "json") ? json_array() : NULL;
+    int code = APP_OK;
+
+    for (size_t i = 1; i < arguments->word_count; i++)
+        if (show_file(arguments->words[i], list) != APP_OK)
+            code = APP_FAILED;
+    if (arguments->word_count == 1) {
+        scoped(mem_release) char *state = choose_state(arguments);
+        code = state ? show_state(state, list) : APP_USAGE;
+    }
+    if (list)
+        print_json(list);
+    return code;
+}
+
+/* ---- trust ---- */
+
+static const char *outcome_name(enum cert_trust_outcome outcome)
+{
+    static const char *const names[] = {[CERT_TRUST_DONE] = "done",
+                                        [CERT_TRUST_ALREADY] = "already",
+                                        [CERT_TRUST_FAILED] = "failed",
+                                        [CERT_TRUST_SKIPPED] = "skipped"};
+    return names[outcome];
+}
+
+static void print_report(const struct cert_trust_report *report, bool json)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < report->count; i++) {
+        const struct cert_trust_step *step = &report->steps[i];
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s?, s:s, s:s, s:s?}", "store", step->store, "path",
+                                        step->path, "outcome", outcome_name(step->outcome),
+                                        "sentence", step->sentence, "hint", step->hint));
+        if (json)
+            continue;
+        printf("%s: %s\n", step->store, step->sentence);
+        if (step->hint)
+            printf("  -> %s\n", step->hint);
+    }
+    if (json)
+        print_json(json_incref(list));
+    json_decref(list);
+}
+
+/* @return the CA's text for free(), or NULL with what is wrong printed */
+static char *read_ca(const char *state, bool make)
+{
+    struct diags diags = {0};
+    struct cert_local local = {0};
+    char *pem = NULL;
+    int fd = make || access(state, F_OK) == 0 ? state_open(state, &diags) : -ENOENT;
+    int r = fd < 0 ? fd : 0;
+
+    if (r >= 0 && make) {
+        struct cert_local_request request = {
+            .state_fd = fd, .state_path = state, .now = nsec_realtime()};
+        r = cert_local_ca_ensure(&request, &diags, &local);
+        if (r >= 0)
+            cert_local_finish(&local);
+    }
+    if (r >= 0)
+        r = cert_local_ca_read(fd, &pem);
+    if (r < 0 && diags.errors == 0)
+        diags_add(&diags, "there is no local CA in %s", state);
+    print_diags(stderr, &diags);
+    diags_finish(&diags);
+    if (fd >= 0)
+        close(fd);
+    return pem;
+}
+
+static int change_trust(const struct arguments *arguments, bool trust)
+{
+    scoped(mem_release) char *state = choose_state(arguments);
+    scoped(mem_release) char *pem = state ? read_ca(state, trust) : NULL;
+    struct cert_trust_options options = {.ca_pem = span_str(pem), .system_root = ""};
+    struct cert_trust_person *people = NULL;
+    struct cert_trust_report report;
+
+    if (!pem)
+        return APP_FAILED;
+    options.skip_system = arguments_get(arguments, "no-system") != NULL;
+    options.person_count = cert_trust_people(getenv("SUDO_USER"), &people);
+    options.people = people;
+    int r = trust ? cert_trust(&options, &report) : cert_untrust(&options, &report);
+    cert_trust_people_free(people, options.person_count);
+    if (r < 0) {
+        print_error(NULL, "the local CA in %s cannot be read", state);
+        return APP_FAILED;
+    }
+    print_report(&report, arguments_get(arguments, "json") != NULL);
+    int code = report.failed ? APP_FAILED : APP_OK;
+    cert_trust_report_finish(&report);
+    return code;
+}
+
+int cert_run(const struct arguments *arguments)
+{
+    static const char *const words[] = {"show", "trust", "untrust"};
+    const char *word = arguments->word_count ? arguments->words[0] : "";
+    char hint[128];
+
+    if (strcmp(word, "show") == 0)
+        return show(arguments);
+    if (strcmp(word, "trust") == 0 || strcmp(word, "untrust") == 0)
+        return change_trust(arguments, strcmp(word, "trust") == 0);
+    const char *nearest = config_nearest(word, words, ARRAY_SIZE(words));
+    snprintf(hint, sizeof hint, "did you mean `gardien cert %s`?", nearest ? nearest : "show");
+    if (*word)
+        print_error(hint, "`gardien cert` knows no \"%s\"", word);
+    else
+        print_error("gardien cert show, or trust, or untrust",
+                    "`gardien cert` needs to know what to do");
+    return APP_USAGE;
+}

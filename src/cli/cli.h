@@ -1,0 +1,80 @@
+/* Verbs of the command line: one row of the table each, one file each. */
+#pragma once
+
+#include "base/nsec.h"
+#include "cli/arguments.h"
+#include "cli/print.h"
+
+struct verb {
+    const char *name;
+    /** @return an enum app_exit */
+    int (*run)(const struct arguments *arguments);
+    const char *summary;  /**< one line */
+    const char *usage;    /**< after the verb */
+    const char *details;  /**< paragraphs; may be NULL */
+    const char *examples; /**< lines, each with its newline */
+    const struct option *options;
+};
+
+/** All verbs; the last row has no name. */
+extern const struct verb verbs[];
+/** The whole command line, for a program that starts itself anew. */
+char *const *cli_argv(void);
+
+/** @return the verb, or NULL */
+const struct verb *verb_find(const char *name);
+/** The verb nearest to a word that is none, or NULL. */
+const char *verb_nearest(const char *word);
+void help_print(FILE *out);
+void help_print_verb(FILE *out, const struct verb *verb);
+
+/** Options that say which gardien is meant. */
+#define OPTION_STATE                                                                               \
+    {                                                                                              \
+        "state", "DIR", false,                                                                     \
+            "state folder (default: /var/lib/gardien as root, else that of the XDG standard)"      \
+    }
+#define OPTION_CONFIG                                                                              \
+    {                                                                                              \
+        "config", "FILE", false, "settings file that names the state folder"                       \
+    }
+#define OPTION_JSON                                                                                \
+    {                                                                                              \
+        "json", NULL, false, "print the answer as JSON"                                            \
+    }
+#define OPTION_END                                                                                 \
+    {                                                                                              \
+        NULL, NULL, false, NULL                                                                    \
+    }
+
+/** The state folder that --state, --config or the default names; says why when there is none.
+ *  @return for free(), or NULL */
+char *state_of(const struct arguments *arguments);
+/** A path as seen from here, made absolute. @return for free() */
+char *absolute_path(const char *path);
+/** Sends a request to the gardien that the arguments name and prints what is wrong.
+ *  @param request     its reference is taken
+ *  @param ret_answer  written when the exit code is APP_OK or APP_FAILED; a new reference, or NULL
+ *  @return an enum app_exit */
+int ask(const struct arguments *arguments, json_t *request, nsec_t timeout, json_t **ret_answer);
+/** The same for verbs whose answer is a sentence: prints `done`, or JSON with --json. */
+int ask_and_tell(const struct arguments *arguments, json_t *request, nsec_t timeout,
+                 const char *done);
+
+int serve_run(const struct arguments *arguments);
+int config_run(const struct arguments *arguments);
+int reload_run(const struct arguments *arguments);
+int stop_run(const struct arguments *arguments);
+int status_run(const struct arguments *arguments);
+int upgrade_run(const struct arguments *arguments);
+int cert_run(const struct arguments *arguments);
+int help_run(const struct arguments *arguments);
+int version_run(const struct arguments *arguments);
+
+extern const struct option serve_options[];
+extern const struct option config_options[];
+extern const struct option control_options[];
+extern const struct option status_options[];
+extern const struct option upgrade_options[];
+extern const struct option cert_options[];
+extern const struct option version_options[];

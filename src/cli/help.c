@@ -1,0 +1,71 @@
+/* The help of gardien and of each verb, from the table of verbs. */
+#include <stdlib.h>
+
+#include "app/app.h"
+#include "cli/cli.h"
+
+void help_print(FILE *out)
+{
+    fputs("gardien looks after port 443: HTTPS for a folder, or for many sites.\n\n"
+          "usage: gardien VERB [ARGUMENT...]\n\n",
+          out);
+    for (const struct verb *verb = verbs; verb->name; verb++)
+        fprintf(out, "  %-8s  %s\n", verb->name, verb->summary);
+    fputs("\n`gardien help VERB` says more. The shortest start: gardien serve ./public\n", out);
+}
+
+static void print_indented(FILE *out, const char *text)
+{
+    fputs("  ", out);
+    for (; *text; text++) {
+        fputc(*text, out);
+        if (*text == '\n' && text[1])
+            fputs("  ", out);
+    }
+}
+
+static void print_options(FILE *out, const struct option *options)
+{
+    char left[64];
+
+    fputs("\nOptions:\n", out);
+    for (; options->name; options++) {
+        snprintf(left, sizeof left, "--%s%s%s", options->name, options->value ? " " : "",
+                 options->value ? options->value : "");
+        fprintf(out, "  %-20s  %s%s\n", left, options->help,
+                options->repeatable ? " (may be repeated)" : "");
+    }
+    fputs("  --help                print this help\n", out);
+}
+
+void help_print_verb(FILE *out, const struct verb *verb)
+{
+    fprintf(out, "gardien %s - %s\n\nusage: gardien %s %s\n", verb->name, verb->summary, verb->name,
+            verb->usage);
+    if (verb->details)
+        fprintf(out, "\n%s\n", verb->details);
+    print_options(out, verb->options);
+    fputs("\nExamples:\n", out);
+    print_indented(out, verb->examples);
+    fputs("\nExit codes: 0 done; 1 failed; 2 the command line or the settings are wrong; 3 no "
+          "gardien is running\n",
+          out);
+}
+
+int help_run(const struct arguments *arguments)
+{
+    if (arguments->word_count == 0) {
+        help_print(stdout);
+        return APP_OK;
+    }
+    const struct verb *verb = verb_find(arguments->words[0]);
+    if (!verb) {
+        const char *nearest = verb_nearest(arguments->words[0]);
+        char hint[128];
+        snprintf(hint, sizeof hint, "did you mean `gardien help %s`?", nearest ? nearest : "serve");
+        print_error(hint, "there is no verb \"%s\"", arguments->words[0]);
+        return APP_USAGE;
+    }
+    help_print_verb(stdout, verb);
+    return APP_OK;
+}

@@ -1,0 +1,76 @@
+/* The program's entry: finds the verb and hands over. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "app/app.h"
+#include "cli/cli.h"
+
+static char *const *whole_command_line;
+
+char *const *cli_argv(void)
+{
+    return whole_command_line;
+}
+
+static int unknown_verb(const char *word)
+{
+    const char *nearest = verb_nearest(word);
+    char hint[128];
+
+    snprintf(hint, sizeof hint, "did you mean `gardien %s`?", nearest ? nearest : "help");
+    print_error(hint, "there is no verb \"%s\"", word);
+    return APP_USAGE;
+}
+
+static int run(const struct verb *verb, int count, char *const *args)
+{
+    struct diags diags = {0};
+    struct arguments arguments;
+
+    for (int i = 0; i < count && strcmp(args[i], "--") != 0; i++)
+        if (strcmp(args[i], "--help") == 0 || strcmp(args[i], "-h") == 0) {
+            help_print_verb(stdout, verb);
+            return APP_OK;
+        }
+    int r = arguments_parse(verb->options, count, args, &diags, &arguments);
+    int code = APP_USAGE;
+    if (r < 0)
+        print_diags(stderr, &diags);
+    else
+        code = verb->run(&arguments);
+    arguments_finish(&arguments);
+    diags_finish(&diags);
+    return code;
+}
+
+/* Descriptors 0 to 2 are there, so that no file of ours becomes one of them. */
+static void open_standard_descriptors(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR) < 0)
+            _exit(APP_FAILED);
+}
+
+int main(int argc, char **argv)
+{
+    open_standard_descriptors();
+    whole_command_line = argv;
+    if (argc < 2) {
+        help_print(stdout);
+        return APP_OK;
+    }
+    const char *word = argv[1];
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
+        word = "help";
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)
+        word = "version";
+    const struct verb *verb = verb_find(word);
+    int code = verb ? run(verb, argc - 2, argv + 2) : unknown_verb(word);
+    /* What could not be printed was not said. */
+    if (fflush(stdout) != 0 && code == APP_OK)
+        code = APP_FAILED;
+    return code;
+}

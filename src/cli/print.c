@@ -1,0 +1,104 @@
+/* The look of mistakes on a terminal. */
+#include "cli/print.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "app/app.h"
+
+struct colours {
+    const char *bold, *red, *yellow, *green, *plain;
+};
+
+static struct colours choose_colours(FILE *out)
+{
+    const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+    if (!isatty(fileno(out)) || (no && *no) || (term && strcmp(term, "dumb") == 0))
+        return (struct colours){"", "", "", "", ""};
+    return (struct colours){"\033[1m", "\033[31m", "\033[33m", "\033[32m", "\033[0m"};
+}
+
+/* The user's own text, which may hold escape sequences that a terminal would obey. */
+static void print_text(FILE *out, const char *text)
+{
+    for (; *text; text++)
+        fputc((unsigned char)*text < 0x20 && *text != '\t' ? ' ' : *text, out);
+}
+
+/* A caret beneath the column: tabs stay tabs, bytes that continue a character take no room. */
+static void print_caret(FILE *out, const struct diag *diag, const struct colours *c)
+{
+    unsigned column = 1;
+
+    fputs("    ", out);
+    for (const char *at = diag->line_text; *at && column < diag->column; at++) {
+        if (((unsigned char)*at & 0xc0) == 0x80)
+            continue;
+        fputc(*at == '\t' ? '\t' : ' ', out);
+        column++;
+    }
+    fprintf(out, "%s^%s\n", c->green, c->plain);
+}
+
+static void print_one(FILE *out, const struct diag *diag, const struct colours *c)
+{
+    bool placed = diag->file && *diag->file && strcmp(diag->file, SETTINGS_COMMAND_LINE) != 0;
+
+    fputs(c->bold, out);
+    if (placed && diag->line)
+        fprintf(out, "%s:%u:%u: ", diag->file, diag->line, diag->column);
+    else if (placed)
+        fprintf(out, "%s: ", diag->file);
+    else
+        fputs("gardien: ", out);
+    fprintf(out, "%s%s%s%s", c->plain, diag->warning ? c->yellow : c->red,
+            diag->warning ? "warning: " : "", c->plain);
+    print_text(out, diag->sentence);
+    fputc('\n', out);
+    if (placed && diag->line && diag->line_text) {
+        fputs("    ", out);
+        print_text(out, diag->line_text);
+        fputc('\n', out);
+        print_caret(out, diag, c);
+    }
+    if (diag->hint) {
+        fprintf(out, "  %s->%s ", c->green, c->plain);
+        print_text(out, diag->hint);
+        fputc('\n', out);
+    }
+}
+
+void print_diags(FILE *out, const struct diags *diags)
+{
+    struct colours c = choose_colours(out);
+
+    for (size_t i = 0; i < diags->count; i++)
+        print_one(out, &diags->items[i], &c);
+    if (diags->dropped)
+        fprintf(out, "gardien: and %zu more\n", diags->dropped);
+}
+
+void print_error(const char *hint, const char *sentence, ...)
+{
+    struct diags diags = {0};
+    char text[1024];
+    va_list args;
+
+    va_start(args, sentence);
+    vsnprintf(text, sizeof text, sentence, args);
+    va_end(args);
+    struct diag *diag = diags_add(&diags, "%s", text);
+    if (hint)
+        diag_hint(diag, "%s", hint);
+    print_diags(stderr, &diags);
+    diags_finish(&diags);
+}
+
+void print_json(json_t *object)
+{
+    json_dumpf(object, stdout, JSON_INDENT(2));
+    fputc('\n', stdout);
+    json_decref(object);
+}

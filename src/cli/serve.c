@@ -1,0 +1,172 @@
+/* `gardien serve`: the command line becomes text of settings, which then goes the same way as a
+ * file. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/app.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+
+const struct option serve_options[] = {
+    {"config", "FILE", false, "settings file, in place of FOLDER and NAME"},
+    {"https", "ADDR:PORT", true, "address for HTTPS, by default :443; `off` for none"},
+    {"http", "ADDR:PORT", true,
+     "address for plain HTTP, by default :80, or off when --https is given; `off` for none"},
+    {"cert", "FILE", false, "certificate, PEM, in place of one of the local CA"},
+    {"key", "FILE", false, "its private key, PEM"},
+    {"state", "DIR", false,
+     "state folder, by default /var/lib/gardien as root, else that of the XDG standard"},
+    {"workers", "N", false, "worker processes, by default one a CPU"},
+    OPTION_END,
+};
+
+/* ---- the text ---- */
+
+static json_t *path_value(const char *path)
+{
+    scoped(mem_release) char *absolute = absolute_path(path);
+    return json_string(absolute);
+}
+
+/* All values of a repeatable option, or NULL when it was not given. */
+static json_t *list_of(const struct arguments *arguments, const char *name)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < arguments->given_count; i++)
+        if (strcmp(arguments->given[i].option->name, name) == 0)
+            json_array_append_new(list, json_string(arguments->given[i].value));
+    if (json_array_size(list) == 0) {
+        json_decref(list);
+        return NULL;
+    }
+    return list;
+}
+
+/* What options say that may also stand beside --config. */
+static json_t *common(const struct arguments *arguments, bool with_file)
+{
+    json_t *text = json_object(), *listen = json_object();
+    json_t *https = list_of(arguments, "https"), *http = list_of(arguments, "http");
+    const char *state = arguments_get(arguments, "state");
+    const char *workers = arguments_get(arguments, "workers");
+
+    if (https && !http && !with_file)
+        http = json_pack("[s]", "off");
+    if (https)
+        json_object_set_new(listen, "https", https);
+    if (http)
+        json_object_set_new(listen, "http", http);
+    if (json_object_size(listen))
+        json_object_set(text, "listen", listen);
+    json_decref(listen);
+    if (state)
+        json_object_set_new(text, "state", path_value(state));
+    if (workers)
+        json_object_set_new(text, "workers", json_string(workers));
+    return text;
+}
+
+static json_t *names_of(const struct arguments *arguments)
+{
+    json_t *names = json_array();
+
+    if (arguments->word_count <= 1)
+        return json_pack("[s, s, s]", "localhost", "127.0.0.1", "::1");
+    for (size_t i = 1; i < arguments->word_count; i++)
+        json_array_append_new(names, json_string(arguments->words[i]));
+    return names;
+}
+
+static json_t *site_of(const struct arguments *arguments)
+{
+    const char *folder = arguments->word_count ? arguments->words[0] : ".";
+    const char *cert = arguments_get(arguments, "cert"), *key = arguments_get(arguments, "key");
+    json_t *site = json_object();
+
+    json_object_set_new(site, "names", names_of(arguments));
+    /* Of several names for this machine none is the right one. */
+    if (arguments->word_count <= 1)
+        json_object_set_new(site, "redirect_to_main", json_false());
+    json_object_set_new(site, "files", json_pack("{s:o?}", "root", path_value(folder)));
+    if (cert) {
+        json_t *certificate = json_object();
+        json_object_set_new(certificate, "file", path_value(cert));
+        if (key)
+            json_object_set_new(certificate, "key", path_value(key));
+        json_object_set_new(site, "certificate", json_pack("[o]", certificate));
+    }
+    return site;
+}
+
+/* ---- what does not go together ---- */
+
+static bool fits_together(const struct arguments *arguments)
+{
+    bool config = arguments_get(arguments, "config") != NULL;
+
+    if (config && arguments->word_count) {
+        print_error("write the folder and its names into the file, under `sites`",
+                    "a folder and --config do not go together");
+        return false;
+    }
+    if (config && (arguments_get(arguments, "cert") || arguments_get(arguments, "key"))) {
+        print_error("write them into the file, as `certificate` of a site",
+                    "--cert and --key do not go with --config");
+        return false;
+    }
+    if (arguments_get(arguments, "key") && !arguments_get(arguments, "cert")) {
+        print_error("name its certificate with --cert FILE", "--key has no meaning without --cert");
+        return false;
+    }
+    return true;
+}
+
+/* ---- running ---- */
+
+static void on_step(void *context, const char *step, const char *text)
+{
+    (void)context;
+    printf("%s: %s\n", step, text);
+    fflush(stdout);
+}
+
+static void on_diags(void *context, const struct diags *diags)
+{
+    (void)context;
+    print_diags(stderr, diags);
+}
+
+static int start(const struct settings_source *source)
+{
+    struct guardian_options options = {
+        .source = *source, .argv = cli_argv(), .on_step = on_step, .on_diags = on_diags};
+
+    return guardian_run(&options);
+}
+
+int serve_run(const struct arguments *arguments)
+{
+    const char *file = arguments_get(arguments, "config");
+    struct settings_source source = {NULL};
+
+    if (!fits_together(arguments))
+        return APP_USAGE;
+    json_t *text = common(arguments, file != NULL);
+    if (!file)
+        json_object_set_new(text, "sites", json_pack("[o]", site_of(arguments)));
+    scoped(mem_release) char *written = json_dumps(text, JSON_COMPACT);
+    scoped(mem_release) char *path = file ? absolute_path(file) : NULL;
+    if (file) {
+        source.path = path;
+        source.overrides = json_object_size(text) ? written : NULL;
+    } else {
+        source.text = written;
+    }
+    json_decref(text);
+    if (!written) {
+        print_error(NULL, "the command line is not UTF-8");
+        return APP_USAGE;
+    }
+    return start(&source);
+}

@@ -1,0 +1,70 @@
+/* The table of verbs. Each is done in its own file. */
+#include "app/app.h"
+#include "cli/cli.h"
+#include "config/config.h"
+
+static const struct option no_options[] = {OPTION_END};
+
+const struct verb verbs[] = {
+    {"serve", serve_run, "serve a folder, or what a settings file says, over HTTPS",
+     "[FOLDER [NAME...]] [OPTION...]\n       gardien serve --config FILE [OPTION...]",
+     "Serves FOLDER (by default the current one) under the host names given (by default\n"
+     "localhost), with certificates from gardien's own local CA unless --cert says otherwise.\n"
+     "Plain HTTP redirects to HTTPS. It runs until it is told to stop: SIGTERM or SIGINT stop it\n"
+     "after answers under way, SIGHUP reloads, SIGUSR1 opens log files anew, SIGUSR2 upgrades.",
+     "gardien serve ./public\n"
+     "gardien serve ./public example.com www.example.com\n"
+     "gardien serve ./public --https :8443 --http :8080\n"
+     "gardien serve --config /etc/gardien/gardien.yaml\n",
+     serve_options},
+    {"config", config_run, "check settings, or explain them", "check [FILE] | schema | reference",
+     "check      finds everything that is wrong with a settings file\n"
+     "           (by default /etc/gardien/gardien.yaml)\n"
+     "schema     prints the JSON Schema, for editors\n"
+     "reference  prints every setting with its default, in Markdown (--man: in roff)",
+     "gardien config check gardien.yaml\n"
+     "gardien config schema > gardien.schema.json\n",
+     config_options},
+    {"reload", reload_run, "make a running gardien read its settings anew", "[OPTION...]",
+     "Cuts no connection. Settings that are wrong are printed and not taken: the old ones stay.",
+     "gardien reload\n", control_options},
+    {"stop", stop_run, "stop a running gardien after answers under way", "[OPTION...]",
+     "Waits until it has ended, at most the `stop_deadline` of its settings.", "gardien stop\n",
+     control_options},
+    {"status", status_run, "show the processes of a running gardien", "[OPTION...]", NULL,
+     "gardien status\ngardien status --json\n", status_options},
+    {"upgrade", upgrade_run, "replace a running gardien's program without refusing a connection",
+     "[PROGRAM] [OPTION...]",
+     "Starts PROGRAM (by default the file it was started from, which may have changed) with the\n"
+     "same command line and listening sockets. The old one finishes what is under way. If the new\n"
+     "one is not ready within 30 seconds, the old one goes on.",
+     "gardien upgrade\n", upgrade_options},
+    {"cert", cert_run, "show certificates; make this machine trust the local CA",
+     "show [FILE...] | trust | untrust",
+     "show     prints the certificates in files, or those of the local CA\n"
+     "trust    adds the local CA to the system's store and to those of Chromium and Firefox\n"
+     "untrust  takes it out again",
+     "gardien cert trust\ngardien cert show\ngardien cert show fullchain.pem\n", cert_options},
+    {"help", help_run, "explain a verb", "[VERB]", NULL, "gardien help serve\n", no_options},
+    {"version", version_run, "print the version", "[OPTION...]", NULL, "gardien version\n",
+     version_options},
+    {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
+};
+
+const struct verb *verb_find(const char *name)
+{
+    for (const struct verb *verb = verbs; verb->name; verb++)
+        if (strcmp(verb->name, name) == 0)
+            return verb;
+    return NULL;
+}
+
+const char *verb_nearest(const char *word)
+{
+    const char *names[ARRAY_SIZE(verbs)];
+    size_t count = 0;
+
+    for (; verbs[count].name; count++)
+        names[count] = verbs[count].name;
+    return config_nearest(word, names, count);
+}
