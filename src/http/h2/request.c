@@ -258,7 +258,7 @@ static bool has_bad_byte(struct span target)
 {
     for (size_t i = 0; i < target.len; i++) {
         uint8_t c = (uint8_t)target.ptr[i];
-        if (c <= ' ' || c == 0x7f || c == '#')
+        if (c <= ' ' || c >= 0x7f || c == '#')
             return true;
     }
     return false;

@@ -65,6 +65,7 @@ static void test_h2_refuses_with_a_status(void **state)
     R(":method: GET\n:scheme: ftp\n:authority: a\n:path: /\n", 400);
     R(":method: GET\n:scheme: ftp\n:authority: a\n:path: x\n", 400);
     R(":method: GET\n:scheme: https\n:authority: a\n:path: /#x\n", 400);
+    R(":method: GET\n:scheme: https\n:authority: a\n:path: /\xc3\xa4\n", 400);
     R(":method: CONNECT\n:authority: a:443\n", 501);
     R(":method: GET\n:scheme: https\n:authority: A.b\n:path: /5\nhost: a.B\n", 0);
     R(":method: GET\n:scheme: https\n:path: /5\nhost: a\n", 0);
