@@ -7,7 +7,7 @@
 #include "config/rows.h"
 #include "config/values.h"
 
-enum { SHOWN_MAX = 80, KNOWN_KEYS_MAX = 64 };
+enum { KNOWN_KEYS_MAX = 64 };
 
 static void decode_rows(const struct config_row *rows, const struct node *mapping,
                         const struct node *owner, void *into, struct diags *diags);
@@ -19,20 +19,28 @@ static const char *kind_text(const struct node *node)
     return node->kind == NODE_LIST ? "a list" : node->kind == NODE_MAPPING ? "a mapping" : "a text";
 }
 
-static void hint_example(struct diag *diag, const struct config_row *row)
-{
-    char *example scoped(mem_release) = row_example(row);
-
-    if (example)
-        diag_hint(diag, "for example %s: %s", row->name, example);
-}
-
 /** The value is of another kind than the row takes. */
 static void complain_kind(const struct config_row *row, const struct node *node,
                           struct diags *diags)
 {
-    hint_example(node_complain(node, diags, "\"%s\" takes %s, not %s", row->name, row_takes(row),
-                               kind_text(node)),
+    if (node->broken)
+        return;
+    row_hint(node_complain(node, diags, "\"%s\" takes %s, not %s", row->name, row_takes(row),
+                           kind_text(node)),
+             row);
+}
+
+/** The same for an item of a list, which has `takes` for its kind. */
+static void complain_item(const struct config_row *row, const struct node *item, const char *takes,
+                          struct diags *diags)
+{
+    if (item->broken)
+        return;
+    if (item->null)
+        node_complain(item, diags, "an item of \"%s\" has no value", row->name);
+    else
+        row_hint(node_complain(item, diags, "an item of \"%s\" takes %s, not %s", row->name, takes,
+                               kind_text(item)),
                  row);
 }
 
@@ -44,127 +52,35 @@ static bool is_scalar(const struct config_row *row, const struct node *node, str
         return false;
     }
     if (node->null) {
-        hint_example(node_complain(node, diags, "\"%s\" has no value", row->name), row);
+        row_hint(node_complain(node, diags, "\"%s\" has no value", row->name), row);
         return false;
     }
     return !node->broken;
-}
-
-static void complain_size(struct diag *diag, const char *text)
-{
-    int64_t number;
-    size_t digits = strspn(text, "0123456789");
-    const char *unit = text + digits + (text[digits] == ' ');
-    struct span start = span_of(text, digits);
-
-    if (unit[0] && !unit[1] && strchr("kKmMgGtT", unit[0]) &&
-        config_parse_size(start, &number) == 0)
-        diag_hint(diag, "write %.*s%ciB (by 1024) or %.*s%cB (by 1000)", SPAN_ARGS(start),
-                  unit[0] & ~0x20, SPAN_ARGS(start), unit[0] & ~0x20);
-    else
-        diag_hint(diag, "write a whole number and a unit, such as 64KiB or 10MB");
-}
-
-static void complain_duration(struct diag *diag, const char *text)
-{
-    size_t digits = strspn(text, "0123456789");
-
-    if (digits && digits < 10 && !text[digits])
-        diag_hint(diag, "the unit is missing: %ss, %sm or %sh", text, text, text);
-    else
-        diag_hint(diag, "write whole numbers with units, such as 500ms, 30s, 5m, 1h30m or 7d");
-}
-
-/** @return 0, ERR_SYNTAX or ERR_LIMIT */
-static int parse_number(const struct config_row *row, const char *text, int64_t *ret_value)
-{
-    if (row->type == CONFIG_SIZE)
-        return config_parse_size(span_str(text), ret_value);
-    if (row->type == CONFIG_DURATION)
-        return config_parse_duration(span_str(text), ret_value);
-    return value_parse_int(span_str(text), ret_value);
-}
-
-static void decode_number(const struct config_row *row, const struct node *node, int64_t *into,
-                          struct diags *diags)
-{
-    static const char *const nouns[] = {[CONFIG_INT] = "a whole number",
-                                        [CONFIG_SIZE] = "a size",
-                                        [CONFIG_DURATION] = "a duration"};
-    char *shown scoped(mem_release) = text_clean(span_str(node->text), SHOWN_MAX);
-    char *range scoped(mem_release) = value_format_range(row);
-    int64_t value = 0;
-    int r = parse_number(row, node->text, &value);
-
-    if (r == ERR_SYNTAX) {
-        struct diag *diag = node_complain(node, diags, "\"%s\" must be %s, not \"%s\"", row->name,
-                                          nouns[row->type], shown);
-        if (row->type == CONFIG_SIZE)
-            complain_size(diag, node->text);
-        else if (row->type == CONFIG_DURATION)
-            complain_duration(diag, node->text);
-        else
-            hint_example(diag, row);
-    } else if (r < 0 || (range && (value < row->min || value > row->max))) {
-        struct diag *diag = node_complain(node, diags, "\"%s\" must be %s, not %s", row->name,
-                                          range ? range : "smaller", shown);
-        hint_example(diag, row);
-    } else {
-        *into = value;
-    }
-}
-
-static void decode_bool(const struct config_row *row, const struct node *node, bool *into,
-                        struct diags *diags)
-{
-    char *shown scoped(mem_release) = text_clean(span_str(node->text), SHOWN_MAX);
-
-    if (value_parse_bool(span_str(node->text), into) < 0)
-        diag_hint(
-            node_complain(node, diags, "\"%s\" must be on or off, not \"%s\"", row->name, shown),
-            "true, yes, false and no are understood too");
-}
-
-static void decode_choice(const struct config_row *row, const struct node *node, int *into,
-                          struct diags *diags)
-{
-    int choice = value_parse_choice(span_str(node->text), row->choices);
-    size_t count = 0;
-
-    if (choice >= 0) {
-        *into = choice;
-        return;
-    }
-    while (row->choices[count])
-        count++;
-    char *shown scoped(mem_release) = text_clean(span_str(node->text), SHOWN_MAX);
-    char *choices scoped(mem_release) = value_format_choices(row);
-    const char *nearest = diags->dropped ? NULL : config_nearest(node->text, row->choices, count);
-    struct diag *diag =
-        node_complain(node, diags, "\"%s\" must be %s, not \"%s\"", row->name, choices, shown);
-    if (nearest)
-        diag_hint(diag, "did you mean \"%s\"?", nearest);
-    else
-        hint_example(diag, row);
 }
 
 /** A text or path after its check. @return for free(), or NULL with the mistake told */
 static char *decode_text(const struct config_row *row, const struct node *node, struct diags *diags)
 {
     bool path = row->type == CONFIG_PATH || row->type == CONFIG_PATHS;
+    bool list = row->type == CONFIG_STRINGS || row->type == CONFIG_PATHS;
+    bool fine = false;
 
-    if (!is_scalar(row, node, diags))
+    if (list && (node->kind != NODE_SCALAR || node->null))
+        complain_item(row, node, path ? "a path" : "a text", diags);
+    else
+        fine = is_scalar(row, node, diags);
+    if (!fine)
         return NULL;
     if (path && !node->text[0]) {
-        hint_example(node_complain(node, diags, "\"%s\" is an empty path", row->name), row);
+        row_hint(node_complain(node, diags, "\"%s\" is an empty path", row->name), row);
         return NULL;
     }
     char *text = path ? path_join(node->source->dir, node->text) : mem_string(span_str(node->text));
     const char *wrong = row->check ? row->check(text) : NULL;
     if (!wrong)
         return text;
-    char *shown scoped(mem_release) = text_clean(span_str(text), SHOWN_MAX);
-    hint_example(node_complain(node, diags, "\"%s\": \"%s\" %s", row->name, shown, wrong), row);
+    char *shown scoped(mem_release) = text_clean(span_str(text), ROW_SHOWN_MAX);
+    row_hint(node_complain(node, diags, "\"%s\": \"%s\" %s", row->name, shown, wrong), row);
     free(text);
     return NULL;
 }
@@ -173,9 +89,9 @@ static void check_count(const struct config_row *row, const struct node *node, s
                         struct diags *diags)
 {
     if (row->min > 0 && count < (uint64_t)row->min)
-        hint_example(node_complain(node, diags, "\"%s\" needs at least %" PRId64 " item%s",
-                                   row->name, row->min, row->min == 1 ? "" : "s"),
-                     row);
+        row_hint(node_complain(node, diags, "\"%s\" needs at least %" PRId64 " item%s", row->name,
+                               row->min, row->min == 1 ? "" : "s"),
+                 row);
     else if (row->max > 0 && count > (uint64_t)row->max)
         node_complain(node, diags, "\"%s\" takes at most %" PRId64 " item%s, not %zu", row->name,
                       row->max, row->max == 1 ? "" : "s", count);
@@ -227,6 +143,8 @@ static void decode_struct(const struct config_row *row, const struct node *node,
 
     if (mapping->kind == NODE_MAPPING)
         decode_rows(row->rows, mapping, node, into, diags);
+    else if (row->type == CONFIG_LIST)
+        complain_item(row, node, "keys with values", diags);
     else if (!node->null)
         complain_kind(row, node, diags);
     else if (row->type == CONFIG_TABLE)
@@ -264,11 +182,11 @@ static void decode_scalar(const struct config_row *row, const struct node *node,
     else if (!is_scalar(row, node, diags))
         return;
     else if (row->type == CONFIG_BOOL)
-        decode_bool(row, node, slot, diags);
+        scalar_decode_bool(row, node, slot, diags);
     else if (row->type == CONFIG_ENUM)
-        decode_choice(row, node, slot, diags);
+        scalar_decode_choice(row, node, slot, diags);
     else
-        decode_number(row, node, slot, diags);
+        scalar_decode_number(row, node, slot, diags);
 }
 
 static void decode_value(const struct config_row *row, const struct node *node, void *into,
@@ -304,7 +222,7 @@ static void complain_unknown(const struct config_row *rows, const struct node *c
 {
     const char *names[KNOWN_KEYS_MAX];
     size_t count = 0;
-    char *shown scoped(mem_release) = text_clean(span_str(child->key), SHOWN_MAX);
+    char *shown scoped(mem_release) = text_clean(span_str(child->key), ROW_SHOWN_MAX);
     struct diag *diag = key_complain(child, diags, "unknown key \"%s\"", shown);
 
     if (diags->dropped) /* nobody will read it, and there may be many */
@@ -354,7 +272,7 @@ static void complain_missing(const struct config_row *row, const struct node *ow
     struct diag *diag =
         named ? key_complain(owner, diags, "\"%s\" is missing in \"%s\"", row->name, owner->key)
               : node_complain(owner, diags, "\"%s\" is missing", row->name);
-    hint_example(diag, row);
+    row_hint(diag, row);
 }
 
 /** @param mapping  NULL when nothing was written

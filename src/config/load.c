@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "config/tree.h"
+#include "config/values.h"
 
 static void close_fd(const int *fd)
 {
@@ -84,6 +85,35 @@ int load_source(struct config_tree *tree, const char *path, struct source **ret_
     source->inode = st.st_ino;
     *ret_source = source;
     return 0;
+}
+
+int source_check_bytes(const struct source *source, struct diags *diags)
+{
+    struct span rest = source->text;
+    unsigned char bad = 0;
+    bool wide = span_starts(rest, SPAN("\xff\xfe")) || span_starts(rest, SPAN("\xfe\xff"));
+    bool control = false;
+
+    for (size_t len; rest.len && !wide && !control; rest = span_from(rest, len)) {
+        len = text_character(rest);
+        bad = (unsigned char)rest.ptr[0];
+        control = bad == 0x7f || (bad < 0x20 && bad != '\t' && bad != '\n' && bad != '\r');
+        if (len == 0 || control)
+            break;
+    }
+    if (!rest.len)
+        return 0;
+    unsigned line, column;
+    source_locate(source, (size_t)(rest.ptr - source->text.ptr), &line, &column);
+    struct diag *diag = source_complain(source, line, column, diags,
+                                        wide      ? "the file is UTF-16, not UTF-8"
+                                        : control ? "a control character stands here"
+                                                  : "a byte here is not UTF-8");
+    if (control)
+        diag_hint(diag, "remove it, or write \"\\x%02x\" in double quotes", bad);
+    else
+        diag_hint(diag, "save the file as UTF-8 text");
+    return ERR_SETTINGS;
 }
 
 const char *load_error_text(int error)

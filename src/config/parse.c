@@ -235,7 +235,7 @@ static bool key_is_wrong(struct reader *reader, const yaml_event_t *event)
                   "a text that starts with a colon needs quotes, as in [\":443\"]");
     else if (key.len > TREE_KEY_MAX)
         step_over(reader, event, "a key is longer than 400 bytes");
-    else if (strlen(clean) != key.len || strcmp(clean, (const char *)key.ptr) != 0)
+    else if (!span_equal(span_str(clean), key) || strchr(clean, '\t'))
         step_over(reader, event, "a key contains control characters");
     else if (strcmp(clean, "<<") == 0 && event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
         diag_hint(step_over(reader, event, "the merge key << is not understood"),
@@ -243,51 +243,6 @@ static bool key_is_wrong(struct reader *reader, const yaml_event_t *event)
     else
         return false;
     return true;
-}
-
-static int compare_places(const void *a, const void *b)
-{
-    const struct node *left = *(struct node *const *)a;
-    const struct node *right = *(struct node *const *)b;
-    int order = strcmp(left->key, right->key);
-
-    if (order)
-        return order;
-    if (left->key_line != right->key_line)
-        return left->key_line < right->key_line ? -1 : 1;
-    return left->key_column < right->key_column ? -1 : left->key_column > right->key_column;
-}
-
-/** Reports keys that come twice and keeps the first of each. */
-static void refuse_duplicates(struct reader *reader, struct node *mapping)
-{
-    struct node_index index = node_index(mapping);
-    bool any = false;
-
-    qsort(index.sorted, index.count, sizeof *index.sorted, compare_places);
-    for (size_t i = 0, first = 0; i < index.count; i++) {
-        struct node *again = index.sorted[i];
-        if (strcmp(index.sorted[first]->key, again->key) != 0)
-            first = i;
-        if (i == first)
-            continue;
-        diag_hint(key_complain(again, reader->diags, "the key \"%s\" is given twice", again->key),
-                  "it is given first at %s:%u:%u; keep one of the two", again->source->name,
-                  index.sorted[first]->key_line, index.sorted[first]->key_column);
-        again->key = NULL;
-        index.sorted[i] = index.sorted[first];
-        any = reader->tree->broken = true;
-    }
-    node_index_finish(&index);
-    struct node *child = mapping->first;
-    if (any)
-        mapping->first = mapping->last = NULL, mapping->count = 0;
-    for (struct node *next; any && child; child = next) {
-        next = child->next;
-        child->next = NULL;
-        if (child->key)
-            node_append(mapping, child);
-    }
 }
 
 static int read_mapping(struct reader *reader, struct node *mapping, unsigned depth)
@@ -302,6 +257,7 @@ static int read_mapping(struct reader *reader, struct node *mapping, unsigned de
         if (key.type == YAML_MAPPING_END_EVENT)
             break;
         bool wrong = key_is_wrong(reader, &key);
+        mapping->broken |= wrong;
         if (key.type != YAML_SCALAR_EVENT) /* read, so that what follows makes sense */
             r = read_node(reader, &key, depth + 1, &child);
         if (r == 0)
@@ -318,7 +274,7 @@ static int read_mapping(struct reader *reader, struct node *mapping, unsigned de
         child->key_column = (unsigned)key.start_mark.column + 1;
         node_append(mapping, child);
     }
-    refuse_duplicates(reader, mapping);
+    refuse_duplicates(reader->tree, mapping, reader->diags);
     return 0;
 }
 
@@ -390,7 +346,7 @@ int tree_parse(struct config_tree *tree, const struct source *source, struct dia
 {
     struct reader reader = {.tree = tree, .source = source, .diags = diags};
 
-    if (syntax_check_bytes(source, diags) < 0)
+    if (source_check_bytes(source, diags) < 0)
         return ERR_SETTINGS;
     if (!yaml_parser_initialize(&reader.parser))
         abort(); /* out of memory */

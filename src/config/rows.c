@@ -56,6 +56,14 @@ char *row_example(const struct config_row *row)
     return NULL;
 }
 
+void row_hint(struct diag *diag, const struct config_row *row)
+{
+    char *example scoped(mem_release) = row_example(row);
+
+    if (example)
+        diag_hint(diag, "for example %s: %s", row->name, example);
+}
+
 const struct node *row_expand(const struct config_row *row, const struct node *node,
                               struct shorthand *made)
 {

@@ -10,6 +10,8 @@ const struct config_row *row_find(const struct config_row *rows, const char *nam
 const char *row_takes(const struct config_row *row);
 /** A value that the row takes, as a user would write it, for hints; for free(). NULL for none. */
 char *row_example(const struct config_row *row);
+/** Gives a mistake that example as its hint. */
+void row_hint(struct diag *diag, const struct config_row *row);
 /** Whether the row is described by rows of its own. */
 bool row_has_rows(const struct config_row *row);
 
@@ -38,3 +40,12 @@ void row_default_is_wrong(const struct config_row *row, const struct diags *diag
 
 /** A value as JSON by its row (NULL: not known), for free() (flatten.c). */
 char *row_flatten(const struct config_row *row, const struct node *node);
+
+/* Scalars of a row into its slot; mistakes are told (scalars.c). */
+enum { ROW_SHOWN_MAX = 80 }; /* bytes of a value that a message repeats */
+void scalar_decode_bool(const struct config_row *row, const struct node *node, bool *into,
+                        struct diags *diags);
+void scalar_decode_choice(const struct config_row *row, const struct node *node, int *into,
+                          struct diags *diags);
+void scalar_decode_number(const struct config_row *row, const struct node *node, int64_t *into,
+                          struct diags *diags);

@@ -75,18 +75,35 @@ static ptrdiff_t glued_colon(struct span line, struct span *ret_key)
     return (ptrdiff_t)at;
 }
 
-/** Double quotes of a line that are not escaped, modulo two. */
-static bool odd_quotes(struct span line)
+/** Follows quotes from the start of the text, roughly: enough to find one that ran on by mistake.
+ *  @return where the last quoted text that spans lines and ends in this line began, or -1 */
+static ptrdiff_t quote_that_ran_on(const struct source *source, unsigned last_line)
 {
-    bool odd = false;
+    const char *text = source->text.ptr;
+    ptrdiff_t found = -1, opened = 0;
+    unsigned line = 1, opened_line = 1;
+    char quote = 0, before = '\n';
 
-    for (size_t i = 0; i < line.len; i++) {
-        if (line.ptr[i] == '\\')
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)source->text.len && line <= last_line; i++) {
+        char c = text[i];
+        line += c == '\n';
+        if (!quote && c == '#' && strchr(" \n", before)) {
+            while (text[i + 1] && text[i + 1] != '\n')
+                i++;
+        } else if (!quote && (c == '"' || c == '\'') && strchr(" \n\t[{,:", before)) {
+            quote = c;
+            opened = i;
+            opened_line = line;
+        } else if (quote == '"' && c == '\\') {
             i++;
-        else if (line.ptr[i] == '"')
-            odd = !odd;
+        } else if (quote && c == quote) {
+            quote = 0;
+            if (line > opened_line && line == last_line)
+                found = opened;
+        }
+        before = c;
     }
-    return odd;
+    return found;
 }
 
 static bool rule_tab(const struct slip *slip)
@@ -110,25 +127,15 @@ static bool rule_open_quote(const struct slip *slip)
                   "close it at the end of the value");
         return true;
     }
-    if (!says(slip->problem, "did not find expected") && !says(slip->problem, "could not find"))
+    ptrdiff_t start = quote_that_ran_on(slip->source, slip->line);
+    if (start < 0)
         return false;
-    if (!odd_quotes(slip->text))
-        return false;
-    for (unsigned line = slip->line; line-- > 1 && line + 20 > slip->line;) {
-        struct span text = source_line(slip->source, line);
-        if (!odd_quotes(text))
-            continue;
-        unsigned column, same;
-        source_locate(slip->source,
-                      (size_t)(text.ptr - slip->source->text.ptr) +
-                          (size_t)span_find_last(text, '"'),
-                      &same, &column);
-        diag_hint(source_complain(slip->source, line, column, slip->diags,
-                                  "a quote opens here that is not closed in its line"),
-                  "close it at the end of the value; it ran on into line %u", slip->line);
-        return true;
-    }
-    return false;
+    unsigned line, column;
+    source_locate(slip->source, (size_t)start, &line, &column);
+    diag_hint(source_complain(slip->source, line, column, slip->diags,
+                              "a quote opens here that is not closed in its line"),
+              "close it at the end of the value; it ran on into line %u", slip->line);
+    return true;
 }
 
 /** The last line before this one that is not empty; 0 when there is none. */
@@ -205,6 +212,29 @@ static bool rule_special_start(const struct slip *slip)
     return true;
 }
 
+/** `[:443]`, `[a, , b]`. */
+static bool rule_no_value(const struct slip *slip)
+{
+    if (!says(slip->problem, "node content"))
+        return false;
+    if (character_at(slip->text, slip->column) == ':')
+        diag_hint(here(slip, slip->column, "a value cannot begin with : inside of [ ] and { }"),
+                  "put the value into quotes, as in [\":443\"]");
+    else
+        diag_hint(here(slip, slip->column, "a value is missing here"),
+                  "write \"\" for an empty text");
+    return true;
+}
+
+static bool rule_directive(const struct slip *slip)
+{
+    if (!says(slip->context, "directive"))
+        return false;
+    diag_hint(at_context(slip, "a line cannot begin with % here"),
+              "put the value into quotes, or write a comment with #");
+    return true;
+}
+
 static bool rule_escape(const struct slip *slip)
 {
     if (!says(slip->context, "quoted scalar") ||
@@ -277,10 +307,10 @@ static bool rule_none(const struct slip *slip)
 void syntax_explain(const yaml_parser_t *parser, const struct source *source, struct diags *diags)
 {
     static bool (*const rules[])(const struct slip *slip) = {
-        rule_tab,         rule_open_quote,   rule_glued_colon,
-        rule_no_colon,    rule_second_colon, rule_special_start,
-        rule_escape,      rule_bracket,      rule_list_behind_key,
-        rule_indentation, rule_block_text,   rule_none,
+        rule_tab,          rule_open_quote,    rule_glued_colon,     rule_no_colon,
+        rule_second_colon, rule_special_start, rule_no_value,        rule_directive,
+        rule_escape,       rule_bracket,       rule_list_behind_key, rule_indentation,
+        rule_block_text,   rule_none,
     };
     struct slip slip = {
         .source = source,
@@ -300,31 +330,4 @@ void syntax_explain(const yaml_parser_t *parser, const struct source *source, st
     for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
         if (rules[i](&slip))
             return;
-}
-
-int syntax_check_bytes(const struct source *source, struct diags *diags)
-{
-    struct span rest = source->text;
-    const char *sentence = NULL;
-    const char *hint = "save the file as UTF-8 text";
-
-    if (span_starts(rest, SPAN("\xff\xfe")) || span_starts(rest, SPAN("\xfe\xff")))
-        sentence = "the file is UTF-16, not UTF-8";
-    while (!sentence && rest.len) {
-        unsigned char first = (unsigned char)rest.ptr[0];
-        size_t len = text_character(rest);
-        if (len == 0)
-            sentence = "a byte here is not UTF-8";
-        else if ((first < 0x20 && !strchr("\t\n\r", first)) || first == 0 || first == 0x7f)
-            sentence = "a control character stands here",
-            hint = "remove it, or write it as \"\\x1b\"";
-        else
-            rest = span_from(rest, len);
-    }
-    if (!sentence)
-        return 0;
-    unsigned line, column;
-    source_locate(source, (size_t)(rest.ptr - source->text.ptr), &line, &column);
-    diag_hint(source_complain(source, line, column, diags, "%s", sentence), "%s", hint);
-    return ERR_SETTINGS;
 }

@@ -9,7 +9,7 @@ struct config_tree *tree_create(bool trusted)
 {
     struct config_tree *tree = mem_new(struct config_tree);
 
-    arena_init(&tree->arena, NULL, 0, SIZE_MAX / 8);
+    arena_init(&tree->arena, tree->first, sizeof tree->first, SIZE_MAX / 8);
     tree->sources_end = &tree->sources;
     tree->trusted = trusted;
     return tree;
@@ -19,7 +19,7 @@ void config_tree_destroy(struct config_tree *tree)
 {
     if (!tree)
         return;
-    arena_reset(&tree->arena, NULL, 0);
+    arena_reset(&tree->arena, tree->first, sizeof tree->first);
     free(tree);
 }
 

@@ -39,7 +39,7 @@ enum node_kind { NODE_SCALAR, NODE_LIST, NODE_MAPPING };
 struct node {
     enum node_kind kind;
     bool null;   /**< a scalar: `key:` with nothing behind it, `~` or `null` */
-    bool broken; /**< a scalar whose mistake has been told already */
+    bool broken; /**< its mistake has been told already: what it is says nothing */
     unsigned line, column;
     unsigned key_line, key_column;
     const struct source *source;
@@ -61,7 +61,8 @@ struct config_tree {
     size_t file_bytes;
     size_t value_bytes;
     bool trusted;
-    bool broken; /**< mistakes were found that reading could step over: it must not be used */
+    bool broken;      /**< mistakes were found that reading could step over: it must not be used */
+    char first[1024]; /**< the arena's first block */
 };
 
 struct config_tree *tree_create(bool trusted);
@@ -106,9 +107,8 @@ void source_locate(const struct source *source, size_t offset, unsigned *ret_lin
  *  @return 0 (root NULL for an empty text), or ERR_SETTINGS */
 must_check int tree_parse(struct config_tree *tree, const struct source *source,
                           struct diags *diags, struct node **ret_root);
-/** Says what is wrong with the bytes themselves, before YAML is asked (syntax.c).
- *  @return 0, or ERR_SETTINGS */
-must_check int syntax_check_bytes(const struct source *source, struct diags *diags);
+/** Reports keys that a mapping has twice, sets tree->broken, and keeps the first of each. */
+void refuse_duplicates(struct config_tree *tree, struct node *mapping, struct diags *diags);
 struct yaml_parser_s;
 /** Translates what libyaml found wrong (syntax.c). */
 void syntax_explain(const struct yaml_parser_s *parser, const struct source *source,
@@ -131,6 +131,9 @@ must_check int include_resolve(struct config_tree *tree, struct node *root, stru
 /** Reads a regular file of at most TREE_FILE_MAX bytes (load.c).
  *  @return 0; ERR_LIMIT; -errno, of which -EINVAL is something else than a regular file */
 must_check int load_source(struct config_tree *tree, const char *path, struct source **ret_source);
+/** Says what is wrong with the bytes themselves, before YAML is asked (load.c).
+ *  @return 0, or ERR_SETTINGS */
+must_check int source_check_bytes(const struct source *source, struct diags *diags);
 /** An error of load_source() in words. */
 const char *load_error_text(int error);
 /** Settings are a mapping. @return 0, or ERR_SETTINGS with the mistake told (load.c) */
