@@ -132,7 +132,7 @@ struct answer site_begin(struct site *site, const char *method, const char *targ
                                   span_str(va_arg(args, const char *))),
                          0);
     va_end(args);
-    site->context.wall = nsec_realtime();
+    site->context.wall = nsec_realtime() + site->wall_ahead;
     site->responses = 0;
     files_answer(site->files, x, &site->context, site->now);
     assert_int_equal(site->responses, 1);

@@ -18,7 +18,8 @@ struct site {
     char root[64];
     int root_fd;
     nsec_t now;
-    size_t chunk; /* bytes asked of the body at a time */
+    nsec_t wall_ahead; /* of the real wall clock */
+    size_t chunk;      /* bytes asked of the body at a time */
     unsigned responses;
 };
 

@@ -85,6 +85,19 @@ static void test_cache_reads_anew_what_changed_just_before(void **state)
     }
 }
 
+static void test_cache_trusts_no_identity_that_is_younger_than_a_tick(void **state)
+{
+    struct site *site = *state;
+
+    site_text(site, "/a.txt", "x");
+    site->wall_ahead = -3600 * NSEC_PER_SEC; /* the file was changed "just now" */
+    expect(site, "/a.txt", "x");
+    uint64_t before = misses(site);
+    site->now += NSEC_PER_SEC;
+    expect(site, "/a.txt", "x");
+    assert_int_equal(misses(site), before + 1);
+}
+
 static void test_cache_sees_replacement_by_rename(void **state)
 {
     struct site *site = *state;
@@ -230,6 +243,25 @@ static void test_cache_bound_holds_while_bodies_are_sent(void **state)
     }
 }
 
+static void test_cache_does_not_evict_what_is_being_sent(void **state)
+{
+    struct site *site = *state;
+    char bytes[10000] = {0}, name[32];
+
+    site->settings.cache.total = 100000;
+    site_text(site, "/sent.txt", "sent");
+    struct answer answer = site_begin(site, "GET", "/sent.txt", NULL);
+    for (int i = 0; i < 50; i++) {
+        snprintf(name, sizeof name, "/%d.bin", i);
+        site_write(site, name, bytes, sizeof bytes);
+        assert_status(site, 200, name);
+    }
+    uint64_t before = misses(site);
+    expect(site, "/sent.txt", "sent");
+    assert_int_equal(misses(site), before);
+    site_close_answer(site, &answer);
+}
+
 static void test_cache_file_being_sent_survives_its_replacement(void **state)
 {
     struct site *site = *state;
@@ -282,6 +314,7 @@ int main(void)
         TEST(test_cache_serves_without_looking_within_its_staleness),
         TEST(test_cache_keeps_what_did_not_change),
         TEST(test_cache_reads_anew_what_changed_just_before),
+        TEST(test_cache_trusts_no_identity_that_is_younger_than_a_tick),
         TEST(test_cache_sees_replacement_by_rename),
         TEST(test_cache_sees_change_that_keeps_date_and_size),
         TEST(test_cache_sees_deletion),
@@ -290,6 +323,7 @@ int main(void)
         TEST(test_cache_is_bounded),
         TEST(test_cache_keeps_the_hot_file),
         TEST(test_cache_bound_holds_while_bodies_are_sent),
+        TEST(test_cache_does_not_evict_what_is_being_sent),
         TEST(test_cache_file_being_sent_survives_its_replacement),
         TEST(test_cache_off_by_choice),
         TEST(test_cache_counts_are_right_after_all),
