@@ -24,7 +24,8 @@ enum config_type {
     CONFIG_PAIRS,    /**< struct config_pairs: a mapping of string to string or number, in order */
     CONFIG_TABLE,    /**< an embedded struct described by `rows` */
     CONFIG_OPTIONAL, /**< a pointer to a struct described by `rows`, NULL when absent */
-    CONFIG_LIST,     /**< struct config_list of structs of `size` bytes described by `rows` */
+    CONFIG_LIST,     /**< struct config_list of structs of `size` bytes described by `rows`; a
+                          single mapping is a list of one */
 };
 
 struct config_strings {
@@ -47,13 +48,6 @@ struct config_list {
     size_t count;
 };
 
-/** Where a value was written, for checks that come after decoding. */
-struct config_place {
-    const char *file; /**< "" when it came from the command line or a default */
-    unsigned line;
-    unsigned column;
-};
-
 /** One key of a mapping. A table of rows ends with a row whose name is NULL. */
 struct config_row {
     const char *name;
@@ -70,7 +64,7 @@ struct config_row {
     size_t size;                   /**< CONFIG_OPTIONAL, LIST: sizeof the struct */
     const char *scalar; /**< CONFIG_TABLE, OPTIONAL, LIST items: a plain scalar stands for
                              this key, as in `files: /srv/www` for {root: /srv/www} */
-    /** A check of one scalar (each item of STRINGS and PATHS; each key or value is not looked at).
+    /** A check of one text as it is stored: STRING, PATH, each item of STRINGS and PATHS.
      *  @return NULL when fine, else what is wrong as a sentence's end ("is not a valid host name")
      */
     const char *(*check)(const char *value);
@@ -87,10 +81,15 @@ struct config_tree; /* the text of settings, parsed, with the place of every val
 /** Reads a file and what it includes (`include: [other.yaml, conf.d/ *.yaml]` at the top level:
  *  mappings merge, lists append, a scalar set twice is an error naming both places). `${NAME}` and
  *  `${NAME:-default}` in a scalar stand for environment variables; `$${` is a literal `${`.
- *  Mistakes go to diags. @return 0, or ERR_SETTINGS (tree NULL) or -errno with a diag as well */
+ *  A file has at most 1 MiB, all have 16 MiB, 256 files, 100,000 values and 32 levels of nesting.
+ *  Mistakes go to diags. Those that reading can step over (a key given twice, a variable that is
+ * not set) still give a tree, so that config_decode() finds the others; it then refuses.
+ *  @return 0, or ERR_SETTINGS or -errno, with a diag as well and *ret_tree not written */
 must_check int config_load(const char *path, struct diags *diags, struct config_tree **ret_tree);
 /** The same for text; `name` stands for the file in messages, relative paths start at `base_dir`.
- *  With `trusted_text` no environment variable and no include is resolved. */
+ *  With `trusted_text` no environment variable and no include is resolved, 64 MiB are taken, and
+ *  relative paths stay so without a `base_dir`. `base_dir` NULL is else the current folder.
+ *  @return 0, or ERR_SETTINGS with a diag as well and *ret_tree not written */
 must_check int config_parse(struct span text, const char *name, const char *base_dir,
                             bool trusted_text, struct diags *diags, struct config_tree **ret_tree);
 void config_tree_destroy(struct config_tree *tree);
@@ -100,7 +99,9 @@ void config_tree_destroy(struct config_tree *tree);
 char *config_tree_flatten(const struct config_tree *tree, const struct config_row *rows);
 
 /** Fills `into` (zeroed by the caller) from the tree by the rows: defaults, types, ranges, unknown
- *  keys with "did you mean", duplicates, missing keys. All mistakes are found, not only the first.
+ *  keys with "did you mean", missing keys. All mistakes are found, not only the first. A key
+ * without a value is a mistake, but for TABLE and PAIRS, where it is as if not written. A default
+ * that its own row refuses is the program's mistake and ends the process.
  *  @return 0, or ERR_SETTINGS; `into` must be released in both cases */
 must_check int config_decode(const struct config_tree *tree, const struct config_row *rows,
                              void *into, struct diags *diags);
@@ -121,8 +122,10 @@ char *config_schema(const struct config_row *rows, const char *title);
 void config_reference_man(const struct config_row *rows, FILE *out);
 void config_reference_markdown(const struct config_row *rows, FILE *out);
 
-/** Scalars, for options of the command line too. @return 0, or ERR_SYNTAX */
+/** Scalars, for options of the command line too.
+ *  @return 0; ERR_SYNTAX; ERR_LIMIT for what int64_t cannot hold */
 must_check int config_parse_size(struct span text, int64_t *ret_bytes);
 must_check int config_parse_duration(struct span text, int64_t *ret_nsec);
-/** The candidate nearest to `word`, or NULL when none is near enough to suggest. */
+/** The candidate nearest to `word` (few slips of the finger away, `-` being `_`; or one begins with
+ *  the other), or NULL when none is near enough to suggest. */
 const char *config_nearest(const char *word, const char *const *candidates, size_t count);
