@@ -68,12 +68,13 @@ static json_t *failure(const char *sentence)
     return object;
 }
 
-void control_reload_done(struct guardian *g, bool fine, const struct diags *diags)
+void control_reload_done(struct guardian *g, enum app_exit code, const struct diags *diags)
 {
     list_for_each (client, spare, &g->clients, struct control_client, link) {
         if (client->reload_turn == 0 || client->reload_turn > g->reload_turn)
             continue;
-        json_t *object = result(fine, diags);
+        json_t *object = result(code == APP_OK, diags);
+        json_object_set_new(object, "exit", json_integer(code));
         json_object_set_new(object, "generation", json_integer((json_int_t)g->generation));
         answer(client, object);
     }

@@ -7,7 +7,7 @@
 #include "base/nsec.h"
 
 /** Sends one request ({"do": "reload"}) and waits for its answer, an object with "ok", and "diags"
- *  where something is wrong.
+ *  and "exit" (enum app_exit) where something is wrong.
  *  @param state  the state folder
  *  @param ret_answer  a new reference
  *  @return 0; -ENOENT or -ECONNREFUSED when no gardien runs there; -EACCES; ERR_TIMEOUT;

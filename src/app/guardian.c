@@ -330,9 +330,9 @@ static void finish(struct guardian *g)
     deployment_destroy(g, g->live);
     endpoints_finish(&g->inherited);
     keeper_free_keys(g);
+    close_if_open(g->lock_fd); /* first: who waits for our end may start the next one at once */
     control_stop_done(g);
     control_finish(g, true);
-    close_if_open(g->lock_fd);
     close_if_open(g->state_fd);
     close_if_open(g->signals.fd);
     if (g->peers)

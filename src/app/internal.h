@@ -233,7 +233,7 @@ must_check int guardian_settle(struct guardian *g, const struct prepared *prepar
 /* control.c */
 /** Starts to listen at STATE/control.sock, in place of who did before. @return 0, or -errno */
 must_check int control_listen(struct guardian *g, struct diags *diags);
-void control_reload_done(struct guardian *g, bool fine, const struct diags *diags);
+void control_reload_done(struct guardian *g, enum app_exit code, const struct diags *diags);
 void control_upgrade_done(struct guardian *g, bool fine, const char *text);
 void control_stop_done(struct guardian *g);
 /** @param remove  also removes the socket's name, unless another program has taken it */

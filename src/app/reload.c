@@ -50,8 +50,12 @@ static void step_sites(struct guardian *g, const struct prepared *prepared)
         for (size_t c = 0; c < prepared->sites[i].count; c++)
             step(g, "certificate", "%s", prepared->sites[i].certificates[c].text);
     }
-    if (prepared->ca_made)
-        step(g, "local CA", "new; browsers warn until it is trusted: gardien cert trust");
+    if (!prepared->ca_made)
+        return;
+    scoped(mem_release) char *usual = settings_default_state();
+    bool plain = usual && strcmp(usual, prepared->state) == 0;
+    step(g, "local CA", "new; browsers warn until it is trusted: gardien cert trust%s%s",
+         plain ? "" : " --state ", plain ? "" : prepared->state);
 }
 
 static void step_ports(struct guardian *g, const struct deployment *deployment)
@@ -82,10 +86,12 @@ static void step_workers(struct guardian *g, const struct deployment *deployment
 
 /* ---- the end of a reload ---- */
 
-static void finish(struct guardian *g, bool fine, const struct diags *diags)
+static void finish(struct guardian *g, enum app_exit code, const struct diags *diags)
 {
+    bool fine = code == APP_OK;
+
     if (!g->live) {
-        guardian_fail(g, APP_FAILED, diags);
+        guardian_fail(g, code, diags);
         return;
     }
     process_notify("READY=1");
@@ -97,10 +103,10 @@ static void finish(struct guardian *g, bool fine, const struct diags *diags)
                   diags->items[i].line,
                   log_quoted(room, sizeof room, span_str(diags->items[i].sentence)));
     }
-    if (fine)
+    if (fine && g->reload_turn > 1)
         log_event(&g->log, LOG_NOTICE, "settings in force", "generation=%llu",
                   (unsigned long long)g->generation);
-    control_reload_done(g, fine, diags);
+    control_reload_done(g, code, diags);
     if (g->reload_again) {
         g->reload_again = false;
         reload_begin(g);
@@ -130,7 +136,7 @@ static void abandon(struct guardian *g, const char *why)
     struct deployment *next = take(g->next);
     if (g->live)
         roll_back(g);
-    finish(g, false, &diags);
+    finish(g, APP_FAILED, &diags);
     deployment_destroy(g, next);
     diags_finish(&diags);
 }
@@ -179,7 +185,7 @@ static void commit(struct guardian *g)
         step_workers(g, g->live);
         guardian_on_ready(g);
     }
-    finish(g, true, &diags);
+    finish(g, APP_OK, &diags);
 }
 
 /* Has everybody who shall serve it taken it? */
@@ -260,10 +266,7 @@ void reload_on_prepared(struct guardian *g, int status)
         return;
     }
     if (r < 0) {
-        if (g->live)
-            finish(g, false, &prepared.diags);
-        else
-            guardian_fail(g, APP_USAGE, &prepared.diags);
+        finish(g, APP_USAGE, &prepared.diags);
         prepared_finish(&prepared);
         return;
     }
@@ -274,7 +277,7 @@ void reload_on_prepared(struct guardian *g, int status)
         loop_timer_cancel(g->loop, &g->apply_deadline);
         if (next && g->live)
             roll_back(g);
-        finish(g, false, &diags);
+        finish(g, APP_FAILED, &diags);
         deployment_destroy(g, next);
     }
     diags_finish(&diags);
@@ -292,7 +295,7 @@ void reload_begin(struct guardian *g)
     int r = prepare_start(&g->options->source, &g->prepare);
     if (r < 0) {
         diags_add(&diags, "no process can be started to read the settings: %s", error_text(r));
-        finish(g, false, &diags);
+        finish(g, APP_FAILED, &diags);
         diags_finish(&diags);
     }
 }

@@ -315,13 +315,14 @@ void settings_check(const struct config_tree *tree, const struct settings *setti
                     struct diags *diags)
 {
     const struct check check = {tree, settings, diags};
+    size_t before = diags->errors;
 
     check_names(&check);
     check_addresses(&check);
     check_headers(&check, "headers", &settings->headers);
     for (size_t i = 0; i < settings->sites.count; i++)
         check_site(&check, i);
-    if (settings->listen.https.count == 0 && settings->listen.http.count == 0)
+    if (settings->listen.https.count + settings->listen.http.count == 0 && before == 0)
         config_complain(tree, diags, "listen", "there is no address to listen on");
     if (settings->user && !process_user_exists(settings->user))
         diag_hint(

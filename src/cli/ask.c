@@ -93,7 +93,10 @@ int ask(const struct arguments *arguments, json_t *request, nsec_t timeout, json
     print_diags(stderr, &diags);
     diags_finish(&diags);
     *ret_answer = answer;
-    return json_is_true(json_object_get(answer, "ok")) ? APP_OK : APP_FAILED;
+    if (json_is_true(json_object_get(answer, "ok")))
+        return APP_OK;
+    return json_integer_value(json_object_get(answer, "exit")) == APP_USAGE ? APP_USAGE
+                                                                            : APP_FAILED;
 }
 
 int ask_and_tell(const struct arguments *arguments, json_t *request, nsec_t timeout,

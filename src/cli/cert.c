@@ -70,7 +70,7 @@ static void print_info(const struct cert_info *info)
     char from[CERT_DATE_TEXT], until[CERT_DATE_TEXT], print[CERT_FINGERPRINT_TEXT];
 
     printf("  %s\n", info->subject[0] ? info->subject : "(no subject)");
-    if (info->name_count) {
+    if (info->name_count && !info->names_from_common_name) {
         printf("    names    %s", info->names[0]);
         for (size_t i = 1; i < info->name_count; i++)
             printf(", %s", info->names[i]);

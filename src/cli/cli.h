@@ -54,7 +54,7 @@ char *state_of(const struct arguments *arguments);
 char *absolute_path(const char *path);
 /** Sends a request to the gardien that the arguments name and prints what is wrong.
  *  @param request     its reference is taken
- *  @param ret_answer  written when the exit code is APP_OK or APP_FAILED; a new reference, or NULL
+ *  @param ret_answer  a new reference, or NULL when there was no answer
  *  @return an enum app_exit */
 int ask(const struct arguments *arguments, json_t *request, nsec_t timeout, json_t **ret_answer);
 /** The same for verbs whose answer is a sentence: prints `done`, or JSON with --json. */
