@@ -7,7 +7,7 @@
 #include "config/rows.h"
 #include "config/values.h"
 
-enum { KNOWN_KEYS_MAX = 64 };
+enum { KNOWN_KEYS_MAX = 64, MISSPELT_MAX = 16 };
 
 static void decode_rows(const struct config_row *rows, const struct node *mapping,
                         const struct node *owner, void *into, struct diags *diags);
@@ -217,34 +217,46 @@ static void decode_value(const struct config_row *row, const struct node *node, 
     }
 }
 
-static void complain_unknown(const struct config_row *rows, const struct node *child,
-                             struct diags *diags)
+/** The key of these rows that an unknown one was meant to be, or NULL. */
+static const char *meant_key(const struct config_row *rows, const char *key)
 {
     const char *names[KNOWN_KEYS_MAX];
     size_t count = 0;
+
+    for (; rows[count].name && count < KNOWN_KEYS_MAX; count++)
+        names[count] = rows[count].name;
+    return config_nearest(key, names, count);
+}
+
+/** Hints at all keys that may stand here. */
+static void hint_keys(struct diag *diag, const struct config_row *rows)
+{
+    char *list = mem_string(SPAN(""));
+
+    for (const struct config_row *row = rows; row->name; row++) {
+        char *longer = mem_format("%s%s%s", list, row == rows ? "" : ", ", row->name);
+        free(list);
+        list = longer;
+    }
+    diag_hint(diag, "here may stand: %s", list);
+    free(list);
+}
+
+static void complain_unknown(const struct config_row *rows, const struct node *child,
+                             struct diags *diags)
+{
     char *shown scoped(mem_release) = text_clean(span_str(child->key), ROW_SHOWN_MAX);
     struct diag *diag = key_complain(child, diags, "unknown key \"%s\"", shown);
 
     if (diags->dropped) /* nobody will read it, and there may be many */
         return;
-    for (; rows[count].name && count < KNOWN_KEYS_MAX; count++)
-        names[count] = rows[count].name;
-    const char *nearest = config_nearest(child->key, names, count);
-    if (nearest) {
-        diag_hint(diag, "did you mean \"%s\"?", nearest);
-        return;
-    }
-    char *list = mem_string(SPAN(""));
-    for (size_t i = 0; i < count; i++) {
-        char *longer = mem_format("%s%s%s", list, i ? ", " : "", names[i]);
-        free(list);
-        list = longer;
-    }
-    if (strcmp(child->key, "include") == 0)
+    const char *meant = meant_key(rows, child->key);
+    if (meant)
+        diag_hint(diag, "did you mean \"%s\"?", meant);
+    else if (strcmp(child->key, "include") == 0)
         diag_hint(diag, "include stands at the top level of a file only");
     else
-        diag_hint(diag, "here may stand: %s", list);
-    free(list);
+        hint_keys(diag, rows);
 }
 
 static void decode_default(const struct config_row *row, const struct node *owner, void *into,
@@ -263,6 +275,25 @@ static void decode_default(const struct config_row *row, const struct node *owne
     if (own.count)
         row_default_is_wrong(row, &own);
     row_default_finish(&value);
+}
+
+/** Whether an unknown key was most likely meant to be this one: then one mistake is told, not two.
+ */
+static bool is_misspelt(const struct config_row *rows, const struct config_row *row,
+                        const struct node *mapping)
+{
+    size_t left = MISSPELT_MAX;
+
+    for (const struct node *child = mapping ? mapping->first : NULL; child; child = child->next) {
+        if (row_find(rows, child->key))
+            continue;
+        const char *meant = meant_key(rows, child->key);
+        if (meant && strcmp(meant, row->name) == 0)
+            return true;
+        if (--left == 0)
+            break;
+    }
+    return false;
 }
 
 static void complain_missing(const struct config_row *row, const struct node *owner,
@@ -290,10 +321,12 @@ static void decode_rows(const struct config_row *rows, const struct node *mappin
     for (const struct config_row *row = rows; row->name; row++) {
         if (mapping && node_find(mapping, span_str(row->name)))
             continue;
-        if (row->required && owner)
-            complain_missing(row, owner, diags);
-        else
+        if (row->required && owner) {
+            if (!is_misspelt(rows, row, mapping))
+                complain_missing(row, owner, diags);
+        } else {
             decode_default(row, owner, into, diags);
+        }
     }
 }
 

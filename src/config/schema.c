@@ -197,6 +197,7 @@ char *config_schema(const struct config_row *rows, const char *title)
         json_string("more files to read, against the folder of this one; patterns such as "
                     "conf.d/*.yaml are understood"));
     put(json_object_get(body, "properties"), "include", include);
+    json_object_del(body, "required"); /* one file of several need not have it */
     if (json_object_update(json, body) < 0)
         abort();
     put(json, "$defs", json_pack("{s:o}", "environment", pattern("\\$\\{[A-Za-z_]")));

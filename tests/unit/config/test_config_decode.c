@@ -135,6 +135,7 @@ static void test_decode_mistakes(void **state)
         {"titel: x", {1, 1, "unknown key \"titel\"", "did you mean \"title\"?"}},
         {"sites:\n  - names: a\n    fils: b",
          {3, 5, "unknown key \"fils\"", "did you mean \"files\"?"}},
+        {"sites: {name: a}", {1, 9, "unknown key \"name\"", "did you mean \"names\"?"}},
         {"listen: {smtp: x}", {1, 10, "unknown key \"smtp\"", "here may stand: https, http"}},
         {"listen: {include: x}",
          {1, 10, "unknown key \"include\"", "include stands at the top level of a file only"}},

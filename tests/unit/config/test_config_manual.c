@@ -68,6 +68,17 @@ static void test_schema_describes_every_row(void **state)
     free(text);
 }
 
+static void test_schema_of_a_file_that_others_complete(void **state)
+{
+    (void)state;
+    char *text = config_schema(rich_site_rows, "site"); /* `names` may be in another file */
+    json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+
+    assert_null(json_object_get(json, "required"));
+    json_decref(json);
+    free(text);
+}
+
 static char *reference(void (*write)(const struct config_row *rows, FILE *out))
 {
     char *text = NULL;
@@ -124,6 +135,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_schema_describes_every_row),
+        cmocka_unit_test(test_schema_of_a_file_that_others_complete),
         cmocka_unit_test(test_reference_in_markdown),
         cmocka_unit_test(test_reference_in_roff),
     };
