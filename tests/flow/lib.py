@@ -212,17 +212,15 @@ class Gardien:
         return descendants(self.process.pid)
 
     def role(self, word):
-        """The process ids of the children whose title or name contains a word: "worker", "keys",
-        "logs"."""
+        """The process ids of the children with a role: "worker" (all), "keys", "logs"."""
+        name = re.compile(r"gardien \d+" if word == "worker" else f"gardien {word}")
         found = []
         for pid in self.family():
             try:
-                title = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-                name = Path(f"/proc/{pid}/comm").read_text()
+                if name.fullmatch(Path(f"/proc/{pid}/comm").read_text().strip()):
+                    found.append(pid)
             except OSError:
                 continue
-            if word in title.replace(str(self.folder), "") or word in name:
-                found.append(pid)
         return found
 
     # ---- clients ----
