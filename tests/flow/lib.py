@@ -147,10 +147,12 @@ class Gardien:
         return self
 
     def wait_ready(self, seconds=20):
-        """Waits until the HTTPS port takes a whole TLS handshake: then everything is up."""
+        """Waits until it says that it is ready and the HTTPS port takes a whole TLS handshake."""
         def ready():
             assert self.process.poll() is None, \
                 f"gardien ended with {self.process.returncode}:\n{self.output()}"
+            if not re.search("^ready", self.output(), re.M):
+                return False
             try:
                 self.tls(context=anything_goes(), seconds=1).close()
                 return True
