@@ -1,5 +1,5 @@
-/* TLS over TCP, as the rooms above see it: contexts (certificates, versions, tickets), sessions that
- * own no socket, and private keys held elsewhere. The only room that calls a TLS library. */
+/* TLS over TCP, as the rooms above see it: contexts (certificates, versions, tickets), sessions
+ * that own no socket, and private keys held elsewhere. The only room that calls a TLS library. */
 #pragma once
 
 #include "tls/context.h"
