@@ -46,7 +46,7 @@ static void add_word(struct arguments *arguments, const char *word)
 }
 
 /* Reads the option at args[*at] and moves on to its value where that is the next word. */
-static void read_option(const struct option *options, int count, char *const *args, int *at,
+static void read_option(const struct option *options, int count, const char *const *args, int *at,
                         struct diags *diags, struct arguments *arguments)
 {
     struct span text = span_str(args[*at] + 2), name = text;
@@ -73,8 +73,8 @@ static void read_option(const struct option *options, int count, char *const *ar
         add_given(arguments, option, value);
 }
 
-int arguments_parse(const struct option *options, int count, char *const *args, struct diags *diags,
-                    struct arguments *ret_arguments)
+int arguments_parse(const struct option *options, int count, const char *const *args,
+                    struct diags *diags, struct arguments *ret_arguments)
 {
     size_t before = diags->errors;
     bool only_words = false;

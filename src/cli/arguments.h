@@ -31,7 +31,7 @@ struct arguments {
  *  option that is unknown, given twice or lacks its value goes to diags; all are found.
  *  @param args  strings that outlive the result
  *  @return 0, or ERR_SYNTAX; finish it in both cases */
-must_check int arguments_parse(const struct option *options, int count, char *const *args,
+must_check int arguments_parse(const struct option *options, int count, const char *const *args,
                                struct diags *diags, struct arguments *ret_arguments);
 void arguments_finish(struct arguments *arguments);
 /** The value of an option, "" for one that takes none, NULL when it was not given. */

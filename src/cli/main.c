@@ -25,7 +25,7 @@ static int unknown_verb(const char *word)
     return APP_USAGE;
 }
 
-static int run(const struct verb *verb, int count, char *const *args)
+static int run(const struct verb *verb, int count, const char *const *args)
 {
     struct diags diags = {0};
     struct arguments arguments;
@@ -68,7 +68,7 @@ int main(int argc, char **argv)
     if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)
         word = "version";
     const struct verb *verb = verb_find(word);
-    int code = verb ? run(verb, argc - 2, argv + 2) : unknown_verb(word);
+    int code = verb ? run(verb, argc - 2, (const char *const *)argv + 2) : unknown_verb(word);
     /* What could not be printed was not said. */
     if (fflush(stdout) != 0 && code == APP_OK)
         code = APP_FAILED;
