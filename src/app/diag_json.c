@@ -55,8 +55,7 @@ void diags_from_json(const json_t *json, struct diags *diags)
                    json_string_value(json_object_get(object, "text")));
         if (hint)
             diag_hint(diag, "%s", hint);
-        diag->warning = json_is_true(json_object_get(object, "warning"));
-        if (diag->warning && diags->errors)
-            diags->errors--;
+        if (json_is_true(json_object_get(object, "warning")))
+            diags_warning(diags, diag);
     }
 }

@@ -17,7 +17,8 @@ struct arena_block {
 
 void arena_init(struct arena *arena, void *first, size_t first_size, size_t ceiling)
 {
-    *arena = (struct arena){.at = first, .end = (char *)first + first_size, .ceiling = ceiling};
+    *arena = (struct arena){
+        .at = first, .end = first ? (char *)first + first_size : NULL, .ceiling = ceiling};
 }
 
 void arena_reset(struct arena *arena, void *first, size_t first_size)

@@ -13,7 +13,8 @@ struct arena {
     size_t ceiling; /**< most that `total` may become */
 };
 
-/** An arena that starts with `first` (which stays its owner's and is used again after a reset). */
+/** An arena that starts with `first` (which stays its owner's and is used again after a reset; NULL
+ *  with 0 bytes for none). */
 void arena_init(struct arena *arena, void *first, size_t first_size, size_t ceiling);
 /** Drops everything handed out. `first` and `first_size` are those of arena_init(). */
 void arena_reset(struct arena *arena, void *first, size_t first_size);

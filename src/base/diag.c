@@ -47,6 +47,14 @@ struct diag *diags_add(struct diags *diags, const char *sentence, ...)
     return diag;
 }
 
+struct diag *diags_warning(struct diags *diags, struct diag *diag)
+{
+    if (!diag->warning)
+        diags->errors--;
+    diag->warning = true;
+    return diag;
+}
+
 void diag_hint(struct diag *diag, const char *hint, ...)
 {
     va_list args;

@@ -27,6 +27,8 @@ struct diags {
 
 /** Adds a mistake with no place; the result (never NULL) can be given one. */
 struct diag *diags_add(struct diags *diags, const char *sentence, ...) printf_like(2, 3);
+/** Turns a mistake into a warning, which does not count as an error. @return `diag` */
+struct diag *diags_warning(struct diags *diags, struct diag *diag);
 /** Sets the hint of a mistake. */
 void diag_hint(struct diag *diag, const char *hint, ...) printf_like(2, 3);
 /** Sets the place; `file` and `line_text` are copied and may be NULL. */

@@ -92,10 +92,10 @@ static int remake_ca(struct making *making, int folder, const char *why)
     const char *state = making->request->state_path;
 
     making->outcome = CERT_LOCAL_RENEWED;
-    diag_hint(as_warning(making->diags, diags_add(making->diags,
-                                                  "the local CA in %s/%s %s: making a "
-                                                  "new one",
-                                                  state, AUTHORITY_FOLDER, why)),
+    diag_hint(diags_warning(making->diags, diags_add(making->diags,
+                                                     "the local CA in %s/%s %s: making a "
+                                                     "new one",
+                                                     state, AUTHORITY_FOLDER, why)),
               "to trust it, run gardien cert trust again");
     return make_ca(making, folder);
 }
@@ -112,11 +112,12 @@ static int judge_ca(struct making *making, int folder)
         return remake_ca(making, folder, "is at the end of its ten years");
     nsec_t start = x509_time(X509_get0_notBefore(cert));
     if (now < start) /* a clock that lost its battery must not cost a trusted CA */
-        diag_hint(as_warning(making->diags, diags_add(making->diags,
-                                                      "the local CA is valid from %s, which this "
-                                                      "machine's clock has not reached; keeping it",
-                                                      cert_date_text(start, date))),
-                  "set the clock: timedatectl set-ntp true");
+        diag_hint(
+            diags_warning(making->diags, diags_add(making->diags,
+                                                   "the local CA is valid from %s, which this "
+                                                   "machine's clock has not reached; keeping it",
+                                                   cert_date_text(start, date))),
+            "set the clock: timedatectl set-ntp true");
     making->outcome = CERT_LOCAL_KEPT;
     return 0;
 }

@@ -11,14 +11,6 @@
 #include "base/mem.h"
 #include "cert/info.h"
 
-struct diag *as_warning(struct diags *diags, struct diag *diag)
-{
-    if (!diag->warning)
-        diags->errors--;
-    diag->warning = true;
-    return diag;
-}
-
 static void hint_access(struct diag *diag, const char *path)
 {
     const struct passwd *user = getpwuid(geteuid());

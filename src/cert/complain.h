@@ -3,8 +3,6 @@
 
 #include "base/diag.h"
 
-/** A mistake that has just been added becomes a warning. Yields it. */
-struct diag *as_warning(struct diags *diags, struct diag *diag);
 /** Says why file_read() failed, and the mend.
  *  @param what  "certificate" or "key": the kind of file that it should be */
 void complain_file(struct diags *diags, const char *what, const char *path, int error);

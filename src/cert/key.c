@@ -107,10 +107,10 @@ int key_load(const char *path, struct diags *diags, EVP_PKEY **ret_key)
         explain(diags, path, buffer_span(&bytes));
     file_wipe(&bytes);
     if (key && (st.st_mode & S_IROTH))
-        diag_hint(as_warning(diags, diags_add(diags,
-                                              "every user of this machine may read the "
-                                              "private key %s",
-                                              path)),
+        diag_hint(diags_warning(diags, diags_add(diags,
+                                                 "every user of this machine may read the "
+                                                 "private key %s",
+                                                 path)),
                   "chmod o= %s; if it was so for long, get a new key and certificate", path);
     *ret_key = key;
     return key ? 0 : ERR_SYNTAX;

@@ -102,11 +102,11 @@ static int ensure_leaf(struct work *work, int folder)
     if (r < 0) {
         const char *what = r == -EPERM ? "had a private key that others could read"
                                        : "was damaged or half written";
-        as_warning(work->diags,
-                   diags_add(work->diags,
-                             "the certificate in %s/%s/%s %s: making a "
-                             "new one",
-                             work->request->state_path, LEAF_FOLDER, work->names[0], what));
+        diags_warning(work->diags,
+                      diags_add(work->diags,
+                                "the certificate in %s/%s/%s %s: making a "
+                                "new one",
+                                work->request->state_path, LEAF_FOLDER, work->names[0], what));
         return renew_leaf(work, folder,
                           r == -EPERM ? "others could read its key" : "it was damaged");
     }

@@ -141,16 +141,18 @@ static void judge_dates(struct judged *judged)
     char date[CERT_DATE_TEXT];
 
     if (judged->pair->now >= leaf->not_after)
-        diag_hint(as_warning(judged->diags, diags_add(judged->diags,
-                                                      "the certificate %s expired on %s: browsers "
-                                                      "refuse it",
-                                                      path, cert_date_text(leaf->not_after, date))),
-                  "renew it, or leave `certificate` out to use gardien's own");
+        diag_hint(
+            diags_warning(judged->diags, diags_add(judged->diags,
+                                                   "the certificate %s expired on %s: browsers "
+                                                   "refuse it",
+                                                   path, cert_date_text(leaf->not_after, date))),
+            "renew it, or leave `certificate` out to use gardien's own");
     else if (judged->pair->now < leaf->not_before)
-        diag_hint(as_warning(judged->diags,
-                             diags_add(judged->diags, "the certificate %s is not valid before %s",
-                                       path, cert_date_text(leaf->not_before, date))),
-                  "is this machine's clock right? (timedatectl)");
+        diag_hint(
+            diags_warning(judged->diags,
+                          diags_add(judged->diags, "the certificate %s is not valid before %s",
+                                    path, cert_date_text(leaf->not_before, date))),
+            "is this machine's clock right? (timedatectl)");
 }
 
 static bool issuer_known_here(X509 *cert)
@@ -176,11 +178,12 @@ static void judge_chain(struct judged *judged)
 
     for (int i = 0; i + 1 < judged->count; i++)
         if (!x509_signed_by(judged->certs[i], judged->certs[i + 1])) {
-            diag_hint(as_warning(judged->diags, diags_add(judged->diags,
-                                                          "in %s, certificate %d is not signed by "
-                                                          "number %d after it",
-                                                          path, i + 1, i + 2)),
-                      "order them: the site's own, then its issuer's, and so on; drop strangers");
+            diag_hint(
+                diags_warning(judged->diags, diags_add(judged->diags,
+                                                       "in %s, certificate %d is not signed by "
+                                                       "number %d after it",
+                                                       path, i + 1, i + 2)),
+                "order them: the site's own, then its issuer's, and so on; drop strangers");
             return;
         }
     if (X509_self_signed(last, 0) == 1 || issuer_known_here(last))
@@ -188,11 +191,11 @@ static void judge_chain(struct judged *judged)
     struct cert_info info;
     x509_describe(last, &info);
     struct diag *diag =
-        as_warning(judged->diags, diags_add(judged->diags,
-                                            "the issuer of %s (%s) is neither in the file nor "
-                                            "known to this machine: some clients will refuse "
-                                            "it",
-                                            path, info.issuer));
+        diags_warning(judged->diags, diags_add(judged->diags,
+                                               "the issuer of %s (%s) is neither in the file nor "
+                                               "known to this machine: some clients will refuse "
+                                               "it",
+                                               path, info.issuer));
     if (info.issuer_url)
         diag_hint(diag, "append the intermediate certificate from %s (often called fullchain.pem)",
                   info.issuer_url);
@@ -231,22 +234,23 @@ static void judge_names(struct judged *judged)
         list_names((const char *const *)leaf->names, leaf->name_count, NULL);
 
     if (leaf->names_from_common_name)
-        diag_hint(as_warning(judged->diags, diags_add(judged->diags,
-                                                      "the certificate %s names %s only in its "
-                                                      "common name, which browsers ignore",
-                                                      pair->chain_path, present)),
+        diag_hint(diags_warning(judged->diags, diags_add(judged->diags,
+                                                         "the certificate %s names %s only in its "
+                                                         "common name, which browsers ignore",
+                                                         pair->chain_path, present)),
                   "ask for one with a subject alternative name (SAN)");
     else if (missing)
-        diag_hint(as_warning(judged->diags,
-                             diags_add(judged->diags, "the certificate %s does not cover %s",
-                                       pair->chain_path, missing)),
+        diag_hint(diags_warning(judged->diags,
+                                diags_add(judged->diags, "the certificate %s does not cover %s",
+                                          pair->chain_path, missing)),
                   "it is for %s; ask for one with all names of the site",
                   present ? present : "no name at all");
     if (X509_check_purpose(judged->certs[0], X509_PURPOSE_SSL_SERVER, 0) != 1)
-        diag_hint(as_warning(judged->diags,
-                             diags_add(judged->diags, "the certificate %s is not made for servers",
-                                       pair->chain_path)),
-                  "ask for one with the extended key usage serverAuth");
+        diag_hint(
+            diags_warning(judged->diags,
+                          diags_add(judged->diags, "the certificate %s is not made for servers",
+                                    pair->chain_path)),
+            "ask for one with the extended key usage serverAuth");
     ERR_clear_error();
 }
 
