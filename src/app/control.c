@@ -229,20 +229,13 @@ static void on_client(struct loop_watch *watch, unsigned events)
         client_free(client);
 }
 
-/* A socket's path may be 107 bytes, a folder's is not so bounded: go through its descriptor. */
-static void socket_path(int folder, const char *name, struct sockaddr_un *address)
-{
-    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
-    snprintf(address->sun_path, sizeof address->sun_path, "/proc/self/fd/%d/%s", folder, name);
-}
-
 int control_listen(struct guardian *g, struct diags *diags)
 {
     struct sockaddr_un address;
     char name[32];
 
     snprintf(name, sizeof name, "control.%d", (int)getpid());
-    socket_path(g->state_fd, name, &address);
+    address = control_address(g->state_fd, name);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     mode_t mask = umask(0177);
     /* Renamed into place, so that no client finds a gap when we follow another program. */
@@ -273,67 +266,4 @@ void control_finish(struct guardian *g, bool remove)
     loop_remove(g->loop, &g->control);
     close(g->control.fd);
     g->control.fd = -1;
-}
-
-/* ---- the client ---- */
-
-static int connect_to(const char *state, nsec_t timeout)
-{
-    struct timeval tv = {.tv_sec = timeout / NSEC_PER_SEC};
-    struct sockaddr_un address;
-
-    int folder = open(state, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (folder < 0)
-        return -errno;
-    socket_path(folder, "control.sock", &address);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int r = fd < 0 ? -errno : 0;
-    if (r >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
-        r = -errno;
-    if (r >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv) < 0)
-        r = -errno;
-    close(folder);
-    if (r < 0 && fd >= 0)
-        close(fd);
-    return r < 0 ? r : fd;
-}
-
-static int read_answer(int fd, json_t **ret_answer)
-{
-    struct buffer bytes = buffer_make(16 << 20);
-    int r = 0;
-
-    for (ssize_t n = 1; r >= 0 && n > 0;) {
-        r = buffer_reserve(&bytes, 4096);
-        n = r < 0 ? 0 : recv(fd, bytes.data + bytes.len, 4096, 0);
-        if (n < 0)
-            r = errno == EAGAIN ? ERR_TIMEOUT : -errno;
-        else
-            bytes.len += (size_t)n;
-    }
-    json_t *json = r < 0 ? NULL : json_loadb(bytes.data, bytes.len, 0, NULL);
-    buffer_finish(&bytes);
-    if (r < 0)
-        return r;
-    if (!json_is_object(json)) {
-        json_decref(json);
-        return ERR_PROTOCOL;
-    }
-    *ret_answer = json;
-    return 0;
-}
-
-int control_ask(const char *state, const json_t *request, nsec_t timeout, json_t **ret_answer)
-{
-    scoped(mem_release) char *text = json_dumps(request, JSON_COMPACT);
-    scoped(mem_release) char *line = mem_format("%s\n", text);
-    int fd = connect_to(state, timeout);
-
-    if (fd < 0)
-        return fd;
-    int r = send(fd, line, strlen(line), MSG_NOSIGNAL) < 0 ? -errno : 0;
-    if (r >= 0)
-        r = read_answer(fd, ret_answer);
-    close(fd);
-    return r;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <sys/un.h>
 
 #include "base/macros.h"
 #include "base/nsec.h"
@@ -14,3 +15,6 @@
  *  ERR_PROTOCOL; -errno */
 must_check int control_ask(const char *state, const json_t *request, nsec_t timeout,
                            json_t **ret_answer);
+/** Where the socket `name` in a folder is. A socket's path may be 107 bytes, a folder's is not so
+ *  bounded: this one goes through the folder's descriptor. */
+struct sockaddr_un control_address(int folder, const char *name);

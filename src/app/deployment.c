@@ -42,7 +42,7 @@ static int open_key(struct guardian *g, const struct settings_site *site,
         diags_add(diags, "the private key of %s cannot be opened: %s", name, error_text(fd));
         return fd;
     }
-    return keeper_load_key(g, fd, name, certificate->chain_pem, diags, ret_key);
+    return key_ring_load(g, fd, name, certificate->chain_pem, diags, ret_key);
 }
 
 static int open_site(struct guardian *g, const struct settings_site *site,
@@ -165,7 +165,7 @@ void deployment_destroy(struct guardian *g, struct deployment *deployment)
         if (site->root_fd >= 0)
             close(site->root_fd);
         for (size_t k = 0; k < site->key_count; k++)
-            keeper_unref_key(g, site->keys[k]);
+            key_ring_unref(g, site->keys[k]);
         free(site->keys);
     }
     free(deployment->sites);

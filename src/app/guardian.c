@@ -110,7 +110,7 @@ int guardian_settle(struct guardian *g, const struct prepared *prepared, struct 
     choose_user(g, prepared->settings);
     process_raise_descriptors(DESCRIPTORS);
     if (g->ticket_key_count == 0)
-        keeper_make_ticket_keys(g);
+        key_ring_make_tickets(g);
     r = make_counters(g, prepared->settings);
     if (r >= 0)
         r = keeper_start_keys(g);
@@ -154,7 +154,6 @@ void guardian_on_ready(struct guardian *g)
     if (g->options->on_step)
         g->options->on_step(g->options->context, "ready", url);
     g->phase = PHASE_SERVING;
-    process_notify("READY=1");
     upgrade_ready(g);
 }
 
@@ -278,7 +277,7 @@ static void on_housekeeping(struct loop_timer *timer, nsec_t now)
 {
     struct guardian *g = container_of(timer, struct guardian, housekeeping);
 
-    keeper_drop_unused(g, now);
+    key_ring_drop_unused(g, now);
     supervise_cut_late(g, now);
     if (g->phase == PHASE_SERVING)
         reload_renew(g, now);
@@ -329,7 +328,7 @@ static void finish(struct guardian *g)
     deployment_destroy(g, g->next);
     deployment_destroy(g, g->live);
     endpoints_finish(&g->inherited);
-    keeper_free_keys(g);
+    key_ring_free(g);
     close_if_open(g->lock_fd); /* first: who waits for our end may start the next one at once */
     control_stop_done(g);
     control_finish(g, true);

@@ -4,7 +4,8 @@
  *   reload.c      settings → deployment → workers, at the start and at each reload
  *   deployment.c  what is served: sockets, folders, certificates
  *   supervise.c   workers: start, orders, replacement
- *   keeper.c      the keys and logs processes, ticket keys
+ *   keeper.c      the keys and logs processes
+ *   key_ring.c    private keys in use, ticket keys
  *   control.c     the control socket
  *   upgrade.c     handing over to another program */
 #pragma once
@@ -169,14 +170,6 @@ must_check int deployment_send(struct guardian *g, const struct deployment *depl
 /* keeper.c */
 must_check int keeper_start_keys(struct guardian *g);
 must_check int keeper_start_logs(struct guardian *g);
-/** The key in an open file, which it takes over, loaded into the keys process unless it is there.
- *  @return 0, or an error with a diag */
-must_check int keeper_load_key(struct guardian *g, int fd, const char *path, const char *chain_pem,
-                               struct diags *diags, struct key **ret_key);
-void keeper_unref_key(struct guardian *g, struct key *key);
-/** Drops keys that nobody has used for KEY_GRACE. */
-void keeper_drop_unused(struct guardian *g, nsec_t now);
-void keeper_free_keys(struct guardian *g);
 /** A new pair of sockets: one end goes to the helper (or nowhere while it does not run), the other
  * is returned. @return a descriptor, or -errno */
 must_check int keeper_connect_keys(struct guardian *g);
@@ -184,10 +177,23 @@ must_check int keeper_connect_logs(struct guardian *g);
 /** Tells the logs process which files to write. */
 void keeper_send_log_files(struct guardian *g, const struct deployment *deployment);
 void keeper_on_exit(struct guardian *g, struct child *helper);
-void keeper_make_ticket_keys(struct guardian *g);
-void keeper_arm_rotation(struct guardian *g);
 /** Closes the sockets to both and waits, at most a second, for the last lines to be written. */
 void keeper_stop(struct guardian *g);
+
+/* key_ring.c */
+/** The key in an open file, which it takes over, loaded into the keys process unless it is there.
+ *  @return 0, or an error with a diag */
+must_check int key_ring_load(struct guardian *g, int fd, const char *path, const char *chain_pem,
+                             struct diags *diags, struct key **ret_key);
+void key_ring_unref(struct guardian *g, struct key *key);
+/** Gives every key to a new keys process. */
+void key_ring_give_all(struct guardian *g);
+/** Drops keys that nobody has used for KEY_GRACE. */
+void key_ring_drop_unused(struct guardian *g, nsec_t now);
+void key_ring_free(struct guardian *g);
+void key_ring_make_tickets(struct guardian *g);
+/** Sets the time of the next ticket key, by the settings in force. */
+void key_ring_arm_rotation(struct guardian *g);
 
 /* supervise.c */
 /** Starts a worker for a share of the sockets. @return 0, or -errno */

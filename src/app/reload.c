@@ -179,7 +179,7 @@ static void commit(struct guardian *g)
     endpoints_finish(&g->inherited);
     if (old)
         keeper_send_log_files(g, g->live);
-    keeper_arm_rotation(g);
+    key_ring_arm_rotation(g);
     diags = g->live->prepared.diags;
     if (!old) {
         step_workers(g, g->live);
@@ -283,6 +283,14 @@ void reload_on_prepared(struct guardian *g, int status)
     diags_finish(&diags);
 }
 
+static void tell_reloading(void)
+{
+    scoped(mem_release) char *text = mem_format("RELOADING=1\nMONOTONIC_USEC=%lld",
+                                                (long long)(nsec_monotonic() / NSEC_PER_USEC));
+
+    process_notify(text);
+}
+
 void reload_begin(struct guardian *g)
 {
     struct diags diags = {0};
@@ -292,6 +300,8 @@ void reload_begin(struct guardian *g)
         return;
     }
     g->reload_turn++;
+    if (g->live)
+        tell_reloading();
     int r = prepare_start(&g->options->source, &g->prepare);
     if (r < 0) {
         diags_add(&diags, "no process can be started to read the settings: %s", error_text(r));

@@ -232,8 +232,7 @@ static void test_names_that_a_site_may_have(void **state)
         "1.2.3.4.5",
         "1.2.3",
         "[::1]",
-        "b\xc3\xbc"
-        "cher.example",
+        "\xc3\xbc.example",
         "a_b!.c",
     };
     char label[80], name[300];

@@ -1,0 +1,184 @@
+/* The keys that are in use: private ones, which the guardian knows only as open files and the keys
+ * process reads, and those of session tickets, which it makes itself. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "app/internal.h"
+#include "base/error.h"
+#include "base/mem.h"
+
+/* ---- private keys ---- */
+
+static int memory_of(const char *text)
+{
+    int fd = memfd_create("chain", MFD_CLOEXEC);
+    size_t len = strlen(text);
+
+    if (fd >= 0 && pwrite(fd, text, len, 0) == (ssize_t)len)
+        return fd;
+    int error = fd < 0 ? errno : EIO;
+    if (fd >= 0)
+        close(fd);
+    return -error;
+}
+
+/* Gives a key file to the keys process and waits for its word. */
+static int give_key(struct guardian *g, const struct key *key)
+{
+    struct ipc_message message = {.kind = IPC_KEY_LOAD, .value = key->id, .fd_count = 2};
+    int chain = memory_of(key->chain_pem);
+
+    if (chain < 0)
+        return chain;
+    message.fds[0] = key->fd;
+    message.fds[1] = chain;
+    int r = g->keys_process.socket >= 0 ? ipc_send(g->keys_process.socket, &message) : -ENOTCONN;
+    close(chain);
+    if (r >= 0)
+        r = ipc_receive(g->keys_process.socket, &message);
+    if (r <= 0)
+        return r == 0 ? ERR_CLOSED : r == -EAGAIN ? ERR_TIMEOUT : r;
+    ipc_finish(&message);
+    if (message.kind != IPC_DONE)
+        return ERR_PROTOCOL;
+    return -(int)message.value;
+}
+
+void key_ring_give_all(struct guardian *g)
+{
+    list_for_each (key, spare, &g->keys, struct key, link) {
+        int r = give_key(g, key);
+        if (r < 0)
+            log_event(&g->log, LOG_ERROR, "a private key could not be loaded again",
+                      "id=%llu reason=\"%s\"", (unsigned long long)key->id, error_text(r));
+    }
+}
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+           a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+static struct key *find_key(struct guardian *g, const struct stat *st, const char *chain_pem)
+{
+    list_for_each (key, spare, &g->keys, struct key, link)
+        if (same_file(&key->identity, st) && strcmp(key->chain_pem, chain_pem) == 0)
+            return key;
+    return NULL;
+}
+
+static void forget_key(struct key *key)
+{
+    list_remove(&key->link);
+    close(key->fd);
+    free(key->chain_pem);
+    free(key);
+}
+
+static void complain_key(struct diags *diags, const char *path, int error)
+{
+    const char *why = error == ERR_SYNTAX   ? "it holds no unencrypted private key in PEM form"
+                      : error == ERR_LIMIT  ? "the file is too long for one"
+                      : error == ERR_TLS    ? "it is of a kind that we do not serve, or does not "
+                                              "belong to its certificate"
+                      : error == ERR_CLOSED ? "the keys process ended over it"
+                                            : error_text(error);
+    diags_add(diags, "the private key of %s cannot be used: %s", path, why);
+}
+
+int key_ring_load(struct guardian *g, int fd, const char *path, const char *chain_pem,
+                  struct diags *diags, struct key **ret_key)
+{
+    struct stat st;
+
+    int r = fstat(fd, &st) < 0 ? -errno : 0;
+    struct key *key = r < 0 ? NULL : find_key(g, &st, chain_pem);
+    if (key) {
+        close(fd);
+    } else if (r >= 0) {
+        key = mem_new(struct key);
+        key->id = ++g->next_key_id;
+        key->fd = fd;
+        key->identity = st;
+        key->chain_pem = mem_string(span_str(chain_pem));
+        list_append(&g->keys, &key->link);
+        r = give_key(g, key);
+        if (r < 0)
+            forget_key(key);
+    } else {
+        close(fd);
+    }
+    if (r < 0) {
+        complain_key(diags, path, r);
+        return r;
+    }
+    key->references++;
+    *ret_key = key;
+    return 0;
+}
+
+void key_ring_unref(struct guardian *g, struct key *key)
+{
+    if (--key->references == 0)
+        key->unused_since = loop_now(g->loop);
+}
+
+void key_ring_drop_unused(struct guardian *g, nsec_t now)
+{
+    list_for_each (key, spare, &g->keys, struct key, link) {
+        if (key->references || now - key->unused_since < KEY_GRACE)
+            continue;
+        int r = ipc_say(g->keys_process.socket, IPC_KEY_DROP, key->id, SPAN(""));
+        if (r >= 0)
+            forget_key(key);
+    }
+}
+
+void key_ring_free(struct guardian *g)
+{
+    list_for_each (key, spare, &g->keys, struct key, link)
+        forget_key(key);
+}
+
+/* ---- ticket keys ---- */
+
+static void make_key(unsigned char key[TICKET_KEY_SIZE])
+{
+    if (getrandom(key, TICKET_KEY_SIZE, 0) != TICKET_KEY_SIZE)
+        abort(); /* a kernel without randomness serves no TLS */
+}
+
+void key_ring_make_tickets(struct guardian *g)
+{
+    make_key(g->ticket_keys[0]);
+    make_key(g->ticket_keys[1]);
+    g->ticket_key_count = 2;
+}
+
+/* The next key is known everywhere before the first ticket is sealed with it, and the previous one
+ * opens tickets for as long again. */
+static void on_rotation(struct loop_timer *timer, nsec_t now)
+{
+    struct guardian *g = container_of(timer, struct guardian, ticket_rotation);
+
+    (void)now;
+    memcpy(g->ticket_keys[2], g->ticket_keys[0], TICKET_KEY_SIZE);
+    memcpy(g->ticket_keys[0], g->ticket_keys[1], TICKET_KEY_SIZE);
+    make_key(g->ticket_keys[1]);
+    g->ticket_key_count = 3;
+    supervise_tell(g, IPC_TICKET_KEYS, 0,
+                   span_of((const char *)g->ticket_keys, sizeof g->ticket_keys));
+    key_ring_arm_rotation(g);
+}
+
+void key_ring_arm_rotation(struct guardian *g)
+{
+    g->ticket_rotation.on_timeout = on_rotation;
+    loop_timer_set(g->loop, &g->ticket_rotation,
+                   nsec_monotonic() + g->live->prepared.settings->tls.ticket_rotation);
+}

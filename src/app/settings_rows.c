@@ -1,0 +1,250 @@
+/* The rows of every setting that this room owns, and the root table that joins those of all
+ * features. Reading them is config/'s; defaults that depend on who runs us are settings.c's. */
+#include "app/settings.h"
+#include "os/socket.h"
+
+#define SECONDS(n) ((n)*NSEC_PER_SEC)
+
+static const char *check_address(const char *text)
+{
+    return strcmp(text, "off") == 0 ? NULL : socket_address_check(text);
+}
+
+static const char *check_log(const char *text)
+{
+    static const char *const words[] = {"off", "stdout", "stderr"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+        if (strcmp(text, words[i]) == 0)
+            return NULL;
+    return text[0] == '/' ? NULL : "is neither an absolute path nor `off`, `stdout` or `stderr`";
+}
+
+static const char *check_url_path(const char *text)
+{
+    return text[0] == '/' ? NULL : "does not begin with a slash";
+}
+
+static const struct config_row proxy_protocol_rows[] = {
+    {.name = "on",
+     .type = CONFIG_STRINGS,
+     .offset = offsetof(struct settings_proxy_protocol, on),
+     .check = socket_address_check,
+     .help = "addresses of `listen` on which every connection begins with a PROXY header",
+     .example = "[\":8443\"]"},
+    {.name = "from",
+     .type = CONFIG_STRINGS,
+     .offset = offsetof(struct settings_proxy_protocol, from),
+     .check = proxy_network_check,
+     .help = "addresses and networks that may say who the client is; connections from others are "
+             "closed on those addresses",
+     .example = "[10.0.0.0/8]"},
+    CONFIG_END,
+};
+
+static const struct config_row listen_rows[] = {
+    {.name = "https",
+     .type = CONFIG_STRINGS,
+     .offset = offsetof(struct settings_listen, https),
+     .max = 64,
+     .def = "[\":443\"]",
+     .check = check_address,
+     .help = "addresses for HTTPS; without a host, all of the machine's",
+     .example = "[\":443\", \"192.0.2.1:8443\"]"},
+    {.name = "http",
+     .type = CONFIG_STRINGS,
+     .offset = offsetof(struct settings_listen, http),
+     .max = 64,
+     .def = "[\":80\"]",
+     .check = check_address,
+     .help = "addresses for plain HTTP, which redirects to HTTPS; or off",
+     .example = "[\":80\"]"},
+    {.name = "proxy_protocol",
+     .type = CONFIG_TABLE,
+     .offset = offsetof(struct settings_listen, proxy_protocol),
+     .rows = proxy_protocol_rows,
+     .help = "the PROXY protocol, versions 1 and 2, of load balancers in front"},
+    CONFIG_END,
+};
+
+static const char *const log_formats[] = {"combined", "json", NULL};
+
+static const struct config_row logs_rows[] = {
+    {.name = "access",
+     .type = CONFIG_STRING,
+     .offset = offsetof(struct settings_logs, access),
+     .check = check_log,
+     .help = "where a line for each answer goes: an absolute path, stdout, or off; by default "
+             "/var/log/gardien/access.log as root, else access.log in the state folder",
+     .example = "/var/log/gardien/access.log"},
+    {.name = "format",
+     .type = CONFIG_ENUM,
+     .offset = offsetof(struct settings_logs, format),
+     .def = "combined",
+     .choices = log_formats,
+     .help = "the form of the access log's lines"},
+    {.name = "error",
+     .type = CONFIG_STRING,
+     .offset = offsetof(struct settings_logs, error),
+     .def = "stderr",
+     .check = check_log,
+     .help = "where events go, one line of key=value each: an absolute path or stderr",
+     .example = "/var/log/gardien/error.log"},
+    CONFIG_END,
+};
+
+static const struct config_row headers_rows[] = {
+    {.name = "set",
+     .type = CONFIG_PAIRS,
+     .offset = offsetof(struct settings_headers, set),
+     .help = "fields that replace those of the same name",
+     .example = "{Cache-Control: max-age=3600}"},
+    {.name = "add",
+     .type = CONFIG_PAIRS,
+     .offset = offsetof(struct settings_headers, add),
+     .help = "fields that stand beside those of the same name"},
+    {.name = "remove",
+     .type = CONFIG_STRINGS,
+     .offset = offsetof(struct settings_headers, remove),
+     .help = "names of fields to leave out"},
+    CONFIG_END,
+};
+
+static const struct config_row hsts_rows[] = {
+    {.name = "max_age",
+     .type = CONFIG_DURATION,
+     .offset = offsetof(struct settings_hsts, max_age),
+     .max = 10 * 366 * SECONDS(INT64_C(86400)),
+     .def = "1d",
+     .help = "how long browsers shall remember to come by HTTPS only; start short, since it cannot "
+             "be taken back; 0 sends nothing"},
+    {.name = "include_subdomains",
+     .type = CONFIG_BOOL,
+     .offset = offsetof(struct settings_hsts, include_subdomains),
+     .def = "off",
+     .help = "the same for every name below"},
+    {.name = "preload",
+     .type = CONFIG_BOOL,
+     .offset = offsetof(struct settings_hsts, preload),
+     .def = "off",
+     .help = "consent to the browsers' built-in lists, which takes months to undo"},
+    CONFIG_END,
+};
+
+static const struct config_row certificate_rows[] = {
+    {.name = "file",
+     .type = CONFIG_PATH,
+     .offset = offsetof(struct settings_certificate, file),
+     .required = true,
+     .help = "PEM file of the certificate and those that lead to its root",
+     .example = "/etc/ssl/example.pem"},
+    {.name = "key",
+     .type = CONFIG_PATH,
+     .offset = offsetof(struct settings_certificate, key),
+     .help = "PEM file of the private key; by default in `file` as well",
+     .example = "/etc/ssl/example.key"},
+    CONFIG_END,
+};
+
+static const struct config_row site_rows[] = {
+    {.name = "names",
+     .type = CONFIG_STRINGS,
+     .offset = offsetof(struct settings_site, names),
+     .min = 1,
+     .max = 1000,
+     .required = true,
+     .help = "host names, the main one first; *.example.com stands for every name one label below",
+     .example = "[example.com, www.example.com]"},
+    {.name = "default",
+     .type = CONFIG_BOOL,
+     .offset = offsetof(struct settings_site, is_default),
+     .def = "off",
+     .help = "this site answers for names that no site has; without any such, the first one does"},
+    {.name = "redirect_to_main",
+     .type = CONFIG_BOOL,
+     .offset = offsetof(struct settings_site, redirect_to_main),
+     .def = "on",
+     .help = "the other names answer with a redirect to the main one"},
+    {.name = "files",
+     .type = CONFIG_OPTIONAL,
+     .offset = offsetof(struct settings_site, files),
+     .rows = files_rows,
+     .size = sizeof(struct files_settings),
+     .scalar = "root",
+     .help = "the folder that the site serves",
+     .example = "/srv/www"},
+    {.name = "fallback",
+     .type = CONFIG_STRING,
+     .offset = offsetof(struct settings_site, fallback),
+     .check = check_url_path,
+     .help = "the same as `fallback` of `files`: what answers for paths that do not exist",
+     .example = "/index.html"},
+    {.name = "certificate",
+     .type = CONFIG_LIST,
+     .offset = offsetof(struct settings_site, certificate),
+     .max = 8,
+     .rows = certificate_rows,
+     .size = sizeof(struct settings_certificate),
+     .scalar = "file",
+     .help = "certificates of different key kinds; without any, the local CA makes one"},
+    {.name = "headers",
+     .type = CONFIG_TABLE,
+     .offset = offsetof(struct settings_site, headers),
+     .rows = headers_rows,
+     .help = "fields of this site's answers, after those of all sites"},
+    {.name = "hsts",
+     .type = CONFIG_TABLE,
+     .offset = offsetof(struct settings_site, hsts),
+     .rows = hsts_rows,
+     .scalar = "max_age",
+     .help = "Strict-Transport-Security; never sent for localhost and IP addresses"},
+    CONFIG_END,
+};
+
+#define TABLE(key, table, words)                                                                   \
+    {                                                                                              \
+        .name = #key, .type = CONFIG_TABLE, .offset = offsetof(struct settings, key),              \
+        .rows = table, .help = words                                                               \
+    }
+
+const struct config_row settings_rows[] = {
+    TABLE(listen, listen_rows, "addresses and ports"),
+    {.name = "sites",
+     .type = CONFIG_LIST,
+     .offset = offsetof(struct settings, sites),
+     .min = 1,
+     .max = 10000,
+     .required = true,
+     .rows = site_rows,
+     .size = sizeof(struct settings_site),
+     .help = "what is served under which names; their order does not matter"},
+    TABLE(headers, headers_rows, "fields of every site's answers"),
+    TABLE(tls, tls_rows, "versions, names and session tickets of TLS"),
+    TABLE(limits, limits_rows, "what one client may take"),
+    TABLE(logs, logs_rows, "access and error log"),
+    {.name = "state",
+     .type = CONFIG_PATH,
+     .offset = offsetof(struct settings, state),
+     .help = "folder for the local CA, its certificates and the control socket; by default "
+             "/var/lib/gardien as root, else $XDG_STATE_HOME/gardien",
+     .example = "/var/lib/gardien"},
+    {.name = "user",
+     .type = CONFIG_STRING,
+     .offset = offsetof(struct settings, user),
+     .help = "account that the processes which meet clients run as, when started as root; by "
+             "default gardien where it exists, else nobody",
+     .example = "gardien"},
+    {.name = "workers",
+     .type = CONFIG_INT,
+     .offset = offsetof(struct settings, workers),
+     .max = 1024,
+     .def = "0",
+     .help = "worker processes; 0 is one a CPU"},
+    {.name = "stop_deadline",
+     .type = CONFIG_DURATION,
+     .offset = offsetof(struct settings, stop_deadline),
+     .max = SECONDS(INT64_C(86400)),
+     .def = "10s",
+     .help = "how long answers under way may take when gardien is told to stop"},
+    CONFIG_END,
+};

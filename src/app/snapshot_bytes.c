@@ -1,0 +1,204 @@
+/* Snapshots as bytes, without their descriptors. How both travel is snapshot.c's; what a snapshot
+ * means is the worker's. */
+#include "app/snapshot.h"
+
+#include "app/settings.h"
+#include "base/buffer.h"
+#include "base/mem.h"
+
+/* Layout: magic, generation, settings text, listeners, sites, ticket keys. Numbers in host order
+ * (both ends are this program), strings with their length and a NUL. */
+static const uint64_t magic = UINT64_C(0x31706e7364726167);
+
+enum { LISTENERS_MAX = 65536, SITES_MAX = 10000, CERTIFICATES_MAX = 64 };
+
+/* ---- bytes out ---- */
+
+struct writer {
+    struct buffer *out;
+    int error;
+};
+
+static void put(struct writer *w, const void *bytes, size_t len)
+{
+    if (w->error >= 0)
+        w->error = buffer_append(w->out, bytes, len);
+}
+
+static void put_number(struct writer *w, uint64_t number)
+{
+    put(w, &number, sizeof number);
+}
+
+static void put_text(struct writer *w, const char *text)
+{
+    size_t len = text ? strlen(text) : 0;
+
+    put_number(w, len);
+    put(w, text ? text : "", len + 1);
+}
+
+static void put_listener(struct writer *w, const struct snapshot_listener *listener)
+{
+    put_number(w, listener->id);
+    put_number(w, listener->fd != -1);
+    put_number(w, listener->secure);
+    put_number(w, listener->proxy_protocol);
+    put_number(w, listener->port);
+    put_text(w, listener->address);
+}
+
+static void put_site(struct writer *w, const struct snapshot_site *site)
+{
+    put_number(w, site->root_fd != -1);
+    put_number(w, site->certificate_count);
+    for (size_t i = 0; i < site->certificate_count; i++) {
+        put_number(w, site->certificates[i].key_id);
+        put_text(w, site->certificates[i].chain_pem);
+    }
+}
+
+int snapshot_encode(const struct snapshot *snapshot, const char *config_text,
+                    struct buffer *ret_bytes)
+{
+    struct buffer out = buffer_make(SNAPSHOT_MAX);
+    struct writer w = {.out = &out};
+
+    put_number(&w, magic);
+    put_number(&w, snapshot->generation);
+    put_text(&w, config_text);
+    put_number(&w, snapshot->listener_count);
+    for (size_t i = 0; i < snapshot->listener_count; i++)
+        put_listener(&w, &snapshot->listeners[i]);
+    put_number(&w, snapshot->site_count);
+    for (size_t i = 0; i < snapshot->site_count; i++)
+        put_site(&w, &snapshot->sites[i]);
+    put_number(&w, snapshot->ticket_key_count);
+    put(&w, snapshot->ticket_keys, snapshot->ticket_key_count * TICKET_KEY_SIZE);
+    if (w.error < 0) {
+        buffer_finish(&out);
+        return w.error;
+    }
+    *ret_bytes = out;
+    return 0;
+}
+
+/* ---- bytes in ---- */
+
+struct reader {
+    struct span rest;
+    bool broken;
+};
+
+static void get(struct reader *r, void *bytes, size_t len)
+{
+    if (r->broken || r->rest.len < len) {
+        r->broken = true;
+        memset(bytes, 0, len);
+        return;
+    }
+    memcpy(bytes, r->rest.ptr, len);
+    r->rest = span_from(r->rest, len);
+}
+
+/* @param most  a larger number breaks the snapshot */
+static uint64_t get_number(struct reader *r, uint64_t most)
+{
+    uint64_t number;
+
+    get(r, &number, sizeof number);
+    if (number > most)
+        r->broken = true;
+    return r->broken ? 0 : number;
+}
+
+/* A string inside the bytes, or "" when broken. */
+static const char *get_text(struct reader *r)
+{
+    uint64_t len = get_number(r, SNAPSHOT_MAX);
+
+    if (r->broken || r->rest.len <= len || r->rest.ptr[len] != '\0' ||
+        memchr(r->rest.ptr, '\0', len)) {
+        r->broken = true;
+        return "";
+    }
+    const char *text = r->rest.ptr;
+    r->rest = span_from(r->rest, len + 1);
+    return text;
+}
+
+static int get_fd(struct reader *r)
+{
+    return get_number(r, 1) ? SNAPSHOT_FD_DUE : -1;
+}
+
+/* A count of items of at least `size` bytes each, so that it cannot be larger than what is there.
+ */
+static size_t get_count(struct reader *r, size_t most, size_t size)
+{
+    uint64_t count = get_number(r, most);
+
+    if (count > r->rest.len / size)
+        r->broken = true;
+    return r->broken ? 0 : count;
+}
+
+static void get_listeners(struct reader *r, struct snapshot *snapshot)
+{
+    size_t count = get_count(r, LISTENERS_MAX, 6 * sizeof(uint64_t) + 1);
+
+    snapshot->listeners = mem_zalloc((count + 1) * sizeof *snapshot->listeners);
+    for (; snapshot->listener_count < count && !r->broken; snapshot->listener_count++) {
+        struct snapshot_listener *listener = &snapshot->listeners[snapshot->listener_count];
+        listener->id = get_number(r, UINT64_MAX);
+        listener->fd = get_fd(r);
+        listener->secure = get_number(r, 1);
+        listener->proxy_protocol = get_number(r, 1);
+        listener->port = (uint16_t)get_number(r, 65535);
+        listener->address = mem_string(span_str(get_text(r)));
+    }
+}
+
+static void get_sites(struct reader *r, struct snapshot *snapshot)
+{
+    size_t count = get_count(r, SITES_MAX, 2 * sizeof(uint64_t));
+
+    snapshot->sites = mem_zalloc((count + 1) * sizeof *snapshot->sites);
+    for (; snapshot->site_count < count && !r->broken; snapshot->site_count++) {
+        struct snapshot_site *site = &snapshot->sites[snapshot->site_count];
+        site->root_fd = get_fd(r);
+        size_t certificates = get_count(r, CERTIFICATES_MAX, 2 * sizeof(uint64_t) + 1);
+        site->certificates = mem_zalloc((certificates + 1) * sizeof *site->certificates);
+        for (; site->certificate_count < certificates; site->certificate_count++) {
+            struct snapshot_certificate *c = &site->certificates[site->certificate_count];
+            c->key_id = get_number(r, UINT64_MAX);
+            c->chain_pem = mem_string(span_str(get_text(r)));
+        }
+    }
+}
+
+int snapshot_decode(struct span bytes, struct snapshot **ret_snapshot)
+{
+    struct reader r = {.rest = bytes};
+    struct snapshot *snapshot = mem_new(struct snapshot);
+    int result = ERR_PROTOCOL;
+
+    if (get_number(&r, UINT64_MAX) != magic)
+        r.broken = true;
+    snapshot->generation = get_number(&r, UINT64_MAX);
+    const char *config_text = get_text(&r);
+    get_listeners(&r, snapshot);
+    get_sites(&r, snapshot);
+    snapshot->ticket_key_count = get_number(&r, TICKET_KEYS_MAX);
+    get(&r, snapshot->ticket_keys, snapshot->ticket_key_count * TICKET_KEY_SIZE);
+    if (!r.broken && r.rest.len == 0)
+        result = settings_parse(span_str(config_text), &snapshot->settings);
+    if (result >= 0 && snapshot->settings->sites.count != snapshot->site_count)
+        result = ERR_PROTOCOL;
+    if (result < 0) {
+        snapshot_destroy(snapshot);
+        return result;
+    }
+    *ret_snapshot = snapshot;
+    return 0;
+}
