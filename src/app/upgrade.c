@@ -27,7 +27,7 @@ static char *to_hex(const unsigned char *bytes, size_t len)
     char *hex = mem_alloc(2 * len + 1);
 
     for (size_t i = 0; i < len; i++)
-        sprintf(hex + 2 * i, "%02x", bytes[i]);
+        snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
     hex[2 * len] = '\0';
     return hex;
 }

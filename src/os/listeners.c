@@ -117,7 +117,7 @@ static void find_holders(struct search *search)
     if (!proc)
         return;
     for (const struct dirent *e; (e = readdir(proc));) {
-        int pid = atoi(e->d_name);
+        int pid = (int)strtol(e->d_name, NULL, 10); /* 0 for what is not a process */
         if (pid > 0)
             look_at(search, pid);
     }
