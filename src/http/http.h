@@ -94,7 +94,7 @@ struct http_exchange {
     uint64_t body_sent;     /**< answer body bytes produced so far */
     uint64_t id;            /**< unique within the process: for the request id */
     bool responded;
-    void *stream;           /**< the engine's: what it keeps about this exchange */
+    void *stream;       /**< the engine's: what it keeps about this exchange */
     struct list link;   /**< the engine's: its live exchanges */
     struct arena arena; /**< memory of this exchange */
 };

@@ -36,8 +36,8 @@ must_check int socket_listen(const struct socket_address *address);
 /** The address that a listening socket is bound to; [::] for both families counts as `any`.
  *  @return 0; -ENOTSOCK, -EINVAL for no listening TCP socket; -errno */
 must_check int socket_listening_address(int fd, struct socket_address *ret_address);
-/** Makes a listening socket that somebody else opened like one of socket_listen(), as far as that can
- *  be done later: non-blocking, TCP_NODELAY. */
+/** Makes a listening socket that somebody else opened like one of socket_listen(), as far as that
+ * can be done later: non-blocking, TCP_NODELAY. */
 void socket_prepare(int fd);
 /** Bounds each blocking receive. @return 0, or -errno */
 must_check int socket_receive_timeout(int fd, nsec_t timeout);
