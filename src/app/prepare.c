@@ -135,7 +135,7 @@ static int use_file(struct work *work, const struct settings_certificate *certif
     int r = cert_chain_load(certificate->file, work->diags, &chain);
     if (r >= 0)
         add_certificate(list, &chain, certificate->key ? certificate->key : certificate->file,
-                        "from file");
+                        certificate->file);
     cert_chain_finish(&chain);
     return r;
 }

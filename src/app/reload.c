@@ -86,6 +86,23 @@ static void step_workers(struct guardian *g, const struct deployment *deployment
 
 /* ---- the end of a reload ---- */
 
+static void log_diags(struct guardian *g, bool fine, const struct diags *diags)
+{
+    const char *event = fine ? "settings" : "settings are not taken, keeping the old ones";
+
+    for (size_t i = 0; i < diags->count; i++) {
+        const struct diag *diag = &diags->items[i];
+        enum log_level level = diag->warning ? LOG_WARNING : LOG_ERROR;
+        char room[512];
+        const char *reason = log_quoted(room, sizeof room, span_str(diag->sentence));
+        if (diag->file)
+            log_event(&g->log, level, event, "file=%s line=%u reason=%s", diag->file, diag->line,
+                      reason);
+        else
+            log_event(&g->log, level, event, "reason=%s", reason);
+    }
+}
+
 static void finish(struct guardian *g, enum app_exit code, const struct diags *diags)
 {
     bool fine = code == APP_OK;
@@ -95,14 +112,8 @@ static void finish(struct guardian *g, enum app_exit code, const struct diags *d
         return;
     }
     process_notify("READY=1");
-    for (size_t i = 0; i < diags->count; i++) {
-        char room[512];
-        log_event(&g->log, diags->items[i].warning ? LOG_WARNING : LOG_ERROR,
-                  fine ? "settings" : "settings are not taken, keeping the old ones",
-                  "file=%s line=%u reason=%s", diags->items[i].file ? diags->items[i].file : "-",
-                  diags->items[i].line,
-                  log_quoted(room, sizeof room, span_str(diags->items[i].sentence)));
-    }
+    if (g->reload_turn > 1)
+        log_diags(g, fine, diags);
     if (fine && g->reload_turn > 1)
         log_event(&g->log, LOG_NOTICE, "settings in force", "generation=%llu",
                   (unsigned long long)g->generation);
@@ -270,6 +281,8 @@ void reload_on_prepared(struct guardian *g, int status)
         prepared_finish(&prepared);
         return;
     }
+    if (g->phase == PHASE_STARTING && prepared.diags.count)
+        g->options->on_diags(g->options->context, &prepared.diags);
     r = serve(g, &prepared, &diags);
     prepared_finish(&prepared);
     if (r < 0) {
