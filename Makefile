@@ -46,7 +46,7 @@ flow: build  ## the other half; PYTEST_FLAGS='-k proxy -x' picks
 	GARDIEN=$(abspath $(BUILD))/gardien $(PYTHON) -m pytest -q -p no:cacheprovider tests/flow $(PYTEST_FLAGS)
 
 asan:        ## every test under AddressSanitizer and UBSan
-	@ASAN_OPTIONS=$${ASAN_OPTIONS-} PATIENCE=3 $(MAKE) --no-print-directory test BUILD=build-asan \
+	@PATIENCE=3 $(MAKE) --no-print-directory test BUILD=build-asan \
 		MESON_FLAGS='-Db_sanitize=address,undefined -Db_lundef=false'
 
 static:      ## what can be told without running: layers, style, layout, no warning of gcc or clang

@@ -69,10 +69,9 @@ static json_t *common(const struct arguments *arguments, bool with_file)
 
 static json_t *names_of(const struct arguments *arguments)
 {
-    json_t *names = json_array();
-
     if (arguments->word_count <= 1)
         return json_pack("[s, s, s]", "localhost", "127.0.0.1", "::1");
+    json_t *names = json_array();
     for (size_t i = 1; i < arguments->word_count; i++)
         json_array_append_new(names, json_string(arguments->words[i]));
     return names;
