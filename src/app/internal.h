@@ -58,7 +58,7 @@ struct child {
     int socket; /* SEQPACKET, -1: none */
     struct loop_watch watch;
     nsec_t started;
-    unsigned failures; /* ends within a few seconds, in a row */
+    unsigned failures; /* ends within SHORT_LIFE, in a row */
 };
 
 struct folder {
@@ -150,6 +150,7 @@ struct guardian {
 
 enum { CONTROL_CLIENTS_MAX = 16 };
 
+#define SHORT_LIFE NSEC_PER_SEC       /* a process that ends sooner is started again ever later */
 #define KEY_GRACE (60 * NSEC_PER_SEC) /* handshakes that began with a former key */
 #define DRAIN_AFTER_RELOAD (24 * 3600 * NSEC_PER_SEC)
 #define APPLY_TIMEOUT (20 * NSEC_PER_SEC)

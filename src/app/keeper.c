@@ -181,7 +181,7 @@ int keeper_start_logs(struct guardian *g)
 
 static nsec_t backoff(struct child *child, nsec_t now)
 {
-    child->failures = now - child->started > 5 * NSEC_PER_SEC ? 0 : child->failures + 1;
+    child->failures = now - child->started > SHORT_LIFE ? 0 : child->failures + 1;
     nsec_t wait = (nsec_t)(child->failures ? child->failures - 1 : 0) * 100 * NSEC_PER_MSEC;
     return wait < 900 * NSEC_PER_MSEC ? wait : 900 * NSEC_PER_MSEC;
 }

@@ -324,7 +324,7 @@ bool supervise_on_exit(struct guardian *g, pid_t pid, int status)
     }
     log_end(g, worker, status);
     release(g, worker);
-    bool early = now - worker->child.started < 5 * NSEC_PER_SEC;
+    bool early = now - worker->child.started < SHORT_LIFE;
     worker->child.failures = early ? worker->child.failures + 1 : 0;
     restart_later(g, worker, now);
     if (g->next && worker->child.failures >= HOPELESS)
