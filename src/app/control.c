@@ -24,6 +24,7 @@ static void client_free(struct control_client *client)
 {
     struct guardian *g = client->guardian;
 
+    loop_timer_cancel(g->loop, &client->status);
     loop_remove(g->loop, &client->watch);
     close(client->watch.fd);
     buffer_finish(&client->input);
@@ -105,19 +106,43 @@ static const char *state_name(const struct worker_process *worker)
                                                : "serving";
 }
 
+static json_t *worker_status(const struct worker_process *worker)
+{
+    const struct ipc_stats *stats = &worker->stats;
+
+    return json_pack("{s:i, s:i, s:s, s:I, s:I, s:I, s:I, s:I}", "number", (int)worker->number,
+                     "pid", (int)worker->child.pid, "state", state_name(worker), "generation",
+                     (json_int_t)worker->applied, "connections", (json_int_t)stats->connections,
+                     "accepted", (json_int_t)stats->accepted, "refused", (json_int_t)stats->refused,
+                     "requests", (json_int_t)stats->requests);
+}
+
 static json_t *status(struct guardian *g)
 {
     json_t *workers = json_array();
 
     list_for_each (worker, spare, &g->workers, struct worker_process, link)
-        json_array_append_new(workers,
-                              json_pack("{s:i, s:i, s:s, s:I}", "number", (int)worker->number,
-                                        "pid", (int)worker->child.pid, "state", state_name(worker),
-                                        "generation", (json_int_t)worker->applied));
+        json_array_append_new(workers, worker_status(worker));
     return json_pack("{s:b, s:s, s:i, s:i, s:i, s:I, s:o}", "ok", 1, "version", GARDIEN_VERSION,
                      "pid", (int)getpid(), "keys", (int)g->keys_process.pid, "logs",
                      (int)g->logs_process.pid, "generation", (json_int_t)g->generation, "workers",
                      workers);
+}
+
+static void on_status_time(struct loop_timer *timer, nsec_t now)
+{
+    struct control_client *client = container_of(timer, struct control_client, status);
+
+    (void)now;
+    answer(client, status(client->guardian));
+}
+
+/* Asks the workers, and answers with what they have said after a moment. */
+static void do_status(struct guardian *g, struct control_client *client)
+{
+    supervise_tell(g, IPC_STATS, 0, SPAN(""));
+    client->status.on_timeout = on_status_time;
+    loop_timer_set(g->loop, &client->status, nsec_monotonic() + STATUS_TIME);
 }
 
 /* ---- requests ---- */
@@ -155,7 +180,7 @@ static void obey(struct guardian *g, struct control_client *client, const json_t
     } else if (strcmp(verb, "reload") == 0) {
         do_reload(g, client);
     } else if (strcmp(verb, "status") == 0) {
-        answer(client, status(g));
+        do_status(g, client);
     } else if (strcmp(verb, "upgrade") == 0) {
         do_upgrade(g, client, json_string_value(json_object_get(request, "program")));
     } else if (strcmp(verb, "stop") == 0) {

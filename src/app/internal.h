@@ -93,7 +93,7 @@ struct control_client {
     uint64_t reload_turn; /* the reload that it waits for; 0: none */
     bool waits_for_upgrade;
     bool waits_for_stop;
-    bool gone;
+    struct loop_timer status; /* when workers have had time to say what they do */
 };
 
 struct upgrade {
@@ -155,6 +155,7 @@ enum { CONTROL_CLIENTS_MAX = 16 };
 #define DRAIN_AFTER_RELOAD (24 * 3600 * NSEC_PER_SEC)
 #define APPLY_TIMEOUT (20 * NSEC_PER_SEC)
 #define UPGRADE_TIMEOUT (30 * NSEC_PER_SEC)
+#define STATUS_TIME (50 * NSEC_PER_MSEC)
 
 /* deployment.c */
 /** Opens what the prepared settings name. Takes over `prepared`, also on failure.

@@ -245,10 +245,28 @@ static int give_to_workers(struct guardian *g, unsigned count)
 
 /* ---- the beginning ---- */
 
+/* What was settled at the start and stays until the next one. @return 0, or ERR_SETTINGS */
+static int check_lasting(const struct guardian *g, struct prepared *prepared, struct diags *diags)
+{
+    const char *user = prepared->settings->user;
+
+    if (strcmp(g->live->prepared.state, prepared->state) != 0) {
+        diag_hint(diags_add(diags, "the state folder cannot change while gardien runs"),
+                  "keep `state: %s`, or stop it and start it again", g->live->prepared.state);
+        return ERR_SETTINGS;
+    }
+    if (user && g->user && strcmp(user, g->user) != 0) {
+        diags_add(&prepared->diags, "a change of `user` takes effect at the next start")->warning =
+            true;
+        prepared->diags.errors--;
+    }
+    return 0;
+}
+
 static int serve(struct guardian *g, struct prepared *prepared, struct diags *diags)
 {
     step_sites(g, prepared);
-    int r = g->live ? 0 : guardian_settle(g, prepared, diags);
+    int r = g->live ? check_lasting(g, prepared, diags) : guardian_settle(g, prepared, diags);
     if (r >= 0)
         r = deployment_create(g, prepared, diags, &g->next);
     if (r < 0)
@@ -290,7 +308,7 @@ void reload_on_prepared(struct guardian *g, int status)
         loop_timer_cancel(g->loop, &g->apply_deadline);
         if (next && g->live)
             roll_back(g);
-        finish(g, APP_FAILED, &diags);
+        finish(g, r == ERR_SETTINGS ? APP_USAGE : APP_FAILED, &diags);
         deployment_destroy(g, next);
     }
     diags_finish(&diags);

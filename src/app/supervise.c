@@ -176,6 +176,7 @@ static int start(struct guardian *g, struct worker_process *worker)
         return r;
     }
     worker->applied = 0;
+    worker->stats = (struct ipc_stats){0};
     worker->child.pid = r;
     worker->child.socket = pair[0];
     worker->child.started = nsec_monotonic();

@@ -19,8 +19,10 @@ static void print_status(const json_t *answer)
     printf("keys      pid %d\nlogs      pid %d\n", number(answer, "keys"), number(answer, "logs"));
     for (size_t i = 0; i < json_array_size(workers); i++) {
         const json_t *worker = json_array_get(workers, i);
-        printf("worker %-2d pid %d, %s\n", number(worker, "number"), number(worker, "pid"),
-               json_string_value(json_object_get(worker, "state")));
+        printf("worker %-2d pid %d, %s, %d connections, %lld requests\n", number(worker, "number"),
+               number(worker, "pid"), json_string_value(json_object_get(worker, "state")),
+               number(worker, "connections"),
+               json_integer_value(json_object_get(worker, "requests")));
     }
 }
 
