@@ -149,13 +149,27 @@ static int reuse(struct endpoints *endpoints, const struct endpoint *old, struct
     return 0;
 }
 
+/* Is the port ours already, at another address, which may be about to go? */
+static bool has_port(const struct endpoints *old, uint16_t port)
+{
+    for (size_t i = 0; i < old->count; i++)
+        if (socket_address_port(&old->items[i].address) == port)
+            return true;
+    return false;
+}
+
 static int open_endpoint(struct endpoints *endpoints, const struct endpoints *old,
                          struct endpoint *endpoint, unsigned workers)
 {
     const struct endpoint *before = find_old(old, endpoint);
 
+    int r = 0;
+
     /* SO_REUSEPORT would let us in beside another server of the same user: look first. */
-    int r = before ? reuse(endpoints, before, endpoint) : socket_probe(&endpoint->address);
+    if (before)
+        r = reuse(endpoints, before, endpoint);
+    else if (!has_port(old, socket_address_port(&endpoint->address)))
+        r = socket_probe(&endpoint->address);
     while (r >= 0 && !endpoint->shared && endpoint->socket_count < workers) {
         r = socket_listen(&endpoint->address);
         if (r >= 0)

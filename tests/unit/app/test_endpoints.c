@@ -102,6 +102,25 @@ static void test_a_change_of_meaning_gives_new_numbers(void **state)
     settings_destroy(proxied);
 }
 
+static void test_an_address_may_widen_and_narrow(void **state)
+{
+    struct endpoints none = {NULL}, narrow, wide;
+    char a[32];
+
+    (void)state;
+    free_address(a);
+    struct settings *one = settings_for(a, "off", NULL);
+    struct settings *all = settings_for(strchr(a, ':'), "off", NULL);
+    open_fine(&none, one, 1, &narrow);
+    open_fine(&narrow, all, 1, &wide);
+    endpoints_finish(&narrow);
+    open_fine(&wide, one, 1, &narrow);
+    endpoints_finish(&wide);
+    endpoints_finish(&narrow);
+    settings_destroy(one);
+    settings_destroy(all);
+}
+
 static void test_a_taken_port_names_its_program(void **state)
 {
     struct endpoints none = {NULL}, first, second;
@@ -153,6 +172,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sockets_stay_while_their_address_does),
         cmocka_unit_test(test_a_change_of_meaning_gives_new_numbers),
+        cmocka_unit_test(test_an_address_may_widen_and_narrow),
         cmocka_unit_test(test_a_taken_port_names_its_program),
         cmocka_unit_test(test_sockets_are_handed_to_another_program),
     };
