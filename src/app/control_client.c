@@ -52,6 +52,8 @@ static int read_answer(int fd, json_t **ret_answer)
         else
             bytes.len += (size_t)n;
     }
+    if (r >= 0 && bytes.len == 0)
+        r = ERR_CLOSED; /* it ended before it answered */
     json_t *json = r < 0 ? NULL : json_loadb(bytes.data, bytes.len, 0, NULL);
     buffer_finish(&bytes);
     if (r < 0)

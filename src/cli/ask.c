@@ -69,6 +69,8 @@ static int explain(const char *state, int error)
     if (error == -EACCES)
         print_error("ask as root, or as whoever started it", "the gardien of %s is not yours",
                     state);
+    else if (error == ERR_CLOSED)
+        print_error(NULL, "the gardien of %s ended before it answered", state);
     else if (error == ERR_TIMEOUT)
         print_error(NULL, "the gardien of %s did not answer in time", state);
     else
