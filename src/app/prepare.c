@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "cert/cert.h"
 #include "os/process.h"
+#include "os/sandbox.h"
 
 enum { RESULT_MAX = 64 << 20 };
 
@@ -246,7 +247,10 @@ static void prepare_run(const struct settings_source *source, int result_fd)
                         .now = nsec_realtime(),
                         .renew_at = NSEC_NEVER};
 
-    int r = load_and_check(source, &diags, &work.loaded);
+    /* Private keys pass through: no core file of them, and nobody to look at them. */
+    int r = sandbox_hide_memory();
+    if (r >= 0)
+        r = load_and_check(source, &diags, &work.loaded);
     if (r >= 0)
         r = use_state(&work);
     for (size_t i = 0; r >= 0 && i < work.loaded.settings->sites.count; i++)
