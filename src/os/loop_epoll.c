@@ -129,18 +129,27 @@ void loop_timer_cancel(struct loop *loop, struct loop_timer *timer)
         list_remove(&timer->link);
 }
 
-/* Moves a slot's timers to lower rings; done when the wheel reaches the slot. */
-static void cascade(struct loop *loop, int level, uint64_t slot)
+/* Empties a slot into a list of its own: what is placed meanwhile may fall into the same slot, a
+ * whole turn of the ring later. */
+static void take_slot(struct loop *loop, int level, uint64_t slot, struct list *ret_timers)
 {
     struct list *head = &loop->slots[level][slot];
 
     loop->filled[level] &= ~(UINT64_C(1) << slot);
-    struct list moved;
+    list_init(ret_timers);
     if (list_empty(head))
         return;
-    moved = *head;
-    moved.next->prev = moved.prev->next = &moved;
+    *ret_timers = *head;
+    ret_timers->next->prev = ret_timers->prev->next = ret_timers;
     list_init(head);
+}
+
+/* Moves a slot's timers to lower rings; done when the wheel reaches the slot. */
+static void cascade(struct loop *loop, int level, uint64_t slot)
+{
+    struct list moved;
+
+    take_slot(loop, level, slot, &moved);
     while (!list_empty(&moved)) {
         struct loop_timer *timer = list_first(&moved, struct loop_timer, link);
         list_remove(&timer->link);
@@ -150,11 +159,11 @@ static void cascade(struct loop *loop, int level, uint64_t slot)
 
 static void fire(struct loop *loop, uint64_t slot)
 {
-    struct list *head = &loop->slots[0][slot];
+    struct list due;
 
-    loop->filled[0] &= ~(UINT64_C(1) << slot);
-    while (!list_empty(head)) {
-        struct loop_timer *timer = list_first(head, struct loop_timer, link);
+    take_slot(loop, 0, slot, &due);
+    while (!list_empty(&due)) {
+        struct loop_timer *timer = list_first(&due, struct loop_timer, link);
         list_remove(&timer->link);
         timer->on_timeout(timer, loop->now);
     }

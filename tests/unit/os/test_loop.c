@@ -71,6 +71,43 @@ static void test_loop_cancelled_timer_stays_silent(void **state)
     loop_destroy(loop);
 }
 
+struct repeater {
+    struct loop_timer timer;
+    struct loop *loop;
+    nsec_t wanted;
+    int fired;
+    bool early;
+};
+
+/* 64 ticks of 8 ms on is the slot that is being fired. */
+static void on_repeat(struct loop_timer *timer, nsec_t now)
+{
+    struct repeater *repeater = container_of(timer, struct repeater, timer);
+
+    if (now < repeater->wanted)
+        repeater->early = true;
+    if (++repeater->fired == 3 || repeater->early) {
+        loop_stop(repeater->loop);
+        return;
+    }
+    repeater->wanted = now / (8 * NSEC_PER_MSEC) * (8 * NSEC_PER_MSEC) + 512 * NSEC_PER_MSEC;
+    loop_timer_set(repeater->loop, timer, repeater->wanted);
+}
+
+static void test_loop_timer_set_a_whole_ring_ahead_while_firing_is_not_early(void **state)
+{
+    (void)state;
+    struct loop *loop;
+
+    assert_int_equal(loop_create(&loop), 0);
+    struct repeater repeater = {.loop = loop, .timer.on_timeout = on_repeat};
+    loop_timer_set(loop, &repeater.timer, loop_now(loop));
+    assert_int_equal(loop_run(loop), 0);
+    assert_false(repeater.early);
+    assert_int_equal(repeater.fired, 3);
+    loop_destroy(loop);
+}
+
 struct pair {
     struct loop_watch watch;
     struct loop *loop;
@@ -117,6 +154,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_loop_fires_timers_never_early_and_soon_after),
         cmocka_unit_test(test_loop_cancelled_timer_stays_silent),
+        cmocka_unit_test(test_loop_timer_set_a_whole_ring_ahead_while_firing_is_not_early),
         cmocka_unit_test(test_loop_drops_collected_events_of_removed_watch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
