@@ -54,10 +54,13 @@ static void redirect(struct http_exchange *x, struct span host, uint16_t port,
                      SPAN_ARGS(path), request->query.ptr ? "?" : "", SPAN_ARGS(request->query));
     int r = location.ptr ? http_add(&x->arena, &response.fields, SPAN("location"), location)
                          : ERR_LIMIT;
-    for (size_t i = 0; r >= 0 && i < context->field_count; i++)
-        if (context->fields[i].op != FILES_FIELD_REMOVE)
-            r = http_set(&x->arena, &response.fields, context->fields[i].name,
-                         context->fields[i].value);
+    for (size_t i = 0; r >= 0 && i < context->field_count; i++) {
+        const struct files_field *field = &context->fields[i];
+        if (field->op == FILES_FIELD_SET)
+            r = http_set(&x->arena, &response.fields, field->name, field->value);
+        else if (field->op == FILES_FIELD_ADD)
+            r = http_add(&x->arena, &response.fields, field->name, field->value);
+    }
     if (r < 0)
         response = (struct http_response){.status = 500, .close = true};
     http_respond(x, &response, NULL);

@@ -452,6 +452,9 @@ static void set_deadline(struct connection *c, enum http_wait waiting)
         c->progress = now;
     }
     c->deadline = deadline_of(c);
+    if (c->ending &&
+        waiting == HTTP_WAIT_IDLE) /* an HTTP/2 client that never answers our goodbye */
+        c->deadline = earlier(c->deadline, now + LINGER_TIME);
     if (c->deadline == NSEC_NEVER)
         return;
     if (!c->timer.link.next || list_empty(&c->timer.link) || c->deadline < c->timer.at)
@@ -488,6 +491,8 @@ static void finish(struct connection *c)
         c->held_len = 0;
         begin_linger(c);
         c->readable = true;
+        queue_in(c, &c->server->ready); /* what came meanwhile is read without a further event */
+        loop_hurry(c->server->loop);
         return;
     }
     connection_destroy(c);
@@ -597,7 +602,7 @@ static void on_deadline(struct loop_timer *timer, nsec_t now)
             loop_timer_set(c->server->loop, timer, c->deadline);
         return;
     }
-    if (c->state == CONNECTION_OPEN && c->waiting == HTTP_WAIT_IDLE && !c->pending)
+    if (c->state == CONNECTION_OPEN && c->waiting == HTTP_WAIT_IDLE && !c->pending && !c->ending)
         connection_shutdown(c);
     else
         connection_destroy(c);
@@ -605,6 +610,7 @@ static void on_deadline(struct loop_timer *timer, nsec_t now)
 
 void connection_shutdown(struct connection *c)
 {
+    c->ending = true;
     if (c->engine)
         http_shutdown(c->engine);
     else if (c->state != CONNECTION_LINGER && c->state != CONNECTION_CLOSING && !c->readable &&

@@ -87,6 +87,7 @@ struct connection {
     bool input_closed;
     bool counted; /* in peers */
     bool driving; /* inside connection_drive(): do not destroy */
+    bool ending; /* its engine was told to end: the next deadline is the last */
     bool said_goodbye;
     bool dead;
 };
