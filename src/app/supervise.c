@@ -289,12 +289,13 @@ void supervise_cut_late(struct guardian *g, nsec_t now)
             supervise_kill(worker);
 }
 
-static void log_end(struct guardian *g, const struct worker_process *worker, int status)
+static void log_end(struct guardian *g, const struct worker_process *worker, int status,
+                    const char *event)
 {
     bool signalled = WIFSIGNALED(status);
 
-    log_event(&g->log, LOG_WARNING, "a worker ended, replacing it", "worker=%u pid=%d %s=%d",
-              worker->number, (int)worker->child.pid, signalled ? "signal" : "exit",
+    log_event(&g->log, LOG_WARNING, event, "worker=%u pid=%d %s=%d", worker->number,
+              (int)worker->child.pid, signalled ? "signal" : "exit",
               signalled ? WTERMSIG(status) : WEXITSTATUS(status));
 }
 
@@ -318,12 +319,14 @@ bool supervise_on_exit(struct guardian *g, pid_t pid, int status)
     if (!worker)
         return false;
     if (worker->state == WORKER_DRAINING || g->phase >= PHASE_STOPPING) {
+        if (status != 0)
+            log_end(g, worker, status, "a worker ended before its connections did");
         release(g, worker);
         worker_free(worker);
         guardian_on_worker_gone(g);
         return true;
     }
-    log_end(g, worker, status);
+    log_end(g, worker, status, "a worker ended, replacing it");
     release(g, worker);
     bool early = now - worker->child.started < SHORT_LIFE;
     worker->child.failures = early ? worker->child.failures + 1 : 0;
