@@ -14,6 +14,37 @@ def pytest_sessionstart():
         pytest.exit(f"{BINARY} is not there: run `make build`, or name the program in GARDIEN", 2)
 
 
+class Starter:
+    """Starts gardiens and holds them to a clean end; see `start`."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.started = []
+
+    def __call__(self, config=None, *args, files=None, wait=True, **options):
+        folder = self.folder / f"gardien{len(self.started)}"
+        for name, content in (files or {}).items():
+            file = folder / "public" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content.encode() if isinstance(content, str) else content)
+        server = Gardien(folder, config, args, **options)
+        self.started.append(server)
+        server.launch()
+        return server.wait_ready() if wait else server
+
+    def finish(self):
+        errors = []
+        for server in reversed(self.started):
+            try:
+                server.finish()
+            except AssertionError as error:
+                errors.append(str(error))
+            finally:
+                if server.process and server.process.poll() is None:
+                    server.kill()
+        assert not errors, "\n".join(errors)
+
+
 @pytest.fixture
 def start(tmp_path):
     """start(config=None, *args, **options) -> Gardien, ready to serve.
@@ -24,30 +55,17 @@ def start(tmp_path):
     lib.Gardien, `files={"path": "text" or bytes}` put into server.public first, and `wait=False`.
     At the end each is stopped and must exit as `server.expected_exit` says (0), with no sanitizer's
     report and no process left behind."""
-    started = []
-
-    def starter(config=None, *args, files=None, wait=True, **options):
-        folder = tmp_path / f"gardien{len(started)}"
-        for name, content in (files or {}).items():
-            file = folder / "public" / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(content.encode() if isinstance(content, str) else content)
-        server = Gardien(folder, config, args, **options)
-        started.append(server)
-        server.launch()
-        return server.wait_ready() if wait else server
-
+    starter = Starter(tmp_path)
     yield starter
-    errors = []
-    for server in reversed(started):
-        try:
-            server.finish()
-        except AssertionError as error:
-            errors.append(str(error))
-        finally:
-            if server.process and server.process.poll() is None:
-                server.kill()
-    assert not errors, "\n".join(errors)
+    starter.finish()
+
+
+@pytest.fixture(scope="module")
+def start_shared(tmp_path_factory):
+    """The same for gardiens that all tests of a file share."""
+    starter = Starter(tmp_path_factory.mktemp("shared"))
+    yield starter
+    starter.finish()
 
 
 @pytest.fixture
