@@ -14,18 +14,37 @@ struct answer {
     char request_id[REQUEST_ID_SIZE + 1];
 };
 
+static void write_hex(uint64_t word, char out[16])
+{
+    static const char hex[] = "0123456789abcdef";
+
+    for (int i = 15; i >= 0; i--, word >>= 4)
+        out[i] = hex[word & 15];
+}
+
+/* The worker's random half, then the number of the exchange. */
 static struct span make_request_id(struct answer *answer, const struct connection *c,
                                    const struct http_exchange *x)
 {
-    static const char hex[] = "0123456789abcdef";
-    const uint64_t words[2] = {c->server->options.secret[0] ^ c->server->options.worker, x->id};
-    char *at = answer->request_id;
-
-    for (int word = 0; word < 2; word++)
-        for (int shift = 60; shift >= 0; shift -= 4)
-            *at++ = hex[words[word] >> shift & 15];
-    *at = '\0';
+    write_hex(c->server->options.secret[0], answer->request_id);
+    write_hex(x->id, answer->request_id + 16);
+    answer->request_id[REQUEST_ID_SIZE] = '\0';
     return span_of(answer->request_id, REQUEST_ID_SIZE);
+}
+
+/* The site of a host. Most requests ask for the host of the one before. */
+static const struct site *find_site(struct server *server, struct span host, bool *ret_exact)
+{
+    struct site_memo *memo = &server->memo;
+
+    if (memo->sites != server->sites || !span_equal(span_of(memo->host, memo->len), host)) {
+        memo->site = sites_find(server->sites, host, &memo->exact);
+        memo->sites = host.len <= sizeof memo->host ? server->sites : NULL;
+        memo->len = host.len <= sizeof memo->host ? host.len : 0;
+        memcpy(memo->host, host.ptr, memo->len);
+    }
+    *ret_exact = memo->exact;
+    return memo->site;
 }
 
 static bool is_ip_literal(struct span host)
@@ -76,13 +95,14 @@ static void answer_plain(struct connection *c, struct http_exchange *x, const st
                          struct files_context *context)
 {
     const struct http_request *request = &x->request;
-    uint16_t port = c->server->sites->https_port;
+    uint16_t port = c->misdirected ? c->local_port : c->server->sites->https_port;
     struct span host = site ? span_str(site->main_name) : (struct span){0};
     bool exact = false;
 
     if (sites_find(c->server->sites, request->host, &exact))
         host = request->host;
-    if (request->refusal || is_challenge(request->path) || host.len == 0 || port == 0) {
+    bool nowhere = host.len == 0 || host.ptr[0] == '*' || port == 0;
+    if (request->refusal || is_challenge(request->path) || nowhere) {
         int status = request->refusal ? request->refusal : 404;
         files_error(site ? site->files : NULL, x, status, context, loop_now(c->server->loop));
         return;
@@ -119,6 +139,9 @@ static void on_request(void *owner, struct http_exchange *x)
 
     server->counts.requests++;
     c->requests++;
+    c->unread = x->request.refusal != 0 || x->request.has_body;
+    if (server->draining)
+        http_shutdown(x->engine);
     struct answer *answer = arena_alloc(&x->arena, sizeof *answer);
     if (!answer) {
         http_respond(x, &(struct http_response){.status = 503, .close = true}, NULL);
@@ -126,7 +149,7 @@ static void on_request(void *owner, struct http_exchange *x)
     }
     *answer = (struct answer){.sites = sites_ref(sites)};
     x->user = answer;
-    const struct site *site = sites_find(sites, x->request.host, &exact);
+    const struct site *site = find_site(server, x->request.host, &exact);
     if (!site && !sites->strict)
         site = sites->fallback;
     struct files_context context = {
@@ -173,6 +196,17 @@ static void on_close(void *owner, struct http_exchange *x, enum http_end end)
     }
     if (answer)
         sites_unref(answer->sites);
+}
+
+void answer_cut_off(struct http_engine *engine)
+{
+    while (!list_empty(&engine->exchanges)) {
+        struct http_exchange *x = list_first(&engine->exchanges, struct http_exchange, link);
+        struct answer *answer = x->user;
+        if (answer && !answer->reason)
+            answer->reason = "too slow";
+        http_reset(x);
+    }
 }
 
 const struct http_events answer_events = {

@@ -10,15 +10,43 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "serve/access_log.h"
 #include "serve/internal.h"
 
 #define LINGER_TIME (2 * NSEC_PER_SEC)
-enum { LINGER_BYTES = 256 * 1024, PROXY_HEADER_MAX = 536 };
+enum { LINGER_BYTES = 256 * 1024, PROXY_HEADER_MAX = 536, PRODUCE_MIN = 32 * 1024 };
 
 static void on_ready(struct loop_watch *watch, unsigned events);
 static void on_deadline(struct loop_timer *timer, nsec_t now);
 
 /* ---- birth and death ---- */
+
+/* Counts the connection for its address. @return false when the address has enough already */
+static bool count_peer(struct connection *c)
+{
+    struct server *server = c->server;
+
+    c->counted = peers_enter(server->options.peers, server->options.worker, c->peer,
+                             (uint32_t)server->sites->limits.connections_per_address);
+    return c->counted;
+}
+
+/* Whether an accepted connection may go on. A proxy that is trusted counts for nobody: the client
+ * whom it names will. */
+static bool admit(struct connection *c)
+{
+    char address[46];
+
+    if (c->state != CONNECTION_PROXY_HEADER)
+        return count_peer(c);
+    bool trusted = proxy_trust_allows(c->server->sites->proxy_trust, c->peer);
+    if (!trusted && server_may_complain(c->server)) {
+        peer_address_text(c->peer, address);
+        log_event(c->server->options.log, LOG_WARNING, "connection refused",
+                  "reason=\"not a trusted proxy\" address=%s port=%u", address, c->local_port);
+    }
+    return trusted;
+}
 
 void connection_accept(struct server *server, const struct listener *listener, int fd,
                        struct peer_address peer, uint16_t peer_port)
@@ -41,9 +69,7 @@ void connection_accept(struct server *server, const struct listener *listener, i
     list_init(&c->queue);
     server->connection_count++;
     server->counts.accepted++;
-    c->counted = peers_enter(server->options.peers, server->options.worker, peer,
-                             (uint32_t)server->sites->limits.connections_per_address);
-    if (!c->counted) {
+    if (!admit(c)) {
         server->counts.refused++;
         connection_destroy(c);
         return;
@@ -161,14 +187,18 @@ static int send_or_keep(struct connection *c, const char *bytes, size_t len)
     return 0;
 }
 
+/* Bytes to ask of the engine at a time: a client that takes little keeps little of our memory. */
+static size_t produce_room(const struct connection *c)
+{
+    return c->chunk < PRODUCE_MIN ? PRODUCE_MIN : PLAIN_ROOM;
+}
+
 static int produce_plain(struct connection *c, struct tls_io *io)
 {
     nsec_t now = loop_now(c->server->loop);
 
     while (io->out_len < c->chunk) {
-        size_t room =
-            PLAIN_ROOM < io->out_cap - io->out_len ? PLAIN_ROOM : io->out_cap - io->out_len;
-        ssize_t count = http_produce(c->engine, io->out + io->out_len, room, now);
+        ssize_t count = http_produce(c->engine, io->out + io->out_len, produce_room(c), now);
         if (count <= 0)
             return (int)count;
         io->out_len += (size_t)count;
@@ -182,7 +212,7 @@ static int produce_sealed(struct connection *c, struct tls_io *io)
     nsec_t now = loop_now(server->loop);
 
     while (io->out_len < c->chunk) {
-        ssize_t count = http_produce(c->engine, server->plain, PLAIN_ROOM, now);
+        ssize_t count = http_produce(c->engine, server->plain, produce_room(c), now);
         if (count <= 0)
             return (int)count;
         int r = tls_write(c->tls, io, span_of(server->plain, (size_t)count));
@@ -210,6 +240,11 @@ static ssize_t write_output(struct connection *c, struct tls_io *io)
 
 /* ---- input ---- */
 
+static bool is_h2(const struct connection *c)
+{
+    return c->tls && tls_session_protocol(c->tls) == TLS_HTTP_2;
+}
+
 static int start_engine(struct connection *c)
 {
     struct server *server = c->server;
@@ -222,10 +257,10 @@ static int start_engine(struct connection *c)
         .secure = c->secure,
     };
 
-    bool h2 = c->tls && tls_session_protocol(c->tls) == TLS_HTTP_2;
-    c->engine = h2 ? h2_server_create(&config) : h1_server_create(&config);
+    c->engine = is_h2(c) ? h2_server_create(&config) : h1_server_create(&config);
     c->state = CONNECTION_OPEN;
-    if (server->draining)
+    c->pace.began = loop_now(server->loop);
+    if (server->draining && is_h2(c)) /* HTTP/1 is told with its first answer */
         http_shutdown(c->engine);
     return 0;
 }
@@ -242,10 +277,14 @@ static int continue_handshake(struct connection *c, struct tls_io *io)
 {
     char text[128];
 
+    if (io->in.len == 0) /* a PROXY header came alone */
+        return 0;
     /* Plain HTTP on a port for HTTPS: answered with a redirect instead of a TLS alert that no
      * browser explains. No TLS record begins with a letter. */
-    if (c->secure && !c->tls && io->in.len && io->in.ptr[0] >= 'A' && io->in.ptr[0] <= 'Z')
+    if (c->secure && !c->tls && io->in.ptr[0] >= 'A' && io->in.ptr[0] <= 'Z') {
         c->secure = false;
+        c->misdirected = true;
+    }
     if (!c->secure)
         return start_engine(c);
     int r = c->tls ? 0 : start_tls(c);
@@ -265,8 +304,6 @@ static int read_proxy_header(struct connection *c, struct tls_io *io)
 {
     struct proxy_header header;
 
-    if (!proxy_trust_allows(c->server->sites->proxy_trust, c->peer))
-        return ERR_PROTOCOL;
     ssize_t used = proxy_protocol_parse(io->in, &header);
     if (used < 0)
         return (int)used;
@@ -274,14 +311,12 @@ static int read_proxy_header(struct connection *c, struct tls_io *io)
         return io->in.len > PROXY_HEADER_MAX ? ERR_SYNTAX : 0;
     io->in = span_from(io->in, (size_t)used);
     if (!header.local) {
-        struct server *server = c->server;
-        peers_leave(server->options.peers, server->options.worker, c->peer);
         c->peer = header.peer;
         c->peer_port = header.peer_port;
-        c->counted = peers_enter(server->options.peers, server->options.worker, c->peer,
-                                 (uint32_t)server->sites->limits.connections_per_address);
-        if (!c->counted)
+        if (!count_peer(c)) {
+            c->server->counts.refused++;
             return ERR_LIMIT;
+        }
     }
     c->state = CONNECTION_HANDSHAKE;
     return 1;
@@ -303,7 +338,7 @@ static int receive_sealed(struct connection *c, struct tls_io *io)
 
     while (http_wants_input(c->engine)) {
         ssize_t count = tls_read(c->tls, io, server->plain, PLAIN_ROOM);
-        if (count == ERR_CLOSED) {
+        if (count == ERR_CLOSED) { /* nothing behind it counts (RFC 8446 section 6.1) */
             c->input_closed = true;
             io->in.len = 0;
             return 0;
@@ -360,7 +395,7 @@ static ssize_t fill_input(struct connection *c, size_t *ret_filled)
         free(take(c->held));
         c->held_len = 0;
     }
-    if (c->readable && have < IN_ROOM) {
+    if (c->readable && !c->input_closed && have < IN_ROOM) {
         do
             count = recv(c->watch.fd, server->in + have, IN_ROOM - have, 0);
         while (count < 0 && errno == EINTR);
@@ -379,7 +414,9 @@ static ssize_t fill_input(struct connection *c, size_t *ret_filled)
 
 static bool wants_input(const struct connection *c)
 {
-    if (c->input_closed || c->state == CONNECTION_CLOSING || (!c->readable && !c->held_len))
+    bool fresh = c->readable && !c->input_closed;
+
+    if (c->state == CONNECTION_CLOSING || (!fresh && !c->held_len))
         return false;
     return c->state != CONNECTION_OPEN || http_wants_input(c->engine);
 }
@@ -411,6 +448,12 @@ static nsec_t earlier(nsec_t a, nsec_t b)
     return a < b ? a : b;
 }
 
+/* Whether nothing but one last step of the client is waited for. */
+static bool leaves(const struct connection *c)
+{
+    return c->ending || c->server->draining;
+}
+
 static nsec_t deadline_of(const struct connection *c)
 {
     const struct limits_settings *limits = &c->server->sites->limits;
@@ -418,6 +461,8 @@ static nsec_t deadline_of(const struct connection *c)
 
     switch ((enum http_wait)c->waiting) {
     case HTTP_WAIT_IDLE:
+        if (leaves(c)) /* a client that never answers our goodbye, or never asks at all */
+            return c->pace.began + LINGER_TIME;
         return limits_deadline(&c->pace, limits->keep_alive, 0, 0);
     case HTTP_WAIT_HEADER:
         return limits_deadline(&c->pace, limits->header_timeout, limits->header_rate,
@@ -445,16 +490,13 @@ static void set_deadline(struct connection *c, enum http_wait waiting)
     struct server *server = c->server;
     nsec_t now = loop_now(server->loop);
 
-    if (c->waiting != waiting || waiting == HTTP_WAIT_IDLE || c->requests != c->requests_seen) {
+    if (c->waiting != waiting || c->requests != c->requests_seen) {
         c->waiting = waiting;
         c->requests_seen = c->requests;
         c->pace = (struct limits_pace){.began = now};
         c->progress = now;
     }
     c->deadline = deadline_of(c);
-    if (c->ending &&
-        waiting == HTTP_WAIT_IDLE) /* an HTTP/2 client that never answers our goodbye */
-        c->deadline = earlier(c->deadline, now + LINGER_TIME);
     if (c->deadline == NSEC_NEVER)
         return;
     if (!c->timer.link.next || list_empty(&c->timer.link) || c->deadline < c->timer.at)
@@ -466,6 +508,13 @@ static void queue_in(struct connection *c, struct list *queue)
     list_remove(&c->queue);
     if (queue)
         list_append(queue, &c->queue);
+}
+
+/* In the next round, which begins at once. */
+static void go_on_soon(struct connection *c)
+{
+    queue_in(c, &c->server->ready);
+    loop_hurry(c->server->loop);
 }
 
 /* The engine is through: says goodbye, and waits for the peer only if it may still be sending. */
@@ -486,16 +535,23 @@ static void finish(struct connection *c)
         set_deadline(c, HTTP_WAIT_CLOSED);
         return;
     }
-    if (!c->input_closed && (c->held_len || c->readable)) {
+    if (!c->input_closed && (c->held_len || c->readable || c->unread)) {
         free(take(c->held));
         c->held_len = 0;
         begin_linger(c);
         c->readable = true;
-        queue_in(c, &c->server->ready); /* what came meanwhile is read without a further event */
-        loop_hurry(c->server->loop);
+        go_on_soon(c); /* what came meanwhile is read without a further event */
         return;
     }
     connection_destroy(c);
+}
+
+/* What the deadline is for. Half a TLS record is the beginning of a request. */
+static enum http_wait waiting_for(const struct connection *c)
+{
+    enum http_wait waiting = c->pending ? HTTP_WAIT_OUTPUT : http_wait(c->engine);
+
+    return waiting == HTTP_WAIT_IDLE && c->held_len ? HTTP_WAIT_HEADER : waiting;
 }
 
 /* Looks at what the connection waits for now. It may end here. */
@@ -518,8 +574,7 @@ static void settle(struct connection *c)
         finish(c);
         return;
     }
-    if (c->pending)
-        waiting = HTTP_WAIT_OUTPUT;
+    waiting = waiting_for(c);
     set_deadline(c, waiting);
     queue_in(c, waiting == HTTP_WAIT_IDLE ? &c->server->idle : NULL);
 }
@@ -549,6 +604,7 @@ static ssize_t step(struct connection *c)
         return written;
     if (moved < 0) { /* what the engine had to say about it is on its way */
         c->state = CONNECTION_CLOSING;
+        c->unread = true;
         return 0;
     }
     return moved + written;
@@ -569,8 +625,9 @@ void connection_drive(struct connection *c)
         return;
     }
     if (moved > 0) {
-        queue_in(c, &c->server->ready);
-        loop_hurry(c->server->loop);
+        if (c->state == CONNECTION_OPEN)
+            set_deadline(c, waiting_for(c));
+        go_on_soon(c);
         return;
     }
     if (c->input_closed && c->state < CONNECTION_OPEN) {
@@ -602,21 +659,35 @@ static void on_deadline(struct loop_timer *timer, nsec_t now)
             loop_timer_set(c->server->loop, timer, c->deadline);
         return;
     }
-    if (c->state == CONNECTION_OPEN && c->waiting == HTTP_WAIT_IDLE && !c->pending && !c->ending)
+    if (c->state == CONNECTION_OPEN && c->waiting == HTTP_WAIT_IDLE && !c->ending) {
         connection_shutdown(c);
-    else
-        connection_destroy(c);
+        return;
+    }
+    if (c->engine)
+        answer_cut_off(c->engine);
+    connection_destroy(c);
 }
 
 void connection_shutdown(struct connection *c)
 {
     c->ending = true;
+    c->pace.began = loop_now(c->server->loop);
     if (c->engine)
         http_shutdown(c->engine);
-    else if (c->state != CONNECTION_LINGER && c->state != CONNECTION_CLOSING && !c->readable &&
-             !c->tls) {
-        connection_destroy(c); /* it has not begun */
+    connection_drive(c);
+}
+
+void connection_drain(struct connection *c)
+{
+    if (c->engine && (c->requests > 0 || c->waiting != HTTP_WAIT_IDLE || is_h2(c))) {
+        connection_shutdown(c);
         return;
     }
-    connection_drive(c);
+    /* Its first request may be under way: answered, if it comes soon. */
+    nsec_t soon = loop_now(c->server->loop) + LINGER_TIME;
+    if (c->state == CONNECTION_LINGER || c->state == CONNECTION_CLOSING || c->deadline < soon)
+        return;
+    c->pace.began = loop_now(c->server->loop);
+    c->deadline = soon;
+    loop_timer_set(c->server->loop, &c->timer, soon);
 }

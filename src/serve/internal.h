@@ -28,8 +28,18 @@ struct listener {
     uint16_t port;
 };
 
+/* The answer to the last question whose site a host is. */
+struct site_memo {
+    const struct sites *sites; /* NULL: none; compared, never followed */
+    const struct site *site;
+    bool exact;
+    size_t len;
+    char host[64];
+};
+
 struct server {
     struct server_options options;
+    struct site_memo memo;
     struct loop *loop;
     struct sites *sites;
     struct tls_context *tls; /* sessions begin here; the site's certificate follows from the name */
@@ -48,8 +58,9 @@ struct server {
     bool draining;
     void (*on_drained)(void *context);
     void *drained_context;
-    nsec_t wall;      /* wall-clock time, read once a second */
-    nsec_t wall_read; /* when, in monotonic time */
+    nsec_t complained; /* when server_may_complain() was last true */
+    nsec_t wall;       /* wall-clock time, read once a second */
+    nsec_t wall_read;  /* when, in monotonic time */
     char date[32];
     char *in;
     char *plain;
@@ -81,13 +92,15 @@ struct connection {
     uint8_t state;          /* enum connection_state */
     uint8_t waiting;        /* enum http_wait for which the deadline was set */
     bool secure;            /* TLS; false for plain HTTP, on whatever port */
+    bool misdirected;       /* plain HTTP came to a port for HTTPS */
+    bool unread;            /* the peer may be sending what nobody reads: linger at the end */
     bool readable;
     bool writable;
     bool peer_closing; /* the kernel said so: read until the end shows */
     bool input_closed;
     bool counted; /* in peers */
     bool driving; /* inside connection_drive(): do not destroy */
-    bool ending; /* its engine was told to end: the next deadline is the last */
+    bool ending;  /* its engine was told to end: the next deadline is the last */
     bool said_goodbye;
     bool dead;
 };
@@ -109,11 +122,17 @@ void connection_drive(struct connection *c);
 void connection_destroy(struct connection *c);
 /** Ends it in good order: after the answers under way. */
 void connection_shutdown(struct connection *c);
+/** The same, but a client that has just come may still ask once. */
+void connection_drain(struct connection *c);
 
 /** What engines tell connections. */
 extern const struct http_events answer_events;
+/** A deadline passed: cuts off every answer under way, and has the log say so. */
+void answer_cut_off(struct http_engine *engine);
 
 /** Wall-clock time of this round. */
 nsec_t server_wall(const struct server *server);
+/** Whether a warning that may come often is due: at most one in ten seconds. */
+bool server_may_complain(struct server *server);
 /** A connection is no more. */
 void server_connection_gone(struct server *server);

@@ -15,6 +15,7 @@
 
 enum {
     ACCEPTS_PER_EVENT = 64,
+    BACKLOG = 4096,        /* connections that a listener may hold for us */
     DESCRIPTORS_KEPT = 64, /* for files, logs and the guardian's messages */
     ARENA_CEILING = 512 * 1024,
 };
@@ -30,6 +31,16 @@ static void refresh_date(struct server *server)
 nsec_t server_wall(const struct server *server)
 {
     return server->wall + loop_now(server->loop) - server->wall_read;
+}
+
+bool server_may_complain(struct server *server)
+{
+    nsec_t now = loop_now(server->loop);
+
+    if (server->complained && now < server->complained + 10 * NSEC_PER_SEC)
+        return false;
+    server->complained = now;
+    return true;
 }
 
 static void on_second(struct loop_timer *timer, nsec_t now)
@@ -106,6 +117,7 @@ void server_destroy(struct server *server)
 {
     if (!server)
         return;
+    server->on_drained = NULL;
     list_for_each (listener, next, &server->listeners, struct listener, link)
         listener_destroy(listener);
     list_for_each (c, next, &server->connections, struct connection, link)
@@ -142,20 +154,21 @@ static void on_accept_again(struct loop_timer *timer, nsec_t now)
         loop_pause(server->loop, &listener->watch, false);
 }
 
-/* Room for one more connection: when descriptors run out, the longest idle one gives way. */
-static bool make_room(struct server *server)
+static bool is_full(const struct server *server)
 {
     size_t most = server->connection_max;
 
     if (server->sites->limits.connections_per_worker &&
         (size_t)server->sites->limits.connections_per_worker < most)
         most = (size_t)server->sites->limits.connections_per_worker;
-    if (server->connection_count < most)
-        return true;
-    if (list_empty(&server->idle))
-        return false;
-    connection_destroy(list_first(&server->idle, struct connection, queue));
-    return true;
+    return server->connection_count >= most;
+}
+
+/* The longest idle connection gives way. */
+static void evict_idle(struct server *server)
+{
+    if (!list_empty(&server->idle))
+        connection_destroy(list_first(&server->idle, struct connection, queue));
 }
 
 static struct peer_address address_of(const struct sockaddr_storage *address, uint16_t *ret_port)
@@ -200,7 +213,7 @@ static bool accept_one(struct server *server, struct listener *listener)
     socklen_t len = sizeof address;
     uint16_t port = 0;
 
-    if (!make_room(server)) {
+    if (is_full(server) && list_empty(&server->idle)) {
         server->counts.refused++;
         pause_accepting(server);
         return false;
@@ -209,16 +222,19 @@ static bool accept_one(struct server *server, struct listener *listener)
                      SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-            log_event(server->options.log, LOG_WARNING, "accepting paused for 100 ms",
-                      "reason=\"%s\" connections=%zu", error_text(-errno),
-                      server->connection_count);
-            if (!list_empty(&server->idle))
-                connection_destroy(list_first(&server->idle, struct connection, queue));
+            int error = -errno;
+            if (server_may_complain(server))
+                log_event(server->options.log, LOG_WARNING, "accepting paused for 100 ms",
+                          "reason=\"%s\" connections=%zu", error_text(error),
+                          server->connection_count);
+            evict_idle(server);
             pause_accepting(server);
             return false;
         }
         return errno != EAGAIN && transient(errno);
     }
+    if (is_full(server))
+        evict_idle(server);
     struct peer_address peer = address_of(&address, &port);
     connection_accept(server, listener, fd, peer, port);
     return true;
@@ -289,6 +305,7 @@ int server_apply(struct server *server, struct sites *sites,
 
     struct sites *former = server->sites;
     server->sites = sites;
+    server->memo.sites = NULL; /* a new snapshot may stand where an old one stood */
     list_for_each (listener, next, &server->listeners, struct listener, link)
         listener->named = false;
     for (size_t i = 0; i < count; i++) {
@@ -341,11 +358,13 @@ void server_drain(struct server *server, void (*on_drained)(void *context), void
     server->on_drained = on_drained;
     server->drained_context = context;
     list_for_each (listener, next, &server->listeners, struct listener, link) {
-        on_listener(&listener->watch, LOOP_READABLE); /* whoever got this far is still served */
+        /* Whoever got this far is still served. */
+        for (int i = 0; i < BACKLOG && server->accepting && accept_one(server, listener); i++)
+            ;
         listener_destroy(listener);
     }
     list_for_each (c, next, &server->connections, struct connection, link)
-        connection_shutdown(c);
+        connection_drain(c);
     tell_drained(server);
 }
 
