@@ -108,7 +108,8 @@ int server_create(const struct server_options *options, struct server **ret_serv
 static void listener_destroy(struct listener *listener)
 {
     list_remove(&listener->link);
-    loop_forget(listener->server->loop, &listener->watch);
+    /* Other processes have this socket too: closing it here does not end the watch. */
+    loop_remove(listener->server->loop, &listener->watch);
     close(listener->watch.fd);
     free(listener);
 }
