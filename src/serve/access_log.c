@@ -14,9 +14,13 @@
 enum {
     MESSAGE_MAX = 32 * 1024 - 1, /* behind the byte that names the stream */
     BACKLOG_MAX = 256 * 1024,
-    LINE_MAX_BYTES =
-        24 * 1024,          /* a request target of 8 KiB, escaped, with a referer and an agent */
-    FIELD_MAX_BYTES = 1024, /* of a referer or an agent */
+    /* Most bytes of a client's texts in a line, escaped, so that every line finds room: whoever
+     * asks for something endless is logged all the same. */
+    METHOD_MAX = 256,
+    HOST_MAX = 1024,
+    TARGET_MAX = 16 * 1024,
+    FIELD_MAX = 2048, /* referer, user agent */
+    LINE_MAX_BYTES = 24 * 1024,
 };
 
 struct access_log {
@@ -36,9 +40,26 @@ void peer_address_text(struct peer_address peer, char out[46])
         out[0] = '\0';
 }
 
-static struct span cut(struct span text)
+/* Appends a client's text, cut off at `most` escaped bytes. What is no printable ASCII, a quote or
+ * a backslash becomes \\xHH as in nginx's variables, or U+00HH in JSON, which is then valid
+ * whatever the client sent. */
+static int add_escaped(struct buffer *out, struct span text, size_t most, bool json)
 {
-    return span_of(text.ptr, text.len < FIELD_MAX_BYTES ? text.len : FIELD_MAX_BYTES);
+    size_t end = out->len + most, plain = 0, i = 0;
+    int r = 0;
+
+    for (; r >= 0 && i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        if (out->len + (i - plain) + sizeof "\\u0000" > end)
+            break;
+        if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\')
+            continue;
+        r = buffer_append(out, text.ptr + plain, i - plain);
+        plain = i + 1;
+        if (r >= 0)
+            r = json ? buffer_printf(out, "\\u%04x", c) : buffer_printf(out, "\\x%02X", c);
+    }
+    return r < 0 || i == plain ? r : buffer_append(out, text.ptr + plain, i - plain);
 }
 
 static const char *version_name(enum http_version version)
@@ -68,27 +89,22 @@ static int status_of(const struct access_entry *entry)
 
 /* ---- combined ---- */
 
-/* As nginx writes variables: quotes, backslashes and what is not printable ASCII as \xHH. */
-static int add_escaped(struct buffer *out, struct span text)
-{
-    int r = 0;
-    size_t plain = 0;
-
-    for (size_t i = 0; r >= 0 && i <= text.len; i++) {
-        unsigned char c = i < text.len ? (unsigned char)text.ptr[i] : '"';
-        if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\')
-            continue;
-        r = buffer_append(out, text.ptr + plain, i - plain);
-        plain = i + 1;
-        if (r >= 0 && i < text.len)
-            r = buffer_printf(out, "\\x%02X", c);
-    }
-    return r;
-}
-
 static int add_field(struct buffer *out, struct span text)
 {
-    return text.len ? add_escaped(out, cut(text)) : buffer_append(out, "-", 1);
+    return text.len ? add_escaped(out, text, FIELD_MAX, false) : buffer_append(out, "-", 1);
+}
+
+/* "GET /x HTTP/1.1"; "-" where no request line could be read. */
+static int add_request_line(struct buffer *out, const struct http_request *request)
+{
+    if (request->method_text.len == 0 && request->target.len == 0)
+        return buffer_append(out, "-", 1);
+    int r = add_escaped(out, request->method_text, METHOD_MAX, false);
+    if (r >= 0)
+        r = buffer_append(out, " ", 1);
+    if (r >= 0)
+        r = add_escaped(out, request->target, TARGET_MAX, false);
+    return r < 0 ? r : buffer_printf(out, " %s", version_name(request->version));
 }
 
 static int format_combined(const struct access_entry *entry, struct buffer *out)
@@ -103,14 +119,9 @@ static int format_combined(const struct access_entry *entry, struct buffer *out)
     peer_address_text(entry->peer, address);
     int r = buffer_printf(out, "%s - - [%s] \"", address, when);
     if (r >= 0)
-        r = add_escaped(out, x->request.method_text);
+        r = add_request_line(out, &x->request);
     if (r >= 0)
-        r = buffer_append(out, " ", 1);
-    if (r >= 0)
-        r = add_escaped(out, x->request.target);
-    if (r >= 0)
-        r = buffer_printf(out, " %s\" %d %llu \"", version_name(x->request.version),
-                          status_of(entry), (unsigned long long)x->body_sent);
+        r = buffer_printf(out, "\" %d %llu \"", status_of(entry), (unsigned long long)x->body_sent);
     if (r >= 0)
         r = add_field(out, http_value(&x->request.fields, SPAN("referer")));
     if (r >= 0)
@@ -122,22 +133,12 @@ static int format_combined(const struct access_entry *entry, struct buffer *out)
 
 /* ---- JSON ---- */
 
-/* A JSON string. Bytes that are not ASCII become U+00HH, so that the line is valid whatever the
- * client sent. */
-static int add_json_text(struct buffer *out, const char *key, struct span text)
+static int add_json_text(struct buffer *out, const char *key, struct span text, size_t most)
 {
     int r = buffer_printf(out, ",\"%s\":\"", key);
-    size_t plain = 0;
 
-    for (size_t i = 0; r >= 0 && i <= text.len; i++) {
-        unsigned char c = i < text.len ? (unsigned char)text.ptr[i] : '"';
-        if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\')
-            continue;
-        r = buffer_append(out, text.ptr + plain, i - plain);
-        plain = i + 1;
-        if (r >= 0 && i < text.len)
-            r = buffer_printf(out, "\\u%04x", c);
-    }
+    if (r >= 0)
+        r = add_escaped(out, text, most, true);
     return r < 0 ? r : buffer_append(out, "\"", 1);
 }
 
@@ -148,18 +149,19 @@ static double milliseconds(nsec_t from, nsec_t to)
 
 static int add_request(struct buffer *out, const struct http_request *request)
 {
-    int r = add_json_text(out, "method", request->method_text);
+    int r = add_json_text(out, "method", request->method_text, METHOD_MAX);
 
     if (r >= 0)
-        r = add_json_text(out, "host", request->authority);
+        r = add_json_text(out, "host", request->authority, HOST_MAX);
     if (r >= 0)
-        r = add_json_text(out, "target", request->target);
+        r = add_json_text(out, "target", request->target, TARGET_MAX);
     if (r >= 0)
-        r = add_json_text(out, "protocol", span_str(version_name(request->version)));
+        r = buffer_printf(out, ",\"protocol\":\"%s\"", version_name(request->version));
     if (r >= 0)
-        r = add_json_text(out, "referer", cut(http_value(&request->fields, SPAN("referer"))));
+        r = add_json_text(out, "referer", http_value(&request->fields, SPAN("referer")), FIELD_MAX);
     if (r >= 0)
-        r = add_json_text(out, "user_agent", cut(http_value(&request->fields, SPAN("user-agent"))));
+        r = add_json_text(out, "user_agent", http_value(&request->fields, SPAN("user-agent")),
+                          FIELD_MAX);
     return r;
 }
 
@@ -186,7 +188,7 @@ static int format_json(const struct access_entry *entry, struct buffer *out)
         out, "{\"time\":\"%s.%03dZ\",\"client\":\"%s\",\"client_port\":%u,\"port\":%u", when,
         (int)(entry->wall / NSEC_PER_MSEC % 1000), address, entry->peer_port, entry->local_port);
     if (r >= 0)
-        r = add_json_text(out, "request_id", entry->request_id);
+        r = add_json_text(out, "request_id", entry->request_id, HOST_MAX);
     if (r >= 0)
         r = add_request(out, &x->request);
     if (r >= 0)
@@ -203,7 +205,7 @@ static int format_json(const struct access_entry *entry, struct buffer *out)
         r = buffer_printf(out, ",\"cut_off_by\":\"%s\"",
                           entry->end == HTTP_END_CLIENT ? "client" : "server");
     if (r >= 0 && entry->reason)
-        r = add_json_text(out, "reason", span_str(entry->reason));
+        r = add_json_text(out, "reason", span_str(entry->reason), HOST_MAX);
     return r < 0 ? r : buffer_append(out, "}\n", 2);
 }
 

@@ -41,7 +41,8 @@ static const struct site *find_site(struct server *server, struct span host, boo
         memo->site = sites_find(server->sites, host, &memo->exact);
         memo->sites = host.len <= sizeof memo->host ? server->sites : NULL;
         memo->len = host.len <= sizeof memo->host ? host.len : 0;
-        memcpy(memo->host, host.ptr, memo->len);
+        if (memo->len)
+            memcpy(memo->host, host.ptr, memo->len);
     }
     *ret_exact = memo->exact;
     return memo->site;

@@ -133,6 +133,48 @@ static void test_access_log_writes_json_that_parses(void **state)
     buffer_finish(&out);
 }
 
+static void test_access_log_has_a_line_for_endless_texts(void **state)
+{
+    (void)state;
+    struct buffer out = buffer_make(24 << 10);
+    static char endless[64 << 10];
+    struct span text = span_of(endless, sizeof endless);
+    struct line line;
+
+    memset(endless, '"', sizeof endless);
+    make_line(&line);
+    line.x.request.method_text = line.x.request.target = line.x.request.authority = text;
+    line.fields[0].value = text;
+    line.fields[1] = (struct http_field){SPAN("referer"), text};
+    line.x.request.fields.count = 2;
+    line.entry.reason = "target too long";
+    assert_int_equal(access_log_format(ACCESS_COMBINED, &line.entry, &out), 0);
+    assert_true(span_starts(buffer_span(&out), SPAN("192.0.2.1 - - [")));
+    assert_true(span_ends(buffer_span(&out), SPAN("\\x22\\x22\"\n")));
+    out.len = 0;
+    assert_int_equal(access_log_format(ACCESS_JSON, &line.entry, &out), 0);
+    json_t *json = json_loadb(out.data, out.len, JSON_REJECT_DUPLICATES, NULL);
+    assert_non_null(json);
+    assert_true(json_string_length(json_object_get(json, "target")) > 2000);
+    json_decref(json);
+    buffer_finish(&out);
+}
+
+static void test_access_log_shows_a_request_that_could_not_be_read(void **state)
+{
+    (void)state;
+    struct buffer out = buffer_make(10000);
+    struct line line;
+
+    make_line(&line);
+    line.x.request.method_text = line.x.request.target = (struct span){0};
+    line.x.response.status = 400;
+    assert_int_equal(access_log_format(ACCESS_COMBINED, &line.entry, &out), 0);
+    assert_int_equal(buffer_append(&out, "", 1), 0);
+    assert_non_null(strstr(out.data, "] \"-\" 400 1234 "));
+    buffer_finish(&out);
+}
+
 /* A logs process that takes nothing must cost lines, never time or memory; and be told so after. */
 static void test_access_log_drops_lines_rather_than_wait(void **state)
 {
@@ -182,6 +224,8 @@ int main(void)
         cmocka_unit_test(test_sites_are_found_by_name),
         cmocka_unit_test(test_access_log_writes_the_combined_form),
         cmocka_unit_test(test_access_log_writes_json_that_parses),
+        cmocka_unit_test(test_access_log_has_a_line_for_endless_texts),
+        cmocka_unit_test(test_access_log_shows_a_request_that_could_not_be_read),
         cmocka_unit_test(test_access_log_drops_lines_rather_than_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
