@@ -298,6 +298,9 @@ static void check_site(const struct check *check, size_t at)
     snprintf(path, sizeof path, "sites[%zu].headers", at);
     check_headers(check, path, &site->headers);
     check_root(check, at);
+    snprintf(path, sizeof path, "sites[%zu].files", at);
+    if (site->files)
+        files_check(site->files, check->tree, path, check->diags);
     snprintf(path, sizeof path, "sites[%zu].fallback", at);
     if (site->fallback && !site->files)
         config_complain(check->tree, check->diags, path,
