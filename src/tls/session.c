@@ -135,6 +135,14 @@ struct tls_context *tls_session_context(const SSL *ssl)
     return session->context;
 }
 
+/* Lends a call its memory. What an earlier call left in the error queue, maybe of another session,
+ * would be taken for this one's. */
+static void begin(struct tls_session *session, struct tls_io *io)
+{
+    session->io = io;
+    ERR_clear_error();
+}
+
 /* What a failed call means. The error queue is left for tls_last_error(). */
 static int outcome(const struct tls_session *session, int result)
 {
@@ -167,6 +175,15 @@ static int count_records(const struct tls_io *io, size_t start)
     return start == io->out_len ? count : -1;
 }
 
+/* Small devices ask for records of at most 512 bytes to 4 KiB (RFC 6066 section 4). */
+static bool wants_short_records(const SSL *ssl)
+{
+    const SSL_SESSION *session = SSL_get0_session(ssl);
+    uint8_t mode = session ? SSL_SESSION_get_max_fragment_length(session) : 0;
+
+    return mode >= TLSEXT_max_fragment_length_512 && mode <= TLSEXT_max_fragment_length_4096;
+}
+
 /* Lets go of libssl's connection, which is worth 12 KiB of memory and a fifth of the work for a
  * small answer, where TLS 1.3 leaves nothing to do but records. What libssl wrote in this last step
  * of the handshake are tickets, the first records under the application key. */
@@ -177,7 +194,8 @@ static void detach(struct tls_session *session, const struct tls_io *io, size_t 
     int written = count_records(io, start);
 
     if (SSL_version(session->ssl) != TLS1_3_VERSION || !suite || !secrets->has_client ||
-        !secrets->has_server || written < 0 || SSL_has_pending(session->ssl))
+        !secrets->has_server || written < 0 || SSL_has_pending(session->ssl) ||
+        wants_short_records(session->ssl))
         return;
     if (records_create(tls_context_schedule(session->context), suite, secrets, (uint64_t)written,
                        &session->records) < 0) {
@@ -207,7 +225,7 @@ int tls_handshake(struct tls_session *session, struct tls_io *io)
     struct schedule *schedule = tls_context_schedule(session->context);
     size_t start = io->out_len;
 
-    session->io = io;
+    begin(session, io);
     schedule->noting = session->secrets;
     int r = SSL_do_handshake(session->ssl);
     schedule->noting = NULL;
@@ -226,7 +244,7 @@ ssize_t tls_read(struct tls_session *session, struct tls_io *io, char *out, size
         return records_open(session->records, io, out);
     if (io->in.len == 0 && !SSL_has_pending(session->ssl))
         return 0;
-    session->io = io;
+    begin(session, io);
     int r = SSL_read_ex(session->ssl, out, cap, &count);
     ssize_t ret = r == 1 ? (ssize_t)count : outcome(session, r);
     session->io = NULL;
@@ -239,7 +257,7 @@ int tls_write(struct tls_session *session, struct tls_io *io, struct span plain)
 
     if (session->records)
         return records_seal(session->records, io, plain);
-    session->io = io;
+    begin(session, io);
     int r = SSL_write_ex(session->ssl, plain.ptr, plain.len, &count);
     session->io = NULL;
     return r == 1 && count == plain.len ? 0 : ERR_TLS;
@@ -251,7 +269,7 @@ void tls_close(struct tls_session *session, struct tls_io *io)
         records_close(session->records, io);
         return;
     }
-    session->io = io;
+    begin(session, io);
     if (SSL_is_init_finished(session->ssl) && SSL_shutdown(session->ssl) < 0)
         ERR_clear_error(); /* the peer is leaving anyway */
     session->io = NULL;

@@ -21,14 +21,14 @@ struct tls_io {
 enum {
     TLS_OUT_MIN = 64 * 1024, /**< room for a handshake flight with a long chain */
     TLS_READ_MIN = 16384 + 256,
-    TLS_RECORD_DATA = 16384,  /**< plaintext bytes of a full record */
-    TLS_RECORD_OVERHEAD = 96, /**< most that a record adds, any cipher */
+    TLS_RECORD_DATA_MIN = 512, /**< plaintext bytes of a record, for a client that wants it so */
+    TLS_RECORD_OVERHEAD = 96,  /**< most that a record adds, any cipher */
 };
 
 /** Ciphertext bytes that `plain` bytes may become. */
 static inline size_t tls_sealed_size(size_t plain)
 {
-    return plain + (plain / TLS_RECORD_DATA + 1) * TLS_RECORD_OVERHEAD;
+    return plain + (plain / TLS_RECORD_DATA_MIN + 1) * TLS_RECORD_OVERHEAD;
 }
 
 /** @return 0, or ERR_TLS */

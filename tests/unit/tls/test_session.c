@@ -458,6 +458,53 @@ static void test_session_ends_a_flood_of_key_updates(void **state)
     rig_down(&rig);
 }
 
+/* What one session's peer did wrong must not be held against the next one. */
+static void test_session_survives_the_errors_of_another(void **state)
+{
+    (void)state;
+    struct rig bad, good;
+    struct tls_io io;
+    char got[TLS_READ_MIN], *bytes;
+
+    rig_up(&bad, only_tls12);
+    rig_up(&good, only_tls12);
+    assert_int_equal(rig_connect(&bad, false), 1);
+    assert_int_equal(rig_connect(&good, false), 1);
+    assert_int_equal(SSL_write(bad.peer.ssl, bad.data, 50), 50);
+    long len = BIO_get_mem_data(bad.peer.out, &bytes);
+    bytes[len - 1] ^= 1;
+    assert_int_equal(server_read(&bad.peer, bad.session, got, sizeof got), ERR_TLS);
+    io = (struct tls_io){.in = SPAN("\x17\3\3"), .out = good.room, .out_cap = ROOM};
+    assert_int_equal(tls_read(good.session, &io, got, sizeof got), 0);
+    rig_down(&bad);
+    rig_down(&good);
+}
+
+static void ask_for_short_records(SSL_CTX *context)
+{
+    SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256");
+    SSL_CTX_set_tlsext_max_fragment_length(context, TLSEXT_max_fragment_length_1024);
+}
+
+static void test_session_sends_records_as_short_as_asked_for(void **state)
+{
+    (void)state;
+    struct rig rig;
+
+    rig_up(&rig, ask_for_short_records);
+    assert_int_equal(rig_connect(&rig, false), 1);
+    exchange(&rig, 5000);
+    struct tls_io io = {.out = rig.room, .out_cap = ROOM};
+    assert_int_equal(tls_write(rig.session, &io, span_of(rig.data, 5000)), 0);
+    for (size_t at = 0; at < io.out_len;) {
+        const unsigned char *record = (const unsigned char *)io.out + at;
+        size_t sealed = (size_t)record[3] << 8 | record[4];
+        assert_true(sealed <= 1024 + 1 + 16);
+        at += 5 + sealed;
+    }
+    rig_down(&rig);
+}
+
 /* ---- the key schedule ---- */
 
 static int derive(OSSL_LIB_CTX *library, const char *query, int mode, const char *digest,
@@ -533,6 +580,8 @@ int main(void)
         cmocka_unit_test(test_session_refuses_forged_records),
         cmocka_unit_test(test_session_refuses_tampered_records),
         cmocka_unit_test(test_session_ends_a_flood_of_key_updates),
+        cmocka_unit_test(test_session_survives_the_errors_of_another),
+        cmocka_unit_test(test_session_sends_records_as_short_as_asked_for),
         cmocka_unit_test(test_schedule_agrees_with_openssl),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
