@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -164,6 +165,7 @@ static void stop(struct rig *rig)
 
 void rig_init(struct rig *rig)
 {
+    signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL */
     *rig = (struct rig){.trusted = "127.0.0.0/8", .watch.on_event = on_command};
     rig->limits = (struct limits_settings){
         .header_size = 32 << 10,
