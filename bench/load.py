@@ -226,18 +226,18 @@ class Plan:
 
 
 def plan(scenario, server, seconds):
-    """Finds how many requests make a round of about so many seconds, and what opening the
+    """Finds how many requests cost a server about so many seconds of CPU, and what opening the
     connections costs, which is not part of a kept-alive request."""
     least = scenario.connections * max(scenario.streams, 1)
     count = least
     while True:
         began = time.monotonic()
-        put_load(scenario, server, count)
-        took = time.monotonic() - began
-        if took > seconds / 3 or count * FILES[scenario.path] > 400 << 20:
+        with Meter(server) as meter:
+            put_load(scenario, server, count)
+        if meter.cpu > seconds / 4 or time.monotonic() - began > 3 * seconds:
             break
         count *= 3
-    found = Plan(max(least, int(count * seconds / took)))
+    found = Plan(max(least, int(count * seconds / meter.cpu)))
     if scenario.kind == "h2load" and not scenario.per_gigabyte:
         costs = []
         for _ in range(3):
