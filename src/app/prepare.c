@@ -65,18 +65,41 @@ int state_open(const char *path, struct diags *diags)
 
 /* ---- checks ---- */
 
-static void check_pair(const struct settings_site *site,
-                       const struct settings_certificate *certificate, struct diags *diags)
+/* What is wrong with a pair of files is told where the settings name them. */
+static void place_findings(const struct config_tree *tree, const char *path,
+                           const struct diags *found, struct diags *diags)
 {
+    for (size_t i = 0; i < found->count; i++) {
+        const struct diag *finding = &found->items[i];
+        struct diag *diag = config_complain(tree, diags, path, "%s", finding->sentence);
+        if (finding->hint)
+            diag_hint(diag, "%s", finding->hint);
+        if (finding->warning)
+            diags_warning(diags, diag);
+    }
+}
+
+static void check_pair(const struct settings_loaded *loaded, size_t site_at, size_t at,
+                       struct diags *diags)
+{
+    const struct settings_site *site = &settings_sites(loaded->settings)[site_at];
+    const struct settings_certificate *certificate =
+        &((const struct settings_certificate *)site->certificate.items)[at];
     struct cert_pair pair = {.chain_path = certificate->file,
                              .key_path = certificate->key ? certificate->key : certificate->file,
                              .names = (const char *const *)site->names.items,
                              .name_count = site->names.count,
                              .now = nsec_realtime()};
-    size_t before = diags->errors;
+    struct diags found = {0};
+    char path[64];
 
-    if (certificate->file && cert_pair_check(&pair, diags) < 0 && diags->errors == before)
-        diags_add(diags, "the certificate %s and its key cannot be used", certificate->file);
+    if (!certificate->file)
+        return;
+    if (cert_pair_check(&pair, &found) < 0 && found.errors == 0)
+        diags_add(&found, "the certificate %s and its key cannot be used", certificate->file);
+    snprintf(path, sizeof path, "sites[%zu].certificate[%zu]", site_at, at);
+    place_findings(loaded->tree, path, &found, diags);
+    diags_finish(&found);
 }
 
 /* Goes on after mistakes, so that all are found at once. */
@@ -86,12 +109,9 @@ static int load_and_check(const struct settings_source *source, struct diags *di
     int r = settings_load(source, diags, loaded);
     const struct settings *settings = loaded->settings;
 
-    for (size_t i = 0; settings && i < settings->sites.count; i++) {
-        const struct settings_site *site = &settings_sites(settings)[i];
-        const struct settings_certificate *certificates = site->certificate.items;
-        for (size_t c = 0; c < site->certificate.count; c++)
-            check_pair(site, &certificates[c], diags);
-    }
+    for (size_t i = 0; settings && i < settings->sites.count; i++)
+        for (size_t c = 0; c < settings_sites(settings)[i].certificate.count; c++)
+            check_pair(loaded, i, c, diags);
     return r < 0 ? r : diags->errors ? ERR_SETTINGS : 0;
 }
 

@@ -102,26 +102,22 @@ static void overlay(json_t *base, json_t *over)
     }
 }
 
-/* The tree with overrides laid over it, in place of the one that was read. */
-static int override_tree(const char *overrides, struct diags *diags, struct config_tree **tree)
+/* A tree with overrides laid over it. */
+static int override_tree(const struct config_tree *tree, const char *overrides, struct diags *diags,
+                         struct config_tree **ret_tree)
 {
-    scoped(mem_release) char *flat = config_tree_flatten(*tree, settings_rows);
+    scoped(mem_release) char *flat = config_tree_flatten(tree, settings_rows);
     json_t *base = json_loads(flat, 0, NULL), *over = json_loads(overrides, 0, NULL);
-    struct config_tree *laid = NULL;
     int r = ERR_SETTINGS;
 
     if (json_is_object(base) && json_is_object(over)) {
         overlay(base, over);
         scoped(mem_release) char *text = json_dumps(base, JSON_COMPACT);
-        r = config_parse(span_str(text), SETTINGS_COMMAND_LINE, "/", true, diags, &laid);
+        r = config_parse(span_str(text), SETTINGS_COMMAND_LINE, "/", true, diags, ret_tree);
     }
     json_decref(base);
     json_decref(over);
-    if (r < 0)
-        return r;
-    config_tree_destroy(*tree);
-    *tree = laid;
-    return 0;
+    return r;
 }
 
 static int read_tree(const struct settings_source *source, struct diags *diags,
@@ -135,28 +131,30 @@ static int read_tree(const struct settings_source *source, struct diags *diags,
 int settings_load(const struct settings_source *source, struct diags *diags,
                   struct settings_loaded *ret_loaded)
 {
-    struct config_tree *tree = NULL;
+    struct config_tree *laid = NULL;
 
     *ret_loaded = (struct settings_loaded){NULL};
-    int r = read_tree(source, diags, &tree);
+    int r = read_tree(source, diags, &ret_loaded->tree);
     if (r < 0)
         return r;
+    const struct config_tree *tree = ret_loaded->tree;
     r = settings_decode(tree, diags, &ret_loaded->settings);
     settings_check(tree, ret_loaded->settings, diags);
     if (r >= 0 && source->overrides) {
         settings_destroy(take(ret_loaded->settings));
-        r = override_tree(source->overrides, diags, &tree);
+        r = override_tree(tree, source->overrides, diags, &laid);
         if (r >= 0)
-            r = settings_decode(tree, diags, &ret_loaded->settings);
+            r = settings_decode(laid, diags, &ret_loaded->settings);
     }
     if (r >= 0)
-        ret_loaded->text = config_tree_flatten(tree, settings_rows);
-    config_tree_destroy(tree);
+        ret_loaded->text = config_tree_flatten(laid ? laid : tree, settings_rows);
+    config_tree_destroy(laid);
     return r < 0 ? r : diags->errors ? ERR_SETTINGS : 0;
 }
 
 void settings_loaded_finish(struct settings_loaded *loaded)
 {
+    config_tree_destroy(loaded->tree);
     settings_destroy(loaded->settings);
     free(loaded->text);
     *loaded = (struct settings_loaded){NULL};

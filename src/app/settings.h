@@ -99,6 +99,7 @@ struct settings_source {
 };
 
 struct settings_loaded {
+    struct config_tree *tree; /**< as it was written, overrides left out: for places in messages */
     struct settings *settings;
     char *text; /**< flattened: what settings_parse() reads back */
 };
