@@ -12,13 +12,13 @@ enum { PEERS_ROWS = 2, PEERS_SLOTS = 16384 };
 struct peers {
     unsigned workers;
     uint64_t secret[2];
-    _Atomic uint16_t counts[]; /* [worker][PEERS_ROWS][PEERS_SLOTS] */
+    _Atomic uint32_t counts[]; /* [worker][PEERS_ROWS][PEERS_SLOTS] */
 };
 
 size_t peers_size(unsigned workers)
 {
     return sizeof(struct peers) +
-           (size_t)workers * PEERS_ROWS * PEERS_SLOTS * sizeof(_Atomic uint16_t);
+           (size_t)workers * PEERS_ROWS * PEERS_SLOTS * sizeof(_Atomic uint32_t);
 }
 
 struct peers *peers_init(void *memory, unsigned workers, const uint64_t secret[2])
@@ -47,7 +47,7 @@ static void find_slots(const struct peers *peers, struct peer_address address,
         ret_slots[row] = row * PEERS_SLOTS + (hash >> (row * 32)) % PEERS_SLOTS;
 }
 
-static _Atomic uint16_t *counter(struct peers *peers, unsigned worker, size_t slot)
+static _Atomic uint32_t *counter(struct peers *peers, unsigned worker, size_t slot)
 {
     return &peers->counts[(size_t)worker * PEERS_ROWS * PEERS_SLOTS + slot];
 }
@@ -68,10 +68,9 @@ bool peers_enter(struct peers *peers, unsigned worker, struct peer_address addre
     if (limit && least >= limit)
         return false;
     for (size_t row = 0; row < PEERS_ROWS; row++) {
-        _Atomic uint16_t *own = counter(peers, worker, slots[row]);
-        uint16_t count = atomic_load_explicit(own, memory_order_relaxed);
-        if (count < UINT16_MAX)
-            atomic_store_explicit(own, (uint16_t)(count + 1), memory_order_relaxed);
+        _Atomic uint32_t *own = counter(peers, worker, slots[row]);
+        uint32_t count = atomic_load_explicit(own, memory_order_relaxed);
+        atomic_store_explicit(own, count + 1, memory_order_relaxed);
     }
     return true;
 }
@@ -82,10 +81,10 @@ void peers_leave(struct peers *peers, unsigned worker, struct peer_address addre
 
     find_slots(peers, address, slots);
     for (size_t row = 0; row < PEERS_ROWS; row++) {
-        _Atomic uint16_t *own = counter(peers, worker, slots[row]);
-        uint16_t count = atomic_load_explicit(own, memory_order_relaxed);
+        _Atomic uint32_t *own = counter(peers, worker, slots[row]);
+        uint32_t count = atomic_load_explicit(own, memory_order_relaxed);
         if (count > 0)
-            atomic_store_explicit(own, (uint16_t)(count - 1), memory_order_relaxed);
+            atomic_store_explicit(own, count - 1, memory_order_relaxed);
     }
 }
 

@@ -67,12 +67,30 @@ static void test_peers_counts_ipv6_by_network(void **state)
     free(peers);
 }
 
+/* More than 65535 from behind one address: the way back to zero is as long as the way up. */
+static void test_peers_counts_many_without_forgetting_any(void **state)
+{
+    (void)state;
+    enum { MANY = 70000 };
+    const uint64_t secret[2] = {5, 6};
+    struct peers *peers = peers_init(calloc(1, peers_size(1)), 1, secret);
+
+    for (int i = 0; i < MANY; i++)
+        assert_true(peers_enter(peers, 0, address(1, 1, true), 0));
+    for (int i = 0; i < MANY - 2; i++)
+        peers_leave(peers, 0, address(1, 1, true));
+    assert_false(peers_enter(peers, 0, address(1, 1, true), 2));
+    assert_true(peers_enter(peers, 0, address(1, 1, true), 3));
+    free(peers);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_limits_deadline_grows_with_bytes_up_to_its_bound),
         cmocka_unit_test(test_peers_limit_holds_over_all_workers),
         cmocka_unit_test(test_peers_counts_ipv6_by_network),
+        cmocka_unit_test(test_peers_counts_many_without_forgetting_any),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
