@@ -62,13 +62,16 @@ int sites_name(struct sites *sites, struct span name, struct site *site)
 struct site *sites_find(const struct sites *sites, struct span host, bool *ret_exact)
 {
     char wildcard[256];
-    struct site *site = map_get(&sites->names, host);
 
+    *ret_exact = false;
+    if (host.len == 0 || host.ptr[0] == '*') /* a host may not call itself a wildcard */
+        return NULL;
+    struct site *site = map_get(&sites->names, host);
     *ret_exact = site != NULL;
-    if (site || host.len == 0)
+    if (site)
         return site;
     ptrdiff_t dot = span_find(host, '.');
-    if (dot < 0 || host.len - (size_t)dot + 1 > sizeof wildcard)
+    if (dot < 1 || host.len - (size_t)dot + 1 > sizeof wildcard)
         return NULL;
     wildcard[0] = '*';
     memcpy(wildcard + 1, host.ptr + dot, host.len - (size_t)dot);

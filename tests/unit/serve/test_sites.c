@@ -39,6 +39,9 @@ static void test_sites_are_found_by_name(void **state)
     assert_null(sites_find(sites, SPAN("a.b.example.com"), &exact));
     assert_null(sites_find(sites, SPAN("com"), &exact));
     assert_null(sites_find(sites, SPAN(""), &exact));
+    assert_null(sites_find(sites, SPAN(".example.com"), &exact));
+    assert_null(sites_find(sites, SPAN("*.example.com"), &exact));
+    assert_false(exact);
     char endless[400];
     memset(endless, 'a', sizeof endless);
     endless[1] = '.';
