@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "app/ipc.h"
@@ -108,10 +109,11 @@ static int apply(struct worker *worker, struct snapshot *snapshot)
     struct sites *sites;
     struct tls_context *tls;
 
-    set_access_log(worker, snapshot->settings);
+    const struct settings *settings = snapshot->settings; /* the sites take them over */
     set_ticket_keys(worker, snapshot->ticket_keys, snapshot->ticket_key_count);
     int r = worker_sites_create(snapshot, &worker->materials, &sites, &tls, why);
     if (r >= 0) {
+        set_access_log(worker, settings);
         server_set_tls(worker->server, tls);
         r = take_listeners(worker, snapshot, sites);
         if (r < 0)
@@ -288,6 +290,7 @@ static int confine(struct worker *worker, const struct snapshot *snapshot)
     for (size_t i = 0; i < snapshot->site_count; i++)
         if (snapshot->sites[i].root_fd >= 0)
             folders[count++] = snapshot->sites[i].root_fd;
+    tzset(); /* the zone's file is out of reach afterwards */
     int r = worker->start->user ? sandbox_switch_user(worker->start->user) : 0;
     if (r >= 0)
         r = sandbox_hide_memory();
