@@ -220,6 +220,9 @@ static bool rule_no_value(const struct slip *slip)
     if (character_at(slip->text, slip->column) == ':')
         diag_hint(here(slip, slip->column, "a value cannot begin with : inside of [ ] and { }"),
                   "put the value into quotes, as in [\":443\"]");
+    else if (slip->text.ptr + slip->text.len >= slip->source->text.ptr + slip->source->text.len)
+        diag_hint(here(slip, slip->column, "the file ends although a [ or { is still open"),
+                  "close it with ] or }");
     else
         diag_hint(here(slip, slip->column, "a value is missing here"),
                   "write \"\" for an empty text");
