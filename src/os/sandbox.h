@@ -21,10 +21,11 @@ enum sandbox_role {
 };
 
 /** Becomes `user` with that user's own group and no other, and drops all capabilities, the bounding
- *  set included; makes sure that there is no way back. Looks the name up, so it needs files.
+ *  set included; makes sure that there is no way back. Looks the name up, so it needs files. A
+ * process that dies with its parent still does.
  *  @param user  a name; NULL keeps the present user and drops only capabilities
  *  @return 0; ERR_NOT_FOUND for an unknown name; -EPERM when not root and not that user already;
- *  -EINVAL for a user that is root; -errno */
+ *  -EINVAL for a user that is root; -ESRCH when the parent has ended; -errno */
 must_check int sandbox_switch_user(const char *user);
 /** No core file, no ptrace and no /proc/PID/mem by others of the same user. After a user switch,
  *  which changes it. @return 0, SANDBOX_SKIPPED, or -errno */

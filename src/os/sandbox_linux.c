@@ -95,11 +95,25 @@ static int check_no_way_back(uid_t uid, gid_t gid)
     return 0;
 }
 
+/** The kernel forgets with a change of credentials that a process shall end with its parent: sets
+ * it anew. @return 0, -ESRCH when the parent ended meanwhile, or -errno */
+static int still_die_with(pid_t parent, int signal)
+{
+    if (signal != 0 && prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0) < 0)
+        return -errno;
+    return signal != 0 && getppid() != parent ? -ESRCH : 0;
+}
+
 int sandbox_switch_user(const char *user)
 {
+    pid_t parent = getppid();
     uid_t uid = 0;
     gid_t gid = 0;
+    int signal = 0;
     int r = user ? find_user(user, &uid, &gid) : 0;
+
+    if (r == 0 && prctl(PR_GET_PDEATHSIG, &signal, 0, 0, 0) < 0)
+        r = -errno;
 
     if (r < 0)
         return r;
@@ -118,7 +132,7 @@ int sandbox_switch_user(const char *user)
         r = check_no_way_back(uid, gid);
     if (r == 0 && INSTRUMENTED && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)
         r = -errno; /* the leak checker traces its own process */
-    return r;
+    return r < 0 ? r : still_die_with(parent, signal);
 }
 
 int sandbox_hide_memory(void)

@@ -19,6 +19,9 @@ BINARY = Path(os.environ.get("GARDIEN", TOP / "build" / "gardien")).resolve()
 PATIENCE = float(os.environ.get("PATIENCE", "1"))
 SANITIZER = re.compile(r"(ERROR|WARNING|SUMMARY): \w+Sanitizer|runtime error:|Sanitizer:DEADLYSIGNAL")
 
+#: Whether the program is a sanitizer's build, in which some steps of the sandbox are left out.
+SANITIZED = BINARY.exists() and b"__asan_init" in BINARY.read_bytes()
+
 _taken = set()
 
 

@@ -2,6 +2,7 @@
 over a long download. They note every failure; whether any is allowed is said by the tests."""
 
 import hashlib
+import socket
 import ssl
 import threading
 import time
@@ -201,6 +202,7 @@ class Download(threading.Thread):
         self.digest, self.size, self.pause = hashlib.sha256(content).digest(), len(content), pause
         self.hurry, self.error, self.answer = threading.Event(), None, bytearray()
         self.peer = server.tls(context=anything_goes(), seconds=20)
+        self.peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
         self.peer.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
                           .encode())
         self.start()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lib import make_certificate, run
+from lib import SANITIZED, make_certificate, run
 from load import Load
 
 GIB = 1 << 30
@@ -139,7 +139,7 @@ def test_processes_that_meet_strangers_have_no_rights(server, role):
     for pid in pids:
         status = status_of(pid)
         assert status["NoNewPrivs"] == "1"
-        assert status["Seccomp"] == "2"
+        assert status["Seccomp"] == "2" or SANITIZED  # its run-time library needs more
         for kind in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
             assert int(status[kind], 16) == 0, f"{kind} of {role}"
         if os.geteuid() == 0:
