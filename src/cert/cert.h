@@ -4,5 +4,6 @@
 
 #include "cert/info.h"
 #include "cert/local.h"
+#include "cert/ocsp.h"
 #include "cert/pair.h"
 #include "cert/trust.h"
