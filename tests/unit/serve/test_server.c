@@ -2,9 +2,11 @@
  */
 #include "server_rig.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -250,6 +252,39 @@ static void test_server_full_gives_up_only_the_longest_idle(void **state)
     rig_stop(&rig);
 }
 
+/* Out of descriptors: an idle connection gives way, the newcomer waits, and nothing needs a push.
+ */
+static void test_server_recovers_from_running_out_of_descriptors(void **state)
+{
+    (void)state;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000001)};
+    struct rlimit usual, none;
+    struct rig rig;
+    size_t len;
+
+    rig_init(&rig);
+    rig_start(&rig);
+    struct client idle = client_https(&rig);
+    client_send(&idle, "GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    client_answer(&idle, &len);
+    struct client client = {.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    address.sin_port = htons(rig.ports[RIG_HTTPS]);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &usual), 0);
+    none = (struct rlimit){3, usual.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_int_equal(connect(client.fd, (struct sockaddr *)&address, sizeof address), 0);
+    assert_true(client_wait_for_end(&idle) < 1000);
+    assert_int_equal(rig_counts(&rig).accepted, 1);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &usual), 0);
+    client_tls(&rig, &client, NULL);
+    client_send(&client, "GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    client_answer(&client, &len);
+    assert_int_equal(len, 100);
+    client_close(&idle);
+    client_close(&client);
+    rig_stop(&rig);
+}
+
 /* ---- PROXY headers ---- */
 
 static void test_server_believes_a_trusted_proxy(void **state)
@@ -372,6 +407,7 @@ int main(void)
         cmocka_unit_test(test_server_lets_a_refused_upload_see_its_answer),
         cmocka_unit_test(test_server_counts_connections_of_an_address),
         cmocka_unit_test(test_server_full_gives_up_only_the_longest_idle),
+        cmocka_unit_test(test_server_recovers_from_running_out_of_descriptors),
         cmocka_unit_test(test_server_believes_a_trusted_proxy),
         cmocka_unit_test(test_server_refuses_a_proxy_that_nobody_trusts),
         cmocka_unit_test(test_server_swaps_snapshots_under_an_answer),
