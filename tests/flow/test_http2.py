@@ -463,3 +463,26 @@ def test_stop_lets_a_stream_under_way_finish(start):
                 ends |= bool(flags & END_STREAM)
         assert ends and got > BIG - 20000
     assert server.process.wait(10 * PATIENCE) == 0
+
+
+# ---- bodies that nobody reads ----
+
+def test_answer_to_an_upload_is_never_lost_to_a_reset(server):
+    """curl 7.88 forgets the answer when its stream is reset while it still sends."""
+    for _ in range(10):
+        answer = server.curl("/a.txt", "--http2", "-X", "POST", "-d", "x" * 1000)
+        assert answer.status == 405
+
+
+def test_small_body_after_its_answer_is_let_in_and_a_long_one_is_stopped(server):
+    with Raw(server) as raw:
+        raw.send(raw.request(1, flags=END_HEADERS))  # a GET whose body is still to come
+        assert raw.answer(1)[0] == 200
+        raw.send(frame(DATA, END_STREAM, 1, b"abc") + raw.request(3))
+        assert raw.answer(3)[0] == 200
+        raw.send(raw.request(5, flags=END_HEADERS))
+        assert raw.answer(5)[0] == 200
+        raw.send(frame(DATA, 0, 5, b"\0" * 16384) * 3)
+        raw.send(frame(DATA, 0, 5, b"\0" * 16384) + frame(DATA, 0, 5, b"\0"))
+        kind, _, stream, payload = next(f for f in raw.frames() if f[0] in (RST_STREAM, GOAWAY))
+        assert (kind, stream, payload) == (RST_STREAM, 5, struct.pack("!I", NO_ERROR))

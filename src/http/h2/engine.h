@@ -15,6 +15,8 @@ enum h2_drain {
     H2_DRAIN_FINAL,  /**< GOAWAY with the last stream went: newer ones are not taken */
 };
 
+enum { H2_DISCARD_MAX = 64 << 10 /**< bytes of a body that are taken after the answer */ };
+
 struct h2_stream;
 
 struct h2_engine {

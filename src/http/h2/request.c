@@ -357,7 +357,8 @@ void h2_on_request_end(struct h2_engine *h2, struct h2_stream *stream)
     const struct http_events *events = h2->base.config.events;
 
     stream->request_done = true;
-    if (events->on_request_end && !stream->exchange->request.refusal && !stream->cut)
+    bool heard = !stream->exchange->request.refusal && !stream->cut && !stream->answered;
+    if (events->on_request_end && heard)
         events->on_request_end(h2->base.config.owner, stream->exchange);
 }
 
@@ -409,6 +410,17 @@ static void refuse_body(struct h2_engine *h2, struct h2_stream *stream)
     h2_respond(&h2->base, x);
 }
 
+/** Body that comes after the answer: a little of it, and then no more. */
+static void discard(struct h2_engine *h2, struct h2_stream *stream, size_t len)
+{
+    struct http_exchange *x = stream->exchange;
+    bool enough = x->body_received > H2_DISCARD_MAX;
+
+    x->body_received += len;
+    if (!enough && x->body_received > H2_DISCARD_MAX)
+        h2_reset_stream(h2, stream->id, NGHTTP2_NO_ERROR);
+}
+
 static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *bytes,
                    size_t len, void *user)
 {
@@ -416,8 +428,12 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     const struct http_events *events = h2->base.config.events;
     struct h2_stream *stream = h2_stream_of(h2, id);
 
-    if (!stream || !stream->announced || stream->cut || stream->answered)
+    if (!stream || !stream->announced || stream->cut)
         return 0;
+    if (stream->answered) {
+        discard(h2, stream, len);
+        return 0;
+    }
     struct http_exchange *x = stream->exchange;
     stream->expects = false;
     x->body_received += len;

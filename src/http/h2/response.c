@@ -33,12 +33,22 @@ static void note_headers(struct h2_engine *h2, struct h2_stream *stream)
         x->first_byte = h2->now;
 }
 
-/** The stream's last frame was put out. A client that still sends is told that nobody listens
+/** Whether the rest of the body is too much to take it for nothing, or would never come. What is
+ *  less is let in, because some clients lose an answer whose stream is reset while they send. */
+static bool body_is_burden(const struct h2_stream *stream)
+{
+    const struct http_exchange *x = stream->exchange;
+
+    return stream->expects || stream->cut || x->body_received > H2_DISCARD_MAX ||
+           x->request.content_length > H2_DISCARD_MAX;
+}
+
+/** The stream's last frame was put out. A client that still sends much is told that nobody listens
  *  (RFC 9113 section 8.1). */
 static void note_end(struct h2_engine *h2, struct h2_stream *stream)
 {
     stream->answered = true;
-    if (!stream->request_done)
+    if (!stream->request_done && body_is_burden(stream))
         h2_reset_stream(h2, stream->id, NGHTTP2_NO_ERROR);
 }
 

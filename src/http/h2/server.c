@@ -199,10 +199,10 @@ static enum http_wait wait_of_exchanges(const struct h2_engine *h2)
     for (const struct list *at = head->next; at != head; at = at->next) {
         const struct http_exchange *x = container_of(at, struct http_exchange, link);
         const struct h2_stream *stream = x->stream;
-        if (x->responded && !stream->deferred)
-            window = true;
-        else if (!x->responded && !stream->request_done)
+        if (stream->answered || (!x->responded && !stream->request_done))
             body = true;
+        else if (x->responded && !stream->deferred)
+            window = true;
         else
             answer = true;
     }

@@ -236,15 +236,43 @@ static void test_h2_lets_the_owner_reset_inside_on_request(void **state)
     rig_stop(&rig);
 }
 
-static void test_h2_stops_an_upload_that_is_answered_already(void **state)
+/** Begins an upload and answers it at once. */
+static void answer_upload(struct rig *rig, const char *lines)
+{
+    rig_start(rig, true);
+    rig->hold = true;
+    rig_headers(rig, 1, lines, NGHTTP2_FLAG_END_HEADERS);
+    rig_answer(rig, rig->held[0]);
+    rig_drain(rig);
+}
+
+/* Clients are known that lose the answer when its stream is reset while they send. */
+static void test_h2_lets_a_small_upload_end_after_its_answer(void **state)
 {
     static struct rig rig;
 
-    rig_start(&rig, true);
-    rig.hold = true;
-    rig_headers(&rig, 1, ":method: POST\n:scheme: https\n:authority: a\n:path: /10\n",
-                NGHTTP2_FLAG_END_HEADERS);
-    rig_answer(&rig, rig.held[0]);
+    answer_upload(&rig, ":method: POST\n:scheme: https\n:authority: a\n:path: /10\n");
+    assert_int_equal(rig.resets_out, 0);
+    assert_int_equal(http_wait(rig.engine), HTTP_WAIT_BODY);
+    rig_frame(&rig, NGHTTP2_DATA, 0, 1, "abc", 3);
+    rig_frame(&rig, NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, 1, "def", 3);
+    rig_drain(&rig);
+    assert_int_equal(rig.resets_out, 0);
+    assert_int_equal(rig.goaway, -1);
+    assert_int_equal(rig.upload_bytes, 0);
+    assert_int_equal(rig.closes[HTTP_END_DONE], 1);
+    assert_int_equal(http_wait(rig.engine), HTTP_WAIT_IDLE);
+    rig_stop(&rig);
+}
+
+static void test_h2_stops_a_long_upload_that_is_answered_already(void **state)
+{
+    static struct rig rig;
+    static char piece[16384];
+
+    answer_upload(&rig, ":method: POST\n:scheme: https\n:authority: a\n:path: /10\n");
+    for (int i = 0; i < 5; i++) /* 80 KiB */
+        rig_frame(&rig, NGHTTP2_DATA, 0, 1, piece, sizeof piece);
     rig_drain(&rig);
     assert_int_equal(rig.closes[HTTP_END_DONE], 1);
     assert_int_equal(rig.resets_out, 1);
@@ -253,6 +281,18 @@ static void test_h2_stops_an_upload_that_is_answered_already(void **state)
     rig_drain(&rig);
     assert_int_equal(rig.goaway, -1);
     assert_int_equal(rig.upload_bytes, 0);
+    rig_stop(&rig);
+}
+
+static void test_h2_stops_an_upload_that_says_it_is_long(void **state)
+{
+    static struct rig rig;
+
+    answer_upload(&rig, ":method: POST\n:scheme: https\n:authority: a\n:path: /10\n"
+                        "content-length: 100000\n");
+    assert_int_equal(rig.closes[HTTP_END_DONE], 1);
+    assert_int_equal(rig.resets_out, 1);
+    assert_int_equal(rig.reset_code, NGHTTP2_NO_ERROR);
     rig_stop(&rig);
 }
 
@@ -514,7 +554,9 @@ int main(void)
         cmocka_unit_test(test_h2_resets_the_stream_of_a_broken_body),
         cmocka_unit_test(test_h2_closes_once_on_resets_of_either_side),
         cmocka_unit_test(test_h2_lets_the_owner_reset_inside_on_request),
-        cmocka_unit_test(test_h2_stops_an_upload_that_is_answered_already),
+        cmocka_unit_test(test_h2_lets_a_small_upload_end_after_its_answer),
+        cmocka_unit_test(test_h2_stops_a_long_upload_that_is_answered_already),
+        cmocka_unit_test(test_h2_stops_an_upload_that_says_it_is_long),
         cmocka_unit_test(test_h2_sends_by_the_priority_header),
         cmocka_unit_test(test_h2_takes_turns_among_incremental_answers),
         cmocka_unit_test(test_h2_obeys_a_priority_update),
