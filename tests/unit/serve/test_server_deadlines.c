@@ -42,17 +42,17 @@ static void test_server_ends_an_idle_connection_in_good_order(void **state)
     size_t len;
 
     rig_init(&rig);
-    rig.limits.keep_alive = 300 * MS;
+    rig.limits.keep_alive = 600 * MS;
     rig_start(&rig);
     struct client client = client_https(&rig);
     for (int i = 0; i < 3; i++) { /* what comes in time is served, and the time begins anew */
-        usleep(200000);
+        usleep(350000);
         client_send(&client, "GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n");
         client_answer(&client, &len);
     }
     nsec_t began = nsec_monotonic();
     assert_int_equal(client_rest(&client, &len), 0); /* close_notify came */
-    assert_between((int)((nsec_monotonic() - began) / MS), 250, 1500);
+    assert_between((int)((nsec_monotonic() - began) / MS), 500, 3000);
     client_close(&client);
     rig_stop(&rig);
 }
@@ -70,14 +70,14 @@ static void test_server_ends_a_header_that_comes_too_slowly(void **state)
     struct client client = client_https(&rig);
     nsec_t began = nsec_monotonic();
     client_send(&client, "GET / HTTP/1.1\r\n");
-    for (int i = 0; i < 50; i++) {
+    for (int i = 0; i < 150; i++) {
         if (SSL_write(client.ssl, "x", 1) != 1)
             break;
         usleep(20000);
         if (recv(client.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
             break;
     }
-    assert_between((int)((nsec_monotonic() - began) / MS), 250, 900);
+    assert_between((int)((nsec_monotonic() - began) / MS), 250, 2500);
     client_close(&client);
     rig_stop(&rig);
 }
