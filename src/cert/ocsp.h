@@ -9,7 +9,7 @@
 #include "cert/info.h"
 
 enum {
-    CERT_OCSP_MAX = 64 * 1024, /**< bytes of a responder's answer */
+    CERT_OCSP_MAX = 16 * 1024, /**< bytes of an answer: it is sent in every handshake */
     CERT_OCSP_SECONDS = 10,    /**< most that asking takes, but for looking up the name */
 };
 

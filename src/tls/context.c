@@ -16,6 +16,7 @@
 #include "tls/internal.h"
 #include "tls/record.h"
 #include "tls/schedule.h"
+#include "tls/staple.h"
 
 static const char *const profile_names[] = {"intermediate", "modern", NULL};
 
@@ -41,6 +42,12 @@ const struct config_row tls_rows[] = {
      .def = "12h",
      .help =
          "how often a new key for session tickets is made; the two before it still open tickets"},
+    {.name = "ocsp_stapling",
+     .type = CONFIG_BOOL,
+     .offset = offsetof(struct tls_settings, ocsp_stapling),
+     .def = "on",
+     .help = "send along what the CA's OCSP responder says of a certificate, so that browsers need "
+             "not ask it themselves; does nothing for a certificate that names no responder"},
     CONFIG_END,
 };
 
@@ -56,6 +63,7 @@ struct tls_library {
     struct ticket_key tickets[3];
     size_t ticket_count;
     EVP_CIPHER *ticket_cipher; /* fetched once: OpenSSL 3 looks each name up anew */
+    struct staples staples;
 };
 
 struct tls_context {
@@ -127,6 +135,7 @@ int tls_library_create(struct tls_library **ret_library)
         tls_library_destroy(library);
         return r;
     }
+    staples_init(&library->staples, library->schedule->sha256);
     *ret_library = library;
     return 0;
 }
@@ -135,6 +144,7 @@ void tls_library_destroy(struct tls_library *library)
 {
     if (!library)
         return;
+    staples_finish(&library->staples);
     for (size_t i = 0; i < ARRAY_SIZE(library->suites); i++)
         EVP_CIPHER_free(library->suites[i].cipher);
     EVP_CIPHER_free(library->ticket_cipher);
@@ -207,6 +217,25 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
         return i > 0 || SSL_version(ssl) == TLS1_3_VERSION ? 2 : 1;
     }
     return 0;
+}
+
+/* ---- OCSP ---- */
+
+void tls_library_set_clock(struct tls_library *library, nsec_t (*wall_clock)(void))
+{
+    library->staples.wall_clock = wall_clock;
+}
+
+void tls_library_set_ocsp(struct tls_library *library,
+                          const unsigned char fingerprint[TLS_FINGERPRINT_SIZE],
+                          struct span response, nsec_t until)
+{
+    staples_set(&library->staples, fingerprint, response, until);
+}
+
+void tls_library_clear_ocsp(struct tls_library *library)
+{
+    staples_clear(&library->staples);
 }
 
 /* ---- the choice by name, and ALPN ---- */
@@ -303,7 +332,7 @@ static int set_groups(SSL_CTX *ssl)
     return SSL_CTX_set1_groups_list(ssl, "X25519:P-256:P-384") == 1 ? 0 : ERR_TLS;
 }
 
-static int configure(SSL_CTX *ssl, const struct tls_settings *settings)
+static int configure(SSL_CTX *ssl, const struct tls_settings *settings, struct tls_library *library)
 {
     int lowest = settings->profile == TLS_PROFILE_MODERN ? TLS1_3_VERSION : TLS1_2_VERSION;
 
@@ -320,6 +349,8 @@ static int configure(SSL_CTX *ssl, const struct tls_settings *settings)
     SSL_CTX_set_max_early_data(ssl, 0);
     SSL_CTX_set_alpn_select_cb(ssl, on_alpn, NULL);
     SSL_CTX_set_tlsext_servername_callback(ssl, on_server_name);
+    SSL_CTX_set_tlsext_status_cb(ssl, staples_on_status);
+    SSL_CTX_set_tlsext_status_arg(ssl, &library->staples);
     if (SSL_CTX_set_tlsext_ticket_key_evp_cb(ssl, on_ticket) != 1)
         return ERR_TLS;
     return set_groups(ssl);
@@ -334,7 +365,7 @@ int tls_context_create(const struct tls_settings *settings, struct tls_library *
     context->references = 1;
     context->library = library;
     context->ssl = SSL_CTX_new_ex(library->schedule->library, NULL, TLS_server_method());
-    int r = context->ssl ? configure(context->ssl, settings) : ERR_TLS;
+    int r = context->ssl ? configure(context->ssl, settings, library) : ERR_TLS;
     for (size_t i = 0; r >= 0 && i < count; i++)
         r = add_certificate(context->ssl, &certificates[i]);
     if (r < 0) {

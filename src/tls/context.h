@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "base/nsec.h"
 #include "base/span.h"
 #include "config/config.h"
 
@@ -15,6 +16,7 @@ struct tls_settings {
     int profile;     /**< enum tls_profile: Mozilla's names */
     bool strict_sni; /**< an unknown name gets unrecognized_name instead of the default site */
     int64_t ticket_rotation; /**< nsec between new ticket keys */
+    bool ocsp_stapling;      /**< ask responders that certificates name; the guardian does */
 };
 
 extern const struct config_row tls_rows[];
@@ -39,6 +41,22 @@ void tls_library_destroy(struct tls_library *library);
  *  Each: 16 bytes name, 32 bytes AES-256 key, 32 bytes HMAC key. */
 void tls_library_set_tickets(struct tls_library *library,
                              const unsigned char (*keys)[TLS_TICKET_KEY_SIZE], size_t count);
+
+enum {
+    TLS_FINGERPRINT_SIZE = 32, /**< SHA-256 of a certificate's DER form */
+    TLS_OCSP_MAX = 16 * 1024,  /**< what fits into a flight beside a long chain: TLS_OUT_MIN */
+};
+
+/** The clock that ends responses; without one, nothing is stapled. */
+void tls_library_set_clock(struct tls_library *library, nsec_t (*wall_clock)(void));
+/** Sets the OCSP response to staple from now on whenever a handshake of any context goes on with
+ *  this certificate and the client asks for its status; an empty or too long one forgets it. It
+ *  is not looked at, and not shown any more from `until` (wall clock) on. */
+void tls_library_set_ocsp(struct tls_library *library,
+                          const unsigned char fingerprint[TLS_FINGERPRINT_SIZE],
+                          struct span response, nsec_t until);
+/** Forgets every response. */
+void tls_library_clear_ocsp(struct tls_library *library);
 
 /** Drops the reference to the key. */
 void tls_certificate_finish(struct tls_certificate *certificate);
