@@ -2,6 +2,7 @@
  * Checks across values are settings_check.c's. */
 #include "app/settings.h"
 
+#include <arpa/inet.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -12,14 +13,24 @@
 
 /* ---- decoding ---- */
 
-static void normalise_name(char *name)
+/* Lower case without a final dot; an IPv6 address as RFC 5952 writes it, which is how sites are
+ * looked up. */
+static char *normalise_name(char *name)
 {
+    char text[INET6_ADDRSTRLEN];
+    struct in6_addr address;
     size_t len = strlen(name);
 
+    if (inet_pton(AF_INET6, name, &address) == 1 &&
+        inet_ntop(AF_INET6, &address, text, sizeof text)) {
+        free(name);
+        return mem_string(span_str(text));
+    }
     for (size_t i = 0; i < len; i++)
         name[i] = ascii_lower(name[i]);
     if (len > 1 && name[len - 1] == '.')
         name[len - 1] = '\0';
+    return name;
 }
 
 static void drop_off(struct config_strings *strings)
@@ -40,7 +51,7 @@ static void normalise(struct settings *settings)
     for (size_t i = 0; i < settings->sites.count; i++) {
         struct settings_site *site = &sites[i];
         for (size_t n = 0; n < site->names.count; n++)
-            normalise_name(site->names.items[n]);
+            site->names.items[n] = normalise_name(site->names.items[n]);
         if (site->fallback && site->files && !site->files->fallback)
             site->files->fallback = take(site->fallback);
     }

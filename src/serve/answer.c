@@ -58,6 +58,25 @@ static bool is_ip_literal(struct span host)
     return true;
 }
 
+/* Browsers must not be told to come by HTTPS only where other programs serve too, or where names
+ * mean nothing (RFC 6797 section 8.1.1). */
+static bool takes_hsts(struct span host)
+{
+    return !is_ip_literal(host) && !span_equal(host, SPAN("localhost")) &&
+           !span_ends(host, SPAN(".localhost"));
+}
+
+/* The port in the client's address line, which another machine may map to ours. */
+static uint16_t port_of(struct span authority, uint16_t without)
+{
+    ptrdiff_t colon = span_find_last(authority, ':');
+    uint64_t port;
+
+    if (colon < 0 || span_to_uint(span_from(authority, (size_t)colon + 1), &port) < 0)
+        return without;
+    return (uint16_t)port; /* a valid authority's is at most 65535 */
+}
+
 /* 308 keeps the method and the body (RFC 9110 section 15.4.9). */
 static void redirect(struct http_exchange *x, struct span host, uint16_t port,
                      const struct files_context *context)
@@ -65,13 +84,15 @@ static void redirect(struct http_exchange *x, struct span host, uint16_t port,
     const struct http_request *request = &x->request;
     struct http_response response = {.status = 308};
     struct span path = request->path.len && request->path.ptr[0] == '/' ? request->path : SPAN("/");
+    bool bare_ipv6 = host.ptr[0] != '[' && span_find(host, ':') >= 0;
     char port_text[8] = "";
 
     if (port != 443)
         snprintf(port_text, sizeof port_text, ":%u", port);
     struct span location =
-        arena_printf(&x->arena, "https://%.*s%s%.*s%s%.*s", SPAN_ARGS(host), port_text,
-                     SPAN_ARGS(path), request->query.ptr ? "?" : "", SPAN_ARGS(request->query));
+        arena_printf(&x->arena, "https://%s%.*s%s%s%.*s%s%.*s", bare_ipv6 ? "[" : "",
+                     SPAN_ARGS(host), bare_ipv6 ? "]" : "", port_text, SPAN_ARGS(path),
+                     request->query.ptr ? "?" : "", SPAN_ARGS(request->query));
     int r = location.ptr ? http_add(&x->arena, &response.fields, SPAN("location"), location)
                          : ERR_LIMIT;
     for (size_t i = 0; r >= 0 && i < context->field_count; i++) {
@@ -96,7 +117,8 @@ static void answer_plain(struct connection *c, struct http_exchange *x, const st
                          struct files_context *context)
 {
     const struct http_request *request = &x->request;
-    uint16_t port = c->misdirected ? c->local_port : c->server->sites->https_port;
+    uint16_t port =
+        c->misdirected ? port_of(request->authority, c->local_port) : c->server->sites->https_port;
     struct span host = site ? span_str(site->main_name) : (struct span){0};
     bool exact = false;
 
@@ -125,7 +147,7 @@ static void answer_secure(struct connection *c, struct http_exchange *x, const s
     struct span main_name = span_str(site->main_name);
     if (exact && site->redirect_to_main && !span_equal(request->host, main_name) &&
         !is_ip_literal(request->host)) {
-        redirect(x, main_name, c->local_port, context);
+        redirect(x, main_name, port_of(request->authority, 443), context);
         return;
     }
     files_answer(site->files, x, context, now);
@@ -155,9 +177,9 @@ static void on_request(void *owner, struct http_exchange *x)
         site = sites->fallback;
     struct files_context context = {
         .fields = site ? site->fields : NULL,
-        .field_count = !site       ? 0
-                       : c->secure ? site->field_count
-                                   : site->plain_field_count,
+        .field_count = !site                                      ? 0
+                       : c->secure && takes_hsts(x->request.host) ? site->field_count
+                                                                  : site->plain_field_count,
         .request_id = make_request_id(answer, c, x),
         .wall = server_wall(server),
     };

@@ -1,6 +1,7 @@
 /* Names to sites. Building the sites from settings is the worker's; answering is answer.c's. */
 #include "serve/sites.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -59,6 +60,22 @@ int sites_name(struct sites *sites, struct span name, struct site *site)
     return 0;
 }
 
+/* Sites have IPv6 addresses as RFC 5952 writes them, hosts in brackets and in any spelling. */
+static struct site *find_ipv6(const struct sites *sites, struct span host)
+{
+    char text[INET6_ADDRSTRLEN];
+    struct in6_addr address;
+
+    if (host.len < 2 || host.len - 2 >= sizeof text)
+        return NULL;
+    memcpy(text, host.ptr + 1, host.len - 2);
+    text[host.len - 2] = '\0';
+    if (inet_pton(AF_INET6, text, &address) != 1 ||
+        !inet_ntop(AF_INET6, &address, text, sizeof text))
+        return NULL;
+    return map_get(&sites->names, span_str(text));
+}
+
 struct site *sites_find(const struct sites *sites, struct span host, bool *ret_exact)
 {
     char wildcard[256];
@@ -66,9 +83,10 @@ struct site *sites_find(const struct sites *sites, struct span host, bool *ret_e
     *ret_exact = false;
     if (host.len == 0 || host.ptr[0] == '*') /* a host may not call itself a wildcard */
         return NULL;
-    struct site *site = map_get(&sites->names, host);
+    bool ipv6 = host.ptr[0] == '[';
+    struct site *site = ipv6 ? find_ipv6(sites, host) : map_get(&sites->names, host);
     *ret_exact = site != NULL;
-    if (site)
+    if (site || ipv6)
         return site;
     ptrdiff_t dot = span_find(host, '.');
     if (dot < 1 || host.len - (size_t)dot + 1 > sizeof wildcard)

@@ -41,8 +41,9 @@ struct sites *sites_create(size_t count, const uint64_t secret[2]);
 struct sites *sites_ref(struct sites *sites);
 /** Drops a reference; the last one frees all. NULL is fine. */
 void sites_unref(struct sites *sites);
-/** Gives a name (lower case, maybe "*.example.com") to a site.
+/** Gives a name (lower case, maybe "*.example.com", or an address as inet_ntop() writes it) to a
+ *  site.
  *  @return 0, or -EEXIST when another site has it */
 must_check int sites_name(struct sites *sites, struct span name, struct site *site);
-/** The site of a lower-case host: exact, else the wildcard of its parent, else NULL. */
+/** The site of a lower-case host ("[::1]" for IPv6 addresses): exact, else the wildcard of its parent, else NULL. */
 struct site *sites_find(const struct sites *sites, struct span host, bool *ret_exact);
