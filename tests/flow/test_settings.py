@@ -1,5 +1,5 @@
 """Settings: every mistake at once with its place and mend, includes, environment, the schema for
-editors, reloads that change what is served, and starts that fail."""
+editors, and starts that fail. What reloads do to connections is test_reload.py's."""
 
 import json
 import os
@@ -7,7 +7,6 @@ import re
 import signal
 import socket
 import tempfile
-import threading
 
 import pytest
 
@@ -87,8 +86,8 @@ def test_check_answers_in_json_with_places(folder):
 
 
 @pytest.mark.parametrize("text, place", [
-    ("sites: [\n", "2:1: the file ends"), ("sites:\n\t- names: x\n", "2:1"), ("- a\n", "1:1"), ("", ""),
-    ("sites: &a [*a]\n", "1:"), ("a: !!python/object:x {}\n", "1:"), ("\0\0", "1:"),
+    ("sites: [\n", "2:1: the file ends"), ("sites:\n\t- names: x\n", "2:1"),
+    ("- a\n", "1:1"), ("", ""), ("sites: &a [*a]\n", "1:"), ("a: !!python/object:x {}\n", "1:"), ("\0\0", "1:"),
     ("sites: " + "[" * 5000, "1:"), ("x: 'y", "1:")])
 def test_text_that_is_no_yaml_or_a_trap_is_refused_with_a_place(folder, text, place):
     result = check(folder, text)
@@ -205,77 +204,6 @@ def test_reload_takes_over_and_a_bad_file_keeps_the_old_settings(start):
         wait_until(lambda: server.curl("/").headers["x-round"] == "3", what="the third settings")
         kept.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")  # opened under the first
         assert kept.recv(65536).startswith(b"HTTP/1.1 200")
-
-
-def test_reload_opens_and_closes_ports(start):
-    extra = free_port()
-
-    def config(s, ports):
-        return {"listen": {"https": [f"127.0.0.1:{port}" for port in ports],
-                           "http": [f"127.0.0.1:{s.http}"]}, **settings(s)}
-
-    server = start(lambda s: config(s, [s.https]))
-    first = server.https
-    server.write_config(config(server, [first, extra]))
-    server.cli("reload", check=True)
-    for server.https in (first, extra):
-        assert server.curl("/").status == 200
-    server.https = first
-    server.write_config(config(server, [first]))
-    server.cli("reload", check=True)
-
-    def closed():
-        with socket.socket() as peer:
-            return peer.connect_ex(("127.0.0.1", extra)) != 0
-
-    wait_until(closed, what="the port to be closed")
-    assert server.curl("/").status == 200
-
-
-def test_reload_of_a_port_that_is_taken_keeps_the_old_settings(start):
-    server = start(lambda s: settings(s))
-    with socket.create_server(("127.0.0.1", free_port())) as taken:
-        port = taken.getsockname()[1]
-        server.write_config({"listen": {"https": [f"127.0.0.1:{server.https}", f"127.0.0.1:{port}"]},
-                             **settings(server, headers={"set": {"X-New": "1"}})})
-        result = server.cli("reload")
-        assert result.returncode != 0
-        assert str(port) in result.stderr and str(os.getpid()) in result.stderr
-    assert "x-new" not in server.curl("/").headers
-
-
-@pytest.mark.skipif(not have("h2load"), reason="h2load is needed")
-def test_fifty_reloads_fail_no_request_and_no_download(start):
-    """Both versions under load, and one slow download, from the first reload to the last."""
-    server = start(lambda s: settings(s), "--workers", "2",
-                   files={"long.bin": bytes(range(256)) * 32768})
-    loads = []
-
-    def load(*options):
-        loads.append(run("h2load", "-c4", "-D6", *options, server.url(), seconds=60))
-
-    def download():
-        loads.append(server.curl_code("/long.bin", "--limit-rate", "1600k", "-o",
-                                      server.folder / "long", "--max-time", "120", seconds=120))
-
-    workers = [threading.Thread(target=load, args=arguments) for arguments in (["-m4"], ["--h1"])]
-    workers.append(threading.Thread(target=download))
-    for worker in workers:
-        worker.start()
-    for turn in range(50):
-        server.write_config(settings(server, headers={"set": {"X-Round": str(turn)}}))
-        server.cli("reload", check=True)
-    for worker in workers:
-        worker.join()
-    for result in loads:
-        assert result.returncode == 0, result.stderr
-        if "requests:" in result.stdout:
-            counts = re.search(r"(\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout",
-                               result.stdout)
-            assert int(counts[1]) > 100 and set(counts.groups()[1:]) == {"0"}, result.stdout
-            assert re.search(r"status codes: \d+ 2xx, 0 3xx, 0 4xx, 0 5xx", result.stdout)
-    assert (server.folder / "long").read_bytes() == (server.public / "long.bin").read_bytes()
-    assert server.curl("/").headers["x-round"] == "49"
 
 
 # ---- starts that fail, and how to mend it ----

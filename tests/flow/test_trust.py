@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from lib import BINARY, PATIENCE, have, make_certificate, run
+from lib import BINARY, PATIENCE, TOP, have, make_certificate, run
 
 needs_chromium = pytest.mark.skipif(not (have("chromium") and have("certutil")),
                                     reason="chromium and certutil are needed")
@@ -46,7 +46,7 @@ class Chromium:
                       if t["type"] == "page")
         self.session = self.call("Target.attachToTarget", targetId=target["targetId"],
                                  flatten=True)["sessionId"]
-        for domain in ("Page", "Security", "Network", "Runtime"):
+        for domain in ("Page", "Security", "Network", "Runtime", "Log"):
             self.page(f"{domain}.enable")
 
     def receive(self, deadline):
@@ -182,6 +182,46 @@ def test_chromium_never_takes_a_page_of_another_name_or_a_stranger(start, home):
         assert browser.visit(server.url(name="other.localhost")) == "net::ERR_CERT_COMMON_NAME_INVALID"
         assert browser.visit(server.url(name="stranger.localhost")) \
             == "net::ERR_CERT_AUTHORITY_INVALID"
+
+
+@needs_chromium
+def test_chromium_shows_example_listing_codings_and_errors_without_a_complaint(start, home):
+    """Scripts, styles and policies of our own pages do what they shall, and every coding that
+    Chromium asks for is one that it reads."""
+    text = "const words = [" + ",".join(f"'word {n}'" for n in range(2000)) + "];"
+
+    def config(server):
+        listed = server.public / "listed"
+        (listed / "folder <b>&").mkdir(parents=True)
+        (listed / "long.js").write_text(text)
+        (listed / "page.html").write_text("<!doctype html><link rel=icon href=data:,><title>x"
+                                          "</title><script src=long.js></script>")
+        return {"sites": [
+            {"names": ["example.localhost"], "files": str(TOP / "examples" / "site")},
+            {"names": ["listing.localhost"], "files": {"root": str(listed), "listing": True}}]}
+
+    server = start(config)
+    change(server, "trust", home)
+    with chromium(home) as browser:
+        def complaints():
+            return [event["params"] for event in browser.events
+                    if event.get("method") in ("Log.entryAdded", "Runtime.exceptionThrown")
+                    and event["params"].get("entry", {}).get("level", "error") == "error"
+                    and "favicon.ico" not in json.dumps(event)]
+
+        for name, path, expression, value in (
+                ("example.localhost", "/", "document.title.length > 0", True),
+                ("listing.localhost", "/", "document.querySelector('a[href*=folder]').textContent"
+                 ".startsWith('folder <b>&')", True),
+                ("listing.localhost", "/page.html", "words.length", 2000)):
+            assert browser.visit(server.url(path, name=name)) is None
+            assert browser.evaluate(expression) == value, (path, expression)
+            assert not complaints(), complaints()
+        script = browser.wait_event("Network.responseReceived", lambda p: p["type"] == "Script")
+        fields = {key.lower(): value for key, value in script["response"]["headers"].items()}
+        assert fields["content-encoding"] in ("zstd", "br")
+        assert browser.visit(server.url("/none", name="listing.localhost")) is None
+        assert "404" in browser.evaluate("document.body.textContent")
 
 
 def nss_list(folder):
