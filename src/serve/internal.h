@@ -14,7 +14,7 @@ enum {
     OUT_ROOM = 512 * 1024,  /* ciphertext of one send(), with room for a handshake flight */
     CHUNK_MIN = 16 * 1024,  /* bytes sealed ahead for a client that takes little */
     CHUNK_MAX = 256 * 1024,
-    TURN_BYTES = 1024 * 1024, /* sent for one connection before others have their turn */
+    TURN_BYTES = 256 * 1024, /* sent for one connection before others have their turn */
 };
 
 struct listener {
@@ -124,6 +124,24 @@ void connection_destroy(struct connection *c);
 void connection_shutdown(struct connection *c);
 /** The same, but a client that has just come may still ask once. */
 void connection_drain(struct connection *c);
+
+/* connection_input.c and connection_output.c, for connection.c. `io` is the worker's scratch
+ * memory. */
+
+/** Whether reading makes sense now. */
+bool connection_wants_input(const struct connection *c);
+/** @return fresh bytes, or a negative error; what there is to say to the peer stands in io */
+ssize_t connection_read(struct connection *c, struct tls_io *io);
+bool connection_is_h2(const struct connection *c);
+/** Counts the connection for its address. @return false when the address has enough already */
+bool connection_count_peer(struct connection *c);
+/** Sends what waits. @return 1 when nothing waits any more, 0 when the kernel is full, -errno */
+int connection_flush(struct connection *c);
+/** Sends bytes, or keeps what is not taken. @return 0, or -errno */
+int connection_send(struct connection *c, const char *bytes, size_t len);
+/** Sends what the engine has, up to a chunk, together with what stands in io already.
+ *  @return bytes sent or kept, or a negative error: cut the connection */
+ssize_t connection_write(struct connection *c, struct tls_io *io);
 
 /** What engines tell connections. */
 extern const struct http_events answer_events;
