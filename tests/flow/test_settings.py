@@ -10,7 +10,7 @@ import tempfile
 
 import pytest
 
-from lib import BINARY, free_port, have, make_certificate, run, wait_until
+from lib import BINARY, TOP, free_port, have, make_certificate, run, wait_until
 
 
 def check(folder, text, *options, **env):
@@ -176,6 +176,24 @@ def test_schema_is_json_schema_that_knows_every_key():
     reference = run(BINARY, "config", "reference", check=True).stdout
     for key in schema["properties"]["limits"]["properties"]:
         assert f"`limits.{key}`" in reference
+
+
+def test_schema_takes_what_the_program_takes_and_refuses_typing_mistakes(folder):
+    jsonschema = pytest.importorskip("jsonschema")
+    yaml = pytest.importorskip("yaml")
+    schema = json.loads(run(BINARY, "config", "schema", check=True).stdout)
+    validator = jsonschema.Draft202012Validator(schema)
+    validator.check_schema(schema)
+    for example in (TOP / "examples" / "gardien.yaml", TOP / "packaging" / "gardien.yaml"):
+        validator.validate(yaml.safe_load(example.read_text().replace("@DATADIR@", "/usr/share")))
+    validator.validate(yaml.safe_load(
+        'sites: [{names: a.test, files: /srv, certificate: {file: x}, hsts: 1d, fallback: /i.html}]\n'
+        'listen: {https: ":443", http: off}\nlimits: {body_size: 1MiB, keep_alive: "${IDLE:-5s}"}\n'))
+    for wrong in ("sites: [{nams: a.test}]", "sites: [{names: a.test}]\nworkers: many",
+                  "sites: [{names: a.test}]\ntls: {profile: old}",
+                  "sites: [{names: a.test}]\nlimits: {header_count: 5}"):
+        assert not validator.is_valid(yaml.safe_load(wrong)), wrong
+        assert check(folder, wrong).returncode == 2
 
 
 # ---- reload ----
