@@ -24,20 +24,20 @@ class Client(threading.Thread):
         self.context = anything_goes()
         self.halt = threading.Event()
         self.errors, self.done, self.connections = [], 0, 0
-        self.last = time.monotonic()
+        self.slowest = 0.0  # seconds from asking to the whole answer, the handshake included
         self.peer = None
 
     def run(self):
         fails = 0
         while not self.halt.is_set():
-            kept = self.peer is not None
+            kept, began = self.peer is not None, time.monotonic()
             try:
                 if not kept:
                     self.connect()
                     self.connections += 1
                 self.ask()
                 self.done += 1
-                self.last = time.monotonic()
+                self.slowest = max(self.slowest, time.monotonic() - began)
                 fails = 0
             except Lost as lost:
                 self.drop()
@@ -198,6 +198,10 @@ class Load:
     @property
     def errors(self):
         return [error for client in self.clients for error in client.errors]
+
+    @property
+    def slowest(self):
+        return max(client.slowest for client in self.clients)
 
     @property
     def done(self):
