@@ -1,9 +1,9 @@
 /* One connection: socket, TLS and HTTP engine joined, with back pressure and deadlines. It knows
  * neither sites nor files; answer.c decides what a request gets.
  *
- * on_ready → connection_drive → connection_read → (PROXY header → handshake → decrypt →
- * http_receive) → connection_write → (http_produce → seal → send) → settle (deadline, idle list,
- * end) */
+ * on_ready → connection_drive → connection_read (connection_input.c)
+ *                             → connection_write (connection_output.c)
+ *                             → settle (deadline, idle list, end) */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>

@@ -92,10 +92,11 @@ static void test_server_redirects_an_alias_to_the_main_name(void **state)
 
     rig_init(&rig);
     rig_start(&rig);
-    const char *head = ask(&rig, RIG_HTTPS, "www.localhost", "/small?x");
+    const char *head = ask(&rig, RIG_HTTPS, "www.localhost:10443", "/small?x");
     assert_begins(head, "HTTP/1.1 308 ");
-    assert_contains(head,
-                    text_of("location: https://localhost:%u/small?x\r\n", rig.ports[RIG_HTTPS]));
+    assert_contains(head, "location: https://localhost:10443/small?x\r\n"); /* mapped to ours */
+    assert_contains(ask(&rig, RIG_HTTPS, "www.localhost", "/small?x"),
+                    "location: https://localhost/small?x\r\n");
     assert_begins(ask(&rig, RIG_HTTPS, "127.0.0.1", "/small"), "HTTP/1.1 200 ");
     rig_stop(&rig);
 }
