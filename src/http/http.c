@@ -96,6 +96,12 @@ bool http_wants_input(const struct http_engine *engine)
     return engine->ops->wants_input(engine);
 }
 
+void http_sweep(struct http_engine *engine, nsec_t now, nsec_t patience, uint64_t rate)
+{
+    if (engine->ops->sweep && patience > 0)
+        engine->ops->sweep(engine, now, patience, rate);
+}
+
 void http_shutdown(struct http_engine *engine)
 {
     engine->ops->shutdown(engine);

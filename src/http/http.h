@@ -167,6 +167,7 @@ struct http_engine_ops {
     void (*inform)(struct http_engine *engine, struct http_exchange *x, int status);
     void (*resume)(struct http_engine *engine, struct http_exchange *x);
     void (*reset)(struct http_engine *engine, struct http_exchange *x);
+    void (*sweep)(struct http_engine *engine, nsec_t now, nsec_t patience, uint64_t rate);
     void (*shutdown)(struct http_engine *engine);
     void (*hangup)(struct http_engine *engine);
     void (*destroy)(struct http_engine *engine);
@@ -194,6 +195,11 @@ must_check ssize_t http_produce(struct http_engine *engine, char *out, size_t ca
 enum http_wait http_wait(const struct http_engine *engine);
 /** False while enough is buffered (pipelining, back pressure). */
 bool http_wants_input(const struct http_engine *engine);
+/** Cuts off answers that a stream's own flow-control window has held back for `patience` ns while
+ * fewer than `rate` bytes a second went out: other requests of the connection must not buy them
+ * time. To be called about as often as `patience`; http_produce() follows. HTTP/1 has one answer at
+ * a time, which the connection's own deadline covers. */
+void http_sweep(struct http_engine *engine, nsec_t now, nsec_t patience, uint64_t rate);
 /** Asks to end in good order: h1 closes after the current answer, h2 sends GOAWAY. */
 void http_shutdown(struct http_engine *engine);
 /** The transport is gone: closes every exchange as HTTP_END_CLIENT. */

@@ -330,10 +330,15 @@ static void on_ready(struct loop_watch *watch, unsigned events)
 static void on_deadline(struct loop_timer *timer, nsec_t now)
 {
     struct connection *c = container_of(timer, struct connection, timer);
+    const struct limits_settings *limits = &c->server->sites->limits;
 
-    if (now < c->deadline) {
+    if (now < c->deadline) { /* it was put off meanwhile */
         if (c->deadline != NSEC_NEVER)
             loop_timer_set(c->server->loop, timer, c->deadline);
+        if (c->state != CONNECTION_OPEN)
+            return;
+        http_sweep(c->engine, now, limits->response_timeout, (uint64_t)limits->response_rate);
+        connection_drive(c);
         return;
     }
     if (c->state == CONNECTION_OPEN && c->waiting == HTTP_WAIT_IDLE && !c->ending) {

@@ -43,12 +43,14 @@ struct h2_stream {
     int32_t id;
     uint32_t header_bytes; /**< decoded so far, trailers included: name + value + 32 each */
     uint32_t header_count;
-    uint32_t cookies;  /**< cookie fields so far */
-    struct span host;  /**< the host field */
-    int64_t body_left; /**< of the answer's declared length; -1 when none was declared */
-    bool announced;    /**< the owner knows it */
-    bool trailing;     /**< its trailers are arriving */
-    bool expects;      /**< the client waits for 100 */
+    uint32_t cookies;   /**< cookie fields so far */
+    struct span host;   /**< the host field */
+    nsec_t held_since;  /**< when its window was first found empty; 0: it was not */
+    uint64_t held_sent; /**< what had been sent of the answer then */
+    int64_t body_left;  /**< of the answer's declared length; -1 when none was declared */
+    bool announced;     /**< the owner knows it */
+    bool trailing;      /**< its trailers are arriving */
+    bool expects;       /**< the client waits for 100 */
     bool request_done;
     bool answered; /**< the answer's last frame is put out */
     bool deferred; /**< the answer's body said -EAGAIN */

@@ -235,6 +235,44 @@ static bool h2_wants_input(const struct http_engine *engine)
     return !h2->error && nghttp2_session_get_outbound_queue_size(h2->session) < QUEUE_MAX;
 }
 
+/* Whether a stream's own window keeps its answer back. */
+static bool is_held(struct h2_engine *h2, const struct h2_stream *stream)
+{
+    const struct http_exchange *x = stream->exchange;
+
+    return x->responded && x->body && !stream->answered && !stream->deferred &&
+           nghttp2_session_get_stream_remote_window_size(h2->session, stream->id) <= 0;
+}
+
+/* @return false when the answer has been kept back for too long */
+static bool may_stay(struct h2_engine *h2, struct h2_stream *stream, nsec_t now, nsec_t patience,
+                     uint64_t rate)
+{
+    uint64_t sent = stream->exchange->body_sent;
+    bool held = is_held(h2, stream);
+    nsec_t time = now - stream->held_since;
+
+    if (held && stream->held_since &&
+        sent - stream->held_sent <= rate * (uint64_t)(time / NSEC_PER_SEC))
+        return time < patience;
+    stream->held_since = held ? now : 0;
+    stream->held_sent = sent;
+    return true;
+}
+
+static void h2_sweep(struct http_engine *engine, nsec_t now, nsec_t patience, uint64_t rate)
+{
+    struct h2_engine *h2 = h2_of(engine);
+
+    list_for_each (x, next, &engine->exchanges, struct http_exchange, link) {
+        struct h2_stream *stream = x->stream;
+        if (may_stay(h2, stream, now, patience, rate))
+            continue;
+        h2_reset_stream(h2, stream->id, NGHTTP2_CANCEL);
+        drop(h2, x, HTTP_END_SERVER);
+    }
+}
+
 static void h2_reset(struct http_engine *engine, struct http_exchange *x)
 {
     struct h2_engine *h2 = h2_of(engine);
@@ -281,6 +319,7 @@ static const struct http_engine_ops h2_ops = {
     .inform = h2_inform,
     .resume = h2_resume,
     .reset = h2_reset,
+    .sweep = h2_sweep,
     .shutdown = h2_shutdown,
     .hangup = h2_hangup,
     .destroy = h2_destroy,

@@ -417,6 +417,37 @@ static void test_h2_ends_floods_of_cheap_frames(void **state)
     assert_true(reprioritised >= 50 && reprioritised < 200);
 }
 
+/** A client that closes one stream's window and goes on asking: the small requests buy the large
+ *  answer no time, while one that is taken at a decent rate lives on. */
+static void test_h2_sweeps_answers_that_their_window_holds(void **state)
+{
+    static struct rig rig;
+    static const char connection_window[] = {0, 127, 127, 127};
+
+    rig_start(&rig, true);
+    rig_frame(&rig, NGHTTP2_WINDOW_UPDATE, 0, 0, connection_window, 4);
+    for (int32_t id = 1; id <= 3; id += 2)
+        rig_headers(&rig, id, ":method: GET\n:scheme: https\n:authority: a\n:path: /900000\n",
+                    NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM);
+    rig_drain(&rig);
+    for (int second = 0; second < 60; second += 5) {
+        http_sweep(rig.engine, rig.now, 30 * NSEC_PER_SEC, 500);
+        rig.now += 5 * NSEC_PER_SEC;
+        rig_frame(&rig, NGHTTP2_WINDOW_UPDATE, 0, 1, "\0\0\x10\0", 4);
+        rig_headers(&rig, 5 + 2 * second,
+                    ":method: GET\n:scheme: https\n:authority: a\n:path: /10\n",
+                    NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM);
+        rig_drain(&rig);
+        unsigned cut = rig.closes[HTTP_END_SERVER];
+        assert_int_equal(cut, second < 30 ? 0 : 1);
+        assert_int_equal(rig.resets_out, cut);
+    }
+    assert_int_equal(rig.reset_code, NGHTTP2_CANCEL);
+    assert_false(list_empty(&rig.engine->exchanges)); /* the one that is taken */
+    assert_int_equal(rig.error, 0);
+    rig_stop(&rig);
+}
+
 static void test_h2_takes_window_updates_that_data_explains(void **state)
 {
     static struct rig rig;
@@ -533,6 +564,7 @@ int main(void)
         cmocka_unit_test(test_h2_ends_provoked_resets),
         cmocka_unit_test(test_h2_ends_malformed_requests_without_end),
         cmocka_unit_test(test_h2_ends_floods_of_cheap_frames),
+        cmocka_unit_test(test_h2_sweeps_answers_that_their_window_holds),
         cmocka_unit_test(test_h2_takes_window_updates_that_data_explains),
         cmocka_unit_test(test_h2_ends_continuation_floods),
         cmocka_unit_test(test_h2_takes_a_block_in_pieces),
