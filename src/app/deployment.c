@@ -55,6 +55,9 @@ static int open_site(struct guardian *g, const struct settings_site *site,
     for (size_t i = 0; r >= 0 && i < prepared->count; i++) {
         r = open_key(g, site, &prepared->certificates[i], diags, &deployed->keys[i]);
         deployed->key_count += r >= 0;
+        if (r >= 0 && prepared->certificates[i].ocsp.named)
+            stapler_attach(g, deployed->keys[i], site->names.items[0],
+                           &prepared->certificates[i].ocsp);
     }
     return r;
 }
@@ -196,8 +199,24 @@ static void add_listeners(const struct endpoint *endpoint, unsigned slot, unsign
     }
 }
 
+static struct snapshot_certificate to_certificate(const struct key *key, bool staple)
+{
+    struct snapshot_certificate certificate = {.key_id = key->id, .chain_pem = key->chain_pem};
+    const struct ocsp_answer *answer = staple ? stapler_answer(key) : NULL;
+
+    if (answer) {
+        certificate.ocsp = answer->der;
+        certificate.ocsp_len = answer->len;
+        certificate.ocsp_until = answer->expires_at;
+        memcpy(certificate.fingerprint, answer->fingerprint, sizeof certificate.fingerprint);
+    }
+    return certificate;
+}
+
 static void add_sites(const struct deployment *d, struct snapshot *snapshot)
 {
+    bool staple = d->prepared.settings->tls.ocsp_stapling;
+
     snapshot->sites = mem_zalloc((d->site_count + 1) * sizeof *snapshot->sites);
     snapshot->site_count = d->site_count;
     for (size_t i = 0; i < d->site_count; i++) {
@@ -207,8 +226,7 @@ static void add_sites(const struct deployment *d, struct snapshot *snapshot)
         to->certificate_count = from->key_count;
         to->certificates = mem_zalloc((from->key_count + 1) * sizeof *to->certificates);
         for (size_t k = 0; k < from->key_count; k++)
-            to->certificates[k] =
-                (struct snapshot_certificate){from->keys[k]->id, from->keys[k]->chain_pem};
+            to->certificates[k] = to_certificate(from->keys[k], staple);
     }
 }
 

@@ -219,7 +219,7 @@ static void reap(struct guardian *g)
             keeper_on_exit(g, &g->keys_process);
         else if (pid == g->logs_process.pid)
             keeper_on_exit(g, &g->logs_process);
-        else if (!upgrade_on_exit(g, pid))
+        else if (!stapler_on_exit(g, pid, status) && !upgrade_on_exit(g, pid))
             supervise_on_exit(g, pid, status);
     }
 }

@@ -6,6 +6,7 @@
  *   supervise.c   workers: start, orders, replacement
  *   keeper.c      the keys and logs processes
  *   key_ring.c    private keys in use, ticket keys
+ *   stapler.c     OCSP answers for certificates that name a responder
  *   control.c     the control socket
  *   upgrade.c     handing over to another program */
 #pragma once
@@ -16,6 +17,7 @@
 #include "app/endpoints.h"
 #include "app/guardian.h"
 #include "app/ipc.h"
+#include "app/ocsp.h"
 #include "app/prepare.h"
 #include "app/snapshot.h"
 #include "base/list.h"
@@ -33,7 +35,8 @@ struct key {
     int fd;
     struct stat identity;
     char *chain_pem;
-    nsec_t unused_since; /* with no references: dropped after KEY_GRACE */
+    nsec_t unused_since;   /* with no references: dropped after KEY_GRACE */
+    struct staple *staple; /* NULL: the certificate names no OCSP responder */
 };
 
 struct deployed_site {
@@ -197,6 +200,19 @@ void key_ring_make_tickets(struct guardian *g);
 /** Sets the time of the next ticket key, by the settings in force. */
 void key_ring_arm_rotation(struct guardian *g);
 
+/* stapler.c */
+/** The key's certificate names a responder: it is asked from now on, for as long as the key is in
+ *  use. @param name   of its site, for messages
+ *  @param known  what the prepare process found; copied */
+void stapler_attach(struct guardian *g, struct key *key, const char *name,
+                    const struct ocsp_answer *known);
+/** Ends that. */
+void stapler_detach(struct key *key);
+/** What to staple for the key's certificate, or NULL; valid until the next event. */
+const struct ocsp_answer *stapler_answer(const struct key *key);
+/** The process of this pid ended. @return whether it asked a responder */
+bool stapler_on_exit(struct guardian *g, pid_t pid, int status);
+
 /* supervise.c */
 /** Starts a worker for a share of the sockets. @return 0, or -errno */
 must_check int supervise_spawn(struct guardian *g, unsigned slot, enum worker_state state);
@@ -210,7 +226,9 @@ void supervise_drain(struct worker_process *worker, nsec_t time);
 void supervise_kill(struct worker_process *worker);
 /** Cuts workers that did not finish in time. */
 void supervise_cut_late(struct guardian *g, nsec_t now);
-/** Sends one message to every worker. */
+/** Sends one message to every worker; those that cannot take it are replaced. */
+void supervise_send(struct guardian *g, const struct ipc_message *message);
+/** The same without descriptors. */
 void supervise_tell(struct guardian *g, enum ipc_kind kind, uint64_t value, struct span text);
 void supervise_free(struct guardian *g);
 

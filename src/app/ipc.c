@@ -2,8 +2,12 @@
  * program), then text. */
 #include "app/ipc.h"
 
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buffer.h"
 #include "base/error.h"
 #include "os/fdpass.h"
 
@@ -87,6 +91,42 @@ int ipc_receive(int socket, struct ipc_message *ret_message)
         return r;
     }
     return 1;
+}
+
+int ipc_memory(struct span bytes)
+{
+    int fd = memfd_create("gardien", MFD_CLOEXEC);
+
+    for (size_t done = 0; fd >= 0 && done < bytes.len;) {
+        ssize_t n = pwrite(fd, bytes.ptr + done, bytes.len - done, (off_t)done);
+        if (n > 0) {
+            done += (size_t)n;
+            continue;
+        }
+        if (errno == EINTR)
+            continue;
+        int error = errno;
+        close(fd);
+        return -error;
+    }
+    return fd < 0 ? -errno : fd;
+}
+
+int ipc_memory_read(int fd, struct buffer *bytes)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    size_t size = st.st_size > 0 ? (size_t)st.st_size : 0;
+    int r = buffer_reserve(bytes, size);
+    while (r >= 0 && bytes->len < size) {
+        ssize_t n = pread(fd, bytes->data + bytes->len, size - bytes->len, (off_t)bytes->len);
+        if (n <= 0)
+            return n < 0 ? -errno : ERR_CHANGED;
+        bytes->len += (size_t)n;
+    }
+    return r;
 }
 
 void ipc_finish(struct ipc_message *message)

@@ -20,6 +20,8 @@ enum ipc_kind {
     IPC_KEYS_SOCKET,  /**< one fd: the keys process was replaced, ask this one from now on */
     IPC_LOG_SOCKET,   /**< one fd: the same of the logs process */
     IPC_STATS,        /**< answered by STATS with struct ipc_stats as text */
+    IPC_OCSP,         /**< text: fingerprint of a certificate; one fd: ipc_memory() of the response
+                           to staple for it, or none: forget it; value: wall clock at which it ends */
     /* worker → guardian */
     IPC_READY,   /**< the event loop runs; before the first APPLIED */
     IPC_APPLIED, /**< value: generation */
@@ -73,6 +75,13 @@ must_check int ipc_pass(int socket, enum ipc_kind kind, uint64_t value, int fd);
  *  @return 1; 0 when the other side is gone; ERR_PROTOCOL for a malformed one, whose descriptors
  *  are closed already; -errno (-EAGAIN: nothing there) */
 must_check int ipc_receive(int socket, struct ipc_message *ret_message);
+/** More bytes than fit into a message, in a memfd to send with it. @return a descriptor, or -errno
+ */
+must_check int ipc_memory(struct span bytes);
+/** Reads such a descriptor in whole. @return 0; ERR_LIMIT past the buffer's ceiling; ERR_CHANGED;
+ *  -errno */
+struct buffer;
+must_check int ipc_memory_read(int fd, struct buffer *bytes);
 /** Closes descriptors that nobody took. */
 void ipc_finish(struct ipc_message *message);
 /** Reads a message from its bytes, without descriptors. @return 0, or ERR_PROTOCOL */

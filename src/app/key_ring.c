@@ -2,7 +2,6 @@
  * process reads, and those of session tickets, which it makes itself. */
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -12,24 +11,11 @@
 
 /* ---- private keys ---- */
 
-static int memory_of(const char *text)
-{
-    int fd = memfd_create("chain", MFD_CLOEXEC);
-    size_t len = strlen(text);
-
-    if (fd >= 0 && pwrite(fd, text, len, 0) == (ssize_t)len)
-        return fd;
-    int error = fd < 0 ? errno : EIO;
-    if (fd >= 0)
-        close(fd);
-    return -error;
-}
-
 /* Gives a key file to the keys process and waits for its word. */
 static int give_key(struct guardian *g, const struct key *key)
 {
     struct ipc_message message = {.kind = IPC_KEY_LOAD, .value = key->id, .fd_count = 2};
-    int chain = memory_of(key->chain_pem);
+    int chain = ipc_memory(span_str(key->chain_pem));
 
     if (chain < 0)
         return chain;
@@ -74,6 +60,7 @@ static struct key *find_key(struct guardian *g, const struct stat *st, const cha
 
 static void forget_key(struct key *key)
 {
+    stapler_detach(key);
     list_remove(&key->link);
     close(key->fd);
     free(key->chain_pem);

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "app/clients.h"
@@ -37,24 +36,6 @@ static bool answer(void *context, int socket)
     return n >= 0 || errno == EAGAIN;
 }
 
-/* @return 0, ERR_LIMIT, -errno */
-static int read_chain(int fd, struct buffer *chain)
-{
-    struct stat st;
-
-    if (fstat(fd, &st) < 0)
-        return -errno;
-    int r = st.st_size < CHAIN_MAX ? buffer_reserve(chain, (size_t)st.st_size) : ERR_LIMIT;
-    while (r >= 0 && chain->len < (size_t)st.st_size) {
-        ssize_t n =
-            pread(fd, chain->data + chain->len, (size_t)st.st_size - chain->len, (off_t)chain->len);
-        if (n <= 0)
-            return n < 0 ? -errno : ERR_CHANGED;
-        chain->len += (size_t)n;
-    }
-    return r;
-}
-
 static int load(struct keys_process *keys, const struct ipc_message *message)
 {
     struct buffer chain = buffer_make(CHAIN_MAX);
@@ -64,7 +45,7 @@ static int load(struct keys_process *keys, const struct ipc_message *message)
     int r = keys_holder_load(keys->holder, message->value, message->fds[0]);
     if (r < 0)
         return r;
-    r = read_chain(message->fds[1], &chain);
+    r = ipc_memory_read(message->fds[1], &chain);
     if (r >= 0)
         r = keys_holder_check(keys->holder, message->value, buffer_span(&chain));
     if (r < 0)

@@ -137,16 +137,18 @@ struct work {
     bool ca_made;
 };
 
-static void add_certificate(json_t *list, const struct cert_chain *chain, const char *key,
-                            const char *kind)
+static void add_certificate(const struct work *work, json_t *list, const struct cert_chain *chain,
+                            const char *key, const char *kind)
 {
     char date[CERT_DATE_TEXT];
     const struct cert_info *leaf = &chain->items[0];
     scoped(mem_release) char *text =
         mem_format("%s, %s, until %s", kind, leaf->key_text, cert_date_text(leaf->not_after, date));
 
-    json_array_append_new(
-        list, json_pack("{s:s, s:s?, s:s}", "chain", chain->pem, "key", key, "text", text));
+    bool staple = work->loaded.settings->tls.ocsp_stapling;
+    json_t *ocsp = staple ? ocsp_look(chain, work->state_fd, work->now) : json_null();
+    json_array_append_new(list, json_pack("{s:s, s:s?, s:s, s:o}", "chain", chain->pem, "key", key,
+                                          "text", text, "ocsp", ocsp));
 }
 
 static int use_file(struct work *work, const struct settings_certificate *certificate, json_t *list)
@@ -155,7 +157,7 @@ static int use_file(struct work *work, const struct settings_certificate *certif
 
     int r = cert_chain_load(certificate->file, work->diags, &chain);
     if (r >= 0)
-        add_certificate(list, &chain, certificate->key ? certificate->key : certificate->file,
+        add_certificate(work, list, &chain, certificate->key ? certificate->key : certificate->file,
                         certificate->file);
     cert_chain_finish(&chain);
     return r;
@@ -189,7 +191,7 @@ static int read_local(struct work *work, const char *main_name, json_t *list)
     if (r >= 0)
         r = cert_chain_parse(buffer_span(&bytes), &chain);
     if (r >= 0)
-        add_certificate(list, &chain, NULL, "from gardien's local CA");
+        add_certificate(work, list, &chain, NULL, "from gardien's local CA");
     else
         diags_add(work->diags, "the certificate made for %s cannot be read: %s", main_name,
                   error_text(r));
@@ -244,7 +246,10 @@ static int use_state(struct work *work)
         return ERR_SETTINGS;
     }
     work->state_fd = state_open(work->state, work->diags);
-    return work->state_fd < 0 ? work->state_fd : 0;
+    if (work->state_fd < 0)
+        return work->state_fd;
+    cert_ocsp_prune(work->state_fd, work->now);
+    return 0;
 }
 
 static void write_result(int fd, const struct work *work)
@@ -331,6 +336,7 @@ static void read_sites(const json_t *list, struct prepared *prepared)
                 (struct prepared_certificate){.chain_pem = copy_text(one, "chain"),
                                               .key_path = copy_text(one, "key"),
                                               .text = copy_text(one, "text")};
+            ocsp_from_json(json_object_get(one, "ocsp"), &site->certificates[site->count].ocsp);
         }
     }
 }
@@ -383,6 +389,7 @@ void prepared_finish(struct prepared *prepared)
             free(site->certificates[c].chain_pem);
             free(site->certificates[c].key_path);
             free(site->certificates[c].text);
+            ocsp_answer_finish(&site->certificates[c].ocsp);
         }
         free(site->certificates);
     }

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "app/ocsp.h"
 #include "app/settings.h"
 #include "base/nsec.h"
 
@@ -13,6 +14,7 @@ struct prepared_certificate {
     char *chain_pem;
     char *key_path; /**< NULL: of the local CA, under the site's main name */
     char *text;     /**< for people: "ECDSA P-256, local CA, until …" */
+    struct ocsp_answer ocsp;
 };
 
 struct prepared_site {

@@ -2,15 +2,13 @@
  * are snapshot_bytes.c's; how a snapshot came to be is the guardian's. */
 #include "app/snapshot.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "app/ipc.h"
 #include "app/settings.h"
 #include "base/buffer.h"
+#include "base/error.h"
 #include "base/mem.h"
 
 /* ---- descriptors ---- */
@@ -73,8 +71,10 @@ void snapshot_destroy(struct snapshot *snapshot)
     for (size_t i = 0; i < snapshot->listener_count; i++)
         free(snapshot->listeners[i].address);
     for (size_t i = 0; i < snapshot->site_count; i++) {
-        for (size_t c = 0; c < snapshot->sites[i].certificate_count; c++)
+        for (size_t c = 0; c < snapshot->sites[i].certificate_count; c++) {
             free(snapshot->sites[i].certificates[c].chain_pem);
+            free(snapshot->sites[i].certificates[c].ocsp);
+        }
         free(snapshot->sites[i].certificates);
     }
     explicit_bzero(snapshot->ticket_keys, sizeof snapshot->ticket_keys);
@@ -85,26 +85,6 @@ void snapshot_destroy(struct snapshot *snapshot)
 }
 
 /* ---- sending ---- */
-
-/* The bytes in a sealed memfd. @return a descriptor, or -errno */
-static int to_memory(struct span bytes)
-{
-    int fd = memfd_create("snapshot", MFD_CLOEXEC);
-
-    for (size_t done = 0; fd >= 0 && done < bytes.len;) {
-        ssize_t n = pwrite(fd, bytes.ptr + done, bytes.len - done, (off_t)done);
-        if (n > 0) {
-            done += (size_t)n;
-            continue;
-        }
-        if (errno == EINTR)
-            continue;
-        int error = errno;
-        close(fd);
-        return -error;
-    }
-    return fd < 0 ? -errno : fd;
-}
 
 /* The first part carries the memfd, all carry descriptors; the text of each is their whole number.
  */
@@ -137,7 +117,7 @@ int snapshot_send(int socket, const struct snapshot *snapshot, const char *confi
     if (r < 0)
         return r;
     each_fd(&view, gather, &list);
-    r = to_memory(buffer_span(&bytes));
+    r = ipc_memory(buffer_span(&bytes));
     explicit_bzero(bytes.data, bytes.len);
     buffer_finish(&bytes);
     if (r >= 0) {
@@ -189,26 +169,6 @@ static void take_fds(struct snapshot_inbox *inbox, struct ipc_message *message, 
     }
 }
 
-/* Reads the whole memfd. @return 0, ERR_PROTOCOL, -errno */
-static int read_memory(int fd, struct buffer *bytes)
-{
-    struct stat st;
-
-    if (fstat(fd, &st) < 0)
-        return -errno;
-    if (st.st_size <= 0 || st.st_size > SNAPSHOT_MAX)
-        return ERR_PROTOCOL;
-    int r = buffer_reserve(bytes, (size_t)st.st_size);
-    while (r >= 0 && bytes->len < (size_t)st.st_size) {
-        ssize_t n =
-            pread(fd, bytes->data + bytes->len, (size_t)st.st_size - bytes->len, (off_t)bytes->len);
-        if (n <= 0)
-            return n < 0 ? -errno : ERR_PROTOCOL;
-        bytes->len += (size_t)n;
-    }
-    return r;
-}
-
 static int assemble(struct snapshot_inbox *inbox, struct snapshot **ret_snapshot)
 {
     struct buffer bytes = buffer_make(SNAPSHOT_MAX);
@@ -216,7 +176,9 @@ static int assemble(struct snapshot_inbox *inbox, struct snapshot **ret_snapshot
     struct snapshot *snapshot = NULL;
     size_t due = 0;
 
-    int r = read_memory(inbox->fds[0], &bytes);
+    int r = ipc_memory_read(inbox->fds[0], &bytes);
+    if (r == ERR_LIMIT || r == ERR_CHANGED)
+        r = ERR_PROTOCOL;
     if (r >= 0)
         r = snapshot_decode(buffer_span(&bytes), &snapshot);
     if (bytes.data)

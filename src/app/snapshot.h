@@ -8,6 +8,7 @@
 
 #include "base/macros.h"
 #include "base/span.h"
+#include "tls/tls.h"
 
 struct settings; /* app/settings.h */
 
@@ -24,6 +25,10 @@ struct snapshot_listener {
 struct snapshot_certificate {
     uint64_t key_id; /**< of the private key in the keys process */
     char *chain_pem; /**< leaf first */
+    char *ocsp;      /**< response to staple; NULL: none, and what follows is unset */
+    size_t ocsp_len;
+    int64_t ocsp_until; /**< wall clock, ns */
+    unsigned char fingerprint[TLS_FINGERPRINT_SIZE];
 };
 
 /** Resources of settings->sites[i], in the same order. */

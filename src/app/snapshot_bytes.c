@@ -48,14 +48,26 @@ static void put_listener(struct writer *w, const struct snapshot_listener *liste
     put_text(w, listener->address);
 }
 
+static void put_certificate(struct writer *w, const struct snapshot_certificate *certificate)
+{
+    size_t len = certificate->ocsp ? certificate->ocsp_len : 0;
+
+    put_number(w, certificate->key_id);
+    put_text(w, certificate->chain_pem);
+    put_number(w, len);
+    if (len == 0)
+        return;
+    put(w, certificate->ocsp, len);
+    put_number(w, (uint64_t)certificate->ocsp_until);
+    put(w, certificate->fingerprint, sizeof certificate->fingerprint);
+}
+
 static void put_site(struct writer *w, const struct snapshot_site *site)
 {
     put_number(w, site->root_fd != -1);
     put_number(w, site->certificate_count);
-    for (size_t i = 0; i < site->certificate_count; i++) {
-        put_number(w, site->certificates[i].key_id);
-        put_text(w, site->certificates[i].chain_pem);
-    }
+    for (size_t i = 0; i < site->certificate_count; i++)
+        put_certificate(w, &site->certificates[i]);
 }
 
 int snapshot_encode(const struct snapshot *snapshot, const char *config_text,
@@ -159,6 +171,19 @@ static void get_listeners(struct reader *r, struct snapshot *snapshot)
     }
 }
 
+static void get_certificate(struct reader *r, struct snapshot_certificate *certificate)
+{
+    certificate->key_id = get_number(r, UINT64_MAX);
+    certificate->chain_pem = mem_string(span_str(get_text(r)));
+    certificate->ocsp_len = get_number(r, TLS_OCSP_MAX);
+    if (certificate->ocsp_len == 0)
+        return;
+    certificate->ocsp = mem_alloc(certificate->ocsp_len);
+    get(r, certificate->ocsp, certificate->ocsp_len);
+    certificate->ocsp_until = (int64_t)get_number(r, INT64_MAX);
+    get(r, certificate->fingerprint, sizeof certificate->fingerprint);
+}
+
 static void get_sites(struct reader *r, struct snapshot *snapshot)
 {
     size_t count = get_count(r, SITES_MAX, 2 * sizeof(uint64_t));
@@ -167,13 +192,10 @@ static void get_sites(struct reader *r, struct snapshot *snapshot)
     for (; snapshot->site_count < count && !r->broken; snapshot->site_count++) {
         struct snapshot_site *site = &snapshot->sites[snapshot->site_count];
         site->root_fd = get_fd(r);
-        size_t certificates = get_count(r, CERTIFICATES_MAX, 2 * sizeof(uint64_t) + 1);
+        size_t certificates = get_count(r, CERTIFICATES_MAX, 3 * sizeof(uint64_t) + 1);
         site->certificates = mem_zalloc((certificates + 1) * sizeof *site->certificates);
-        for (; site->certificate_count < certificates; site->certificate_count++) {
-            struct snapshot_certificate *c = &site->certificates[site->certificate_count];
-            c->key_id = get_number(r, UINT64_MAX);
-            c->chain_pem = mem_string(span_str(get_text(r)));
-        }
+        for (; site->certificate_count < certificates; site->certificate_count++)
+            get_certificate(r, &site->certificates[site->certificate_count]);
     }
 }
 

@@ -336,6 +336,13 @@ bool supervise_on_exit(struct guardian *g, pid_t pid, int status)
     return true;
 }
 
+void supervise_send(struct guardian *g, const struct ipc_message *message)
+{
+    list_for_each (worker, spare, &g->workers, struct worker_process, link)
+        if (worker->child.pid && ipc_send(worker->child.socket, message) < 0)
+            supervise_kill(worker);
+}
+
 void supervise_tell(struct guardian *g, enum ipc_kind kind, uint64_t value, struct span text)
 {
     list_for_each (worker, spare, &g->workers, struct worker_process, link)

@@ -81,6 +81,19 @@ static void set_ticket_keys(struct worker *worker, const unsigned char (*keys)[T
         tls_library_set_tickets(worker->materials.tls, keys, count);
 }
 
+/* What is told later by IPC_OCSP changes single ones. */
+static void set_ocsp(struct worker *worker, const struct snapshot *snapshot)
+{
+    tls_library_clear_ocsp(worker->materials.tls);
+    for (size_t i = 0; i < snapshot->site_count; i++)
+        for (size_t c = 0; c < snapshot->sites[i].certificate_count; c++) {
+            const struct snapshot_certificate *one = &snapshot->sites[i].certificates[c];
+            if (one->ocsp)
+                tls_library_set_ocsp(worker->materials.tls, one->fingerprint,
+                                     span_of(one->ocsp, one->ocsp_len), one->ocsp_until);
+        }
+}
+
 static int take_listeners(struct worker *worker, struct snapshot *snapshot, struct sites *sites)
 {
     struct server_listener *listeners = mem_zalloc(snapshot->listener_count * sizeof *listeners);
@@ -114,6 +127,7 @@ static int apply(struct worker *worker, struct snapshot *snapshot)
     int r = worker_sites_create(snapshot, &worker->materials, &sites, &tls, why);
     if (r >= 0) {
         set_access_log(worker, settings);
+        set_ocsp(worker, snapshot);
         server_set_tls(worker->server, tls);
         r = take_listeners(worker, snapshot, sites);
         if (r < 0)
@@ -192,6 +206,20 @@ static int take_snapshot_part(struct worker *worker, struct ipc_message *message
     return r;
 }
 
+static int take_ocsp(struct worker *worker, const struct ipc_message *message)
+{
+    struct buffer response = buffer_make(TLS_OCSP_MAX);
+
+    if (message->text_len != TLS_FINGERPRINT_SIZE)
+        return ERR_PROTOCOL;
+    int r = message->fd_count ? ipc_memory_read(message->fds[0], &response) : 0;
+    if (r >= 0)
+        tls_library_set_ocsp(worker->materials.tls, (const unsigned char *)message->text,
+                             buffer_span(&response), (nsec_t)message->value);
+    buffer_finish(&response);
+    return r;
+}
+
 static int replace_log_socket(struct worker *worker, struct ipc_message *message)
 {
     int r = replace_socket(&worker->log_socket, message);
@@ -223,6 +251,8 @@ static int obey(struct worker *worker, struct ipc_message *message)
         return r;
     case IPC_LOG_SOCKET:
         return replace_log_socket(worker, message);
+    case IPC_OCSP:
+        return take_ocsp(worker, message);
     case IPC_STATS:
         return tell_stats(worker);
     default:
@@ -325,6 +355,8 @@ static int set_up(struct worker *worker)
         return r;
     options.loop = worker->loop;
     r = tls_library_create(&worker->materials.tls);
+    if (r >= 0)
+        tls_library_set_clock(worker->materials.tls, nsec_realtime);
     if (r >= 0)
         r = keys_remote_create(worker->keys_socket, &worker->materials.keys);
     return r < 0 ? r : server_create(&options, &worker->server);

@@ -1,4 +1,5 @@
 /* OCSP over HTTP, with OpenSSL's own client. What is sent and what came back is ocsp.c's. */
+#include <openssl/bioerr.h>
 #include <openssl/err.h>
 #include <openssl/http.h>
 #include <openssl/httperr.h>
@@ -13,9 +14,11 @@ static const char *reason_of(void)
     unsigned long code;
 
     while ((code = ERR_get_error()) != 0) {
-        if (ERR_GET_LIB(code) != ERR_LIB_HTTP)
+        int library = ERR_GET_LIB(code), reason = ERR_GET_REASON(code);
+        if (library == ERR_LIB_BIO && reason == BIO_R_TRANSFER_TIMEOUT)
+            why = "the responder does not answer in time";
+        if (library != ERR_LIB_HTTP)
             continue;
-        int reason = ERR_GET_REASON(code);
         why = reason == HTTP_R_MAX_RESP_LEN_EXCEEDED || reason == HTTP_R_RESPONSE_LINE_TOO_LONG
                   ? "the responder's answer is too long"
               : reason == HTTP_R_UNEXPECTED_CONTENT_TYPE

@@ -38,7 +38,7 @@ static size_t open_descriptors(void)
 static struct snapshot example(size_t listeners)
 {
     struct snapshot s = {.generation = 7, .ticket_key_count = 2, .site_count = 2};
-    static char chain[] = "-----BEGIN CERTIFICATE-----", address[] = ":443";
+    static char chain[] = "-----BEGIN CERTIFICATE-----", address[] = ":443", ocsp[] = {1, 0, 2};
 
     s.listeners = mem_zalloc((listeners + 1) * sizeof *s.listeners);
     s.listener_count = listeners;
@@ -46,9 +46,12 @@ static struct snapshot example(size_t listeners)
         s.listeners[i] = (struct snapshot_listener){i + 1, 0, i % 2, i % 3 == 0, address, 443};
     s.sites = mem_zalloc(2 * sizeof *s.sites);
     s.sites[0].root_fd = 0;
-    s.sites[0].certificates = mem_zalloc(sizeof *s.sites[0].certificates);
-    s.sites[0].certificates[0] = (struct snapshot_certificate){9, chain};
-    s.sites[0].certificate_count = 1;
+    s.sites[0].certificates = mem_zalloc(2 * sizeof *s.sites[0].certificates);
+    s.sites[0].certificates[0] = (struct snapshot_certificate){
+        .key_id = 9, .chain_pem = chain, .ocsp = ocsp, .ocsp_len = 3, .ocsp_until = 77};
+    memset(s.sites[0].certificates[0].fingerprint, 8, TLS_FINGERPRINT_SIZE);
+    s.sites[0].certificates[1] = (struct snapshot_certificate){.key_id = 10, .chain_pem = chain};
+    s.sites[0].certificate_count = 2;
     s.sites[1].root_fd = -1;
     memset(s.ticket_keys, 5, sizeof s.ticket_keys);
     return s;
@@ -103,6 +106,12 @@ static void round_trip(size_t listeners, size_t parts)
     assert_int_equal(got->sites[1].root_fd, -1);
     assert_int_equal(got->sites[0].certificates[0].key_id, 9);
     assert_string_equal(got->sites[0].certificates[0].chain_pem, "-----BEGIN CERTIFICATE-----");
+    assert_int_equal(got->sites[0].certificates[0].ocsp_len, 3);
+    assert_memory_equal(got->sites[0].certificates[0].ocsp, "\1\0\2", 3);
+    assert_int_equal(got->sites[0].certificates[0].ocsp_until, 77);
+    assert_int_equal(got->sites[0].certificates[0].fingerprint[31], 8);
+    assert_int_equal(got->sites[0].certificates[1].key_id, 10);
+    assert_null(got->sites[0].certificates[1].ocsp);
     assert_int_equal(got->ticket_key_count, 2);
     assert_memory_equal(got->ticket_keys, sent.ticket_keys, 2 * TICKET_KEY_SIZE);
     assert_string_equal(settings_sites(got->settings)[1].names.items[0], "example.com");
