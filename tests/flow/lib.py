@@ -370,6 +370,12 @@ def descendants(pid):
     return found
 
 
+def resident(pids):
+    """KiB of memory that the largest of the processes occupies."""
+    return max(int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1])
+               for pid in pids)
+
+
 def have(program):
     """Whether a program is installed."""
     return shutil.which(program) is not None

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from lib import PATIENCE, SANITIZED, anything_goes, read_all, read_answer, run, wait_until
+from lib import PATIENCE, SANITIZED, anything_goes, read_answer, resident, run, wait_until
 
 TEXT = "".join(f"line {i} of a text that packs well\n" for i in range(400))
 LONG = "".join(f"{i} and again, {i * 7919 % 10007} more of it\n" for i in range(60000))
@@ -342,6 +342,33 @@ def test_compression_off_and_limited(start):
     assert "content-encoding" not in server.curl("/long.json", *everything, name="br.localhost").headers
 
 
+def test_head_says_what_get_would(server):
+    for path in ("/text.txt", "/long.json", "/packed.js", "/photo.jpg"):
+        accept = fields("Accept-Encoding: gzip")
+        head, get = server.curl(path, "-I", *accept), server.curl(path, *accept)
+        assert head.status == 200
+        for name in ("content-type", "content-encoding", "etag", "last-modified", "vary"):
+            assert head.headers.get(name) == get.headers.get(name), (path, name)
+        assert head.headers.get("content-length") in (None, str(len(get.body)))
+
+
+def test_compression_under_way_is_bounded(start):
+    """With one place taken by a slow reader, the next answer is sent as it is."""
+    server = start(lambda server: {"workers": 1, **site(server, compress={"concurrent": 1})},
+                   files={"huge.json": os.urandom(4 << 20).hex(), **FILES})
+    accept = "Accept-Encoding: gzip\r\n"
+    with socket.socket() as bare:
+        bare.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        bare.connect(("127.0.0.1", server.https))
+        with anything_goes().wrap_socket(bare, server_hostname="localhost") as slow:
+            slow.sendall(f"GET /huge.json HTTP/1.1\r\nHost: localhost\r\n{accept}\r\n".encode())
+            assert b"content-encoding: gzip" in slow.recv(2000)
+            second = server.curl("/long.json", *fields(accept.strip()))
+            assert "content-encoding" not in second.headers and second.text == LONG
+    wait_until(lambda: "content-encoding" in server.curl("/long.json", *fields(accept.strip())).headers,
+               what="the place to be free again")
+
+
 # ---- fallback and error pages ----
 
 
@@ -503,11 +530,6 @@ def test_files_that_change_all_the_time_are_never_mixed(server):
 
 
 # ---- huge files ----
-
-
-def resident(pids):
-    """KiB of memory, the largest of the processes."""
-    return max(int(re.search(r"VmRSS:\s+(\d+)", open(f"/proc/{pid}/status").read())[1]) for pid in pids)
 
 
 def test_ten_gigabytes_to_many_slow_clients_in_constant_memory(server):

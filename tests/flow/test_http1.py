@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lib import PATIENCE, read_all, read_answer
+from lib import PATIENCE, SANITIZED, read_all, read_answer, resident
 
 FILES = {"a.txt": "alpha\n", "b.txt": "beta\n", "empty.txt": ""}
 LIMITS = {"body_size": "64KiB", "header_size": "4KiB", "header_count": 20, "uri_length": 1024}
@@ -168,6 +168,30 @@ def test_answers_carry_a_date_and_say_nothing_of_the_server(server):
     time.strptime(answer.headers["date"], "%a, %d %b %Y %H:%M:%S GMT")
     assert "server" not in answer.headers and "x-powered-by" not in answer.headers
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_upgrades_are_not_taken(server):
+    for upgrade in ("h2c", "websocket", "TLS/1.0"):
+        answer, = answers_of(server.raw(request(fields=[
+            f"Upgrade: {upgrade}", "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA",
+            "Connection: Upgrade, HTTP2-Settings, close"])))
+        assert answer.status == 200 and "upgrade" not in answer.headers
+
+
+def test_client_that_pipelines_and_never_reads_is_not_read_either(server):
+    workers = server.role("worker")
+    before = resident(workers)
+    with server.tls() as peer:
+        peer.settimeout(1)
+        sent, piece = 0, request() * 1000
+        try:
+            while sent < 200 << 20:
+                peer.sendall(piece)
+                sent += len(piece)
+        except TimeoutError:
+            pass
+        assert sent < 50 << 20 and resident(workers) - before < 16 * 1024 * (8 if SANITIZED else 1)
+        assert server.curl("/a.txt").status == 200
 
 
 def test_plain_port_speaks_the_same(server):
@@ -348,8 +372,8 @@ def test_deadlines_for_idle_slow_and_silent_clients(start):
         "limits": {"keep_alive": "1s", "header_timeout": "1s", "header_timeout_max": "2s",
                    "body_timeout": "1s", "handshake_timeout": "1s"}})
 
-    def time_to_end(*pieces, secure=True, drip=b""):
-        with (server.tls() if secure else server.tcp(False)) as peer:
+    def time_to_end(*pieces, connect=server.tls, drip=b""):
+        with connect() as peer:
             began = time.monotonic()
             for piece in pieces:
                 peer.sendall(piece)
@@ -370,7 +394,11 @@ def test_deadlines_for_idle_slow_and_silent_clients(start):
     post = request("/", method="POST", fields=["Content-Length: 9"], body=b"a")
     cases = {"idle": ((request("/"),), {}, b"200"), "silent": ((), {}, b"END"),
              "half a header": ((request("/")[:-10],), {}, b"END"),
-             "half a body": ((post,), {}, b"405"), "no handshake": ((), {"secure": False}, b"END"),
+             "half a body": ((post,), {}, b"405"),
+             "plain and silent": ((), {"connect": lambda: server.tcp(False)}, b"END"),
+             "no handshake": ((), {"connect": server.tcp}, b"END"),
+             "half a handshake": ((b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03",),
+                                  {"connect": server.tcp}, b"END"),
              "drip": ((request("/")[:-10],), {"drip": b"X"}, b"END")}
     with ThreadPoolExecutor(len(cases)) as pool:
         runs = {name: pool.submit(time_to_end, *pieces, **options)

@@ -7,7 +7,7 @@ import time
 import pytest
 from hpack import Decoder, Encoder
 
-from lib import PATIENCE, run
+from lib import PATIENCE, SANITIZED, resident, run
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
@@ -406,6 +406,20 @@ def test_default_limits_stop_a_rapid_reset_in_time(server):
     assert flood(server, opened_and_reset, least=500) in (None, ENHANCE_YOUR_CALM)
     assert time.monotonic() - began < 10 * PATIENCE
     assert server.curl("/a.txt").status == 200
+
+
+def test_client_that_reads_nothing_costs_little_memory(start):
+    """All windows open, a hundred large files asked for, and the socket left alone."""
+    server = start(settings(), files=FILES)
+    workers = server.role("worker")
+    server.curl("/big.bin")
+    before = resident(workers)
+    with Raw(server, window=(1 << 31) - 1) as raw:
+        raw.send(frame(WINDOW_UPDATE, 0, 0, struct.pack("!I", (1 << 31) - 1 - 65535))
+                 + b"".join(raw.request(1 + 2 * i, "/big.bin") for i in range(100)))
+        time.sleep(0.5)
+        assert server.curl("/a.txt").status == 200
+        assert resident(workers) - before < 16 * 1024 * (8 if SANITIZED else 1)
 
 
 @pytest.mark.parametrize("window", [0, 1000])

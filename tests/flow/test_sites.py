@@ -3,7 +3,7 @@ which header fields go with an answer."""
 
 import pytest
 
-from lib import have, read_all, run
+from lib import free_port, make_certificate, run
 
 SITES = ("example.com", "www.example.com")
 
@@ -183,6 +183,16 @@ def test_nosniff_by_default_and_no_word_about_the_server(server):
 # ---- the short form ----
 
 
+def test_an_address_without_host_is_both_families(start):
+    ports = free_port(), free_port()
+    server = start(None, "--https", f":{ports[0]}", "--http", f":{ports[1]}", https=ports[0],
+                   http=ports[1])
+    for host in ("127.0.0.1", "::1"):
+        answer = server.curl("/", "--connect-to", f"::[{host}]" if ":" in host else f"::{host}")
+        assert "hello" in answer.text, host
+    assert "hello" in run("curl", "-sS", "--cacert", server.ca, f"https://[::1]:{ports[0]}/").stdout
+
+
 def test_names_of_the_command_line(start):
     server = start(None, "short.test", "www.short.test")
     assert "hello" in server.curl("/", name="short.test").text
@@ -190,7 +200,6 @@ def test_names_of_the_command_line(start):
 
 
 def test_certificate_of_the_command_line(start, tmp_path):
-    from lib import make_certificate
     certificate, key = make_certificate(tmp_path, "own", ["localhost"])
     server = start(None, "localhost", "--cert", certificate, "--key", key)
     assert "hello" in server.curl("/", "--cacert", certificate).text
