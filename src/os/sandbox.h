@@ -40,6 +40,8 @@ must_check int sandbox_no_new_privs(void);
  *  @return 0, SANDBOX_SKIPPED, -ENOSYS or -EOPNOTSUPP (kernel without Landlock), or -errno
  *  Source: landlock(7) */
 must_check int sandbox_landlock(const int *directories, size_t count);
+/** The same for a process that asks others: TCP connections to anybody stay allowed. */
+must_check int sandbox_landlock_client(const int *directories, size_t count);
 /** Allows the system calls that the role needs; any other ends the process with SIGSYS. No new
  *  sockets, programs, processes, threads or executable memory in any role. Whether openat2() opens
  *  for writing cannot be seen from here: that is Landlock's part.

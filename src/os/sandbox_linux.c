@@ -162,9 +162,10 @@ enum {
     LL_FS_VERSION_1 = (1 << 13) - 1, /* execute, read, write, remove, make */
     LL_FS_REFER = 1 << 13,           /* version 2 */
     LL_FS_TRUNCATE = 1 << 14,        /* version 3 */
-    LL_NET_BIND_CONNECT_TCP = 3,     /* version 4 */
-    LL_FS_IOCTL_DEV = 1 << 15,       /* version 5 */
-    LL_SCOPE_ABSTRACT_SIGNAL = 3,    /* version 6 */
+    LL_NET_BIND_TCP = 1,             /* version 4 */
+    LL_NET_CONNECT_TCP = 2,
+    LL_FS_IOCTL_DEV = 1 << 15,    /* version 5 */
+    LL_SCOPE_ABSTRACT_SIGNAL = 3, /* version 6 */
 };
 
 struct ll_ruleset {
@@ -179,7 +180,7 @@ struct ll_path_beneath {
 } __attribute__((packed));
 
 /** @return a descriptor, or -errno */
-static int create_ruleset(void)
+static int create_ruleset(bool connects)
 {
     struct ll_ruleset rules = {.handled_fs = LL_FS_VERSION_1};
     size_t size = sizeof rules.handled_fs;
@@ -192,7 +193,7 @@ static int create_ruleset(void)
     if (version >= 3)
         rules.handled_fs |= LL_FS_TRUNCATE;
     if (version >= 4) {
-        rules.handled_net = LL_NET_BIND_CONNECT_TCP;
+        rules.handled_net = LL_NET_BIND_TCP | (connects ? 0 : LL_NET_CONNECT_TCP);
         size = offsetof(struct ll_ruleset, scoped);
     }
     if (version >= 5)
@@ -217,11 +218,11 @@ static int allow_reading(int ruleset, int fd)
     return syscall(SYS_landlock_add_rule, ruleset, LL_RULE_PATH_BENEATH, &rule, 0) < 0 ? -errno : 0;
 }
 
-int sandbox_landlock(const int *directories, size_t count)
+static int restrict_to(const int *directories, size_t count, bool connects)
 {
     if (INSTRUMENTED)
         return SANDBOX_SKIPPED;
-    int ruleset = create_ruleset();
+    int ruleset = create_ruleset(connects);
     int r = ruleset < 0 ? ruleset : 0;
 
     for (size_t i = 0; r == 0 && i < count; i++)
@@ -231,4 +232,14 @@ int sandbox_landlock(const int *directories, size_t count)
     if (ruleset >= 0)
         close(ruleset);
     return r;
+}
+
+int sandbox_landlock(const int *directories, size_t count)
+{
+    return restrict_to(directories, count, false);
+}
+
+int sandbox_landlock_client(const int *directories, size_t count)
+{
+    return restrict_to(directories, count, true);
 }

@@ -268,6 +268,25 @@ static void read_nothing(const struct scene *scene)
     EXPECT(refused(open("/", O_RDONLY | O_DIRECTORY)));
 }
 
+static void read_one_folder_and_connect(const struct scene *scene)
+{
+    struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int server = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
+    long version = syscall(SYS_landlock_create_ruleset, NULL, (size_t)0, 1);
+    socklen_t len = sizeof any;
+
+    EXPECT(bind(server, (struct sockaddr *)&any, sizeof any) == 0 && listen(server, 1) == 0);
+    EXPECT(getsockname(server, (struct sockaddr *)&any, &len) == 0);
+    EXPECT(sandbox_no_new_privs() == 0);
+    EXPECT(sandbox_landlock_client(&scene->root_fd, 1) == 0);
+    EXPECT(connect(client, (struct sockaddr *)&any, sizeof any) == 0);
+    EXPECT(open_beneath(scene->root_fd, "file") >= 0);
+    EXPECT(refused(open_beneath(scene->other_fd, "file")));
+    any.sin_port = 0;
+    if (version >= 4)
+        EXPECT(refused(bind(socket(AF_INET, SOCK_STREAM, 0), (struct sockaddr *)&any, len)));
+}
+
 static void lack_descriptor(const struct scene *scene)
 {
     int bad = -1;
@@ -288,6 +307,7 @@ static void test_sandbox_landlock_reads_only_beneath_its_folders(void **state)
     skip_without_landlock();
     must_pass(read_one_folder, *state);
     must_pass(read_nothing, *state);
+    must_pass(read_one_folder_and_connect, *state);
     must_pass(lack_descriptor, *state);
 }
 
