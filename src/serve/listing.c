@@ -34,16 +34,24 @@ static bool look_through_link(const struct files_request *q, struct span folder,
     return target.kind != FILE_OTHER;
 }
 
+/* Dot files, and names that no request may have (http_path_resolve()). */
+static bool is_hidden(const struct files_request *q, const char *name)
+{
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        return true;
+    for (const char *c = name; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            return true;
+    return name[0] == '.' && !q->files->settings->dot_files;
+}
+
 /* @return false for what is not to be shown */
 static bool look_at(const struct files_request *q, struct span folder, int fd, const char *name,
                     struct listing_entry *entry)
 {
     struct stat st;
 
-    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
-        (name[0] == '.' && !q->files->settings->dot_files))
-        return false;
-    if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    if (is_hidden(q, name) || fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return false;
     if (S_ISLNK(st.st_mode))
         return look_through_link(q, folder, name, entry);
