@@ -102,12 +102,13 @@ def test_odd_names(server):
 def test_listing(start):
     server = start(lambda server: site(server, listing=True), files={
         "<b>&\"'.txt": "x" * 2048, "b/index.html": "the index", "c/d.txt": "", ".hidden": "",
-        "100%.txt": "", "c/javascript:alert(1)": ""})
+        "100%.txt": "", "line\nbreak.txt": "", "c/javascript:alert(1)": ""})
     (server.public / "index.html").unlink()
     page = server.curl("/")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert "<b>&" not in page.text and "&lt;b&gt;&amp;" in page.text
-    assert ".hidden" not in page.text and 'href="100%25.txt"' in page.text.replace("./", "")
+    assert ".hidden" not in page.text and "break" not in page.text
+    assert 'href="100%25.txt"' in page.text.replace("./", "")
     assert re.search(r'href="(\./)?c/"', page.text) and "2.0" in page.text.replace("2 K", "2.0")
     assert server.curl("/b/").text == "the index"
     assert 'href="javascript:' not in server.curl("/c/").text
@@ -292,7 +293,8 @@ def test_zstd_window_is_one_that_browsers_take(server):
     ("identity", {None}), ("deflate", {None}), ("gzip;q=0", {None}), ("", {None}),
     ("GZIP", {"gzip"}), ("x-gzip", {"gzip", None}), ("gzip;q=nonsense", {"gzip", None})])
 def test_the_client_chooses_the_coding(server, accept, coding):
-    answer = server.curl("/text.txt", "-H", f"Accept-Encoding: {accept}" if accept else "Accept-Encoding;")
+    field = f"Accept-Encoding: {accept}" if accept else "Accept-Encoding;"
+    answer = server.curl("/text.txt", "-H", field)
     assert answer.headers.get("content-encoding") in coding
     assert coding != {"zstd", "br", "gzip"} or answer.headers["content-encoding"] == "zstd"
 

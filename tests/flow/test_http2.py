@@ -10,7 +10,8 @@ from hpack import Decoder, Encoder
 from lib import PATIENCE, SANITIZED, resident, run
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
+(DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH, PING, GOAWAY, WINDOW_UPDATE,
+ CONTINUATION) = range(10)
 END_STREAM, ACK, END_HEADERS = 1, 1, 4
 NO_ERROR, PROTOCOL_ERROR, FLOW_CONTROL, STREAM_CLOSED, ENHANCE_YOUR_CALM = 0, 1, 3, 5, 11
 HEAD = [(":method", "GET"), (":scheme", "https"), (":authority", "localhost")]
@@ -38,7 +39,8 @@ def strict(start_shared):
 
 
 def frame(kind, flags=0, stream=0, payload=b""):
-    return struct.pack("!I", len(payload))[1:] + bytes([kind, flags]) + struct.pack("!I", stream) + payload
+    return (struct.pack("!I", len(payload))[1:] + bytes([kind, flags]) + struct.pack("!I", stream)
+            + payload)
 
 
 class Raw:
@@ -262,7 +264,8 @@ BROKEN = {
     "headers of stream 0": frame(HEADERS, 5, 0, b"\x82"), "even stream": frame(HEADERS, 5, 2, b"\x82"),
     "data of idle stream": frame(DATA, 0, 1, b"a"), "push from a client": frame(PUSH, 4, 1, b"\0\0\0\2"),
     "settings of odd size": frame(SETTINGS, payload=b"\0\0\0"),
-    "settings of a stream": frame(SETTINGS, stream=1), "ack with payload": frame(SETTINGS, ACK, 0, b"\0" * 6),
+    "settings of a stream": frame(SETTINGS, stream=1),
+    "ack with payload": frame(SETTINGS, ACK, 0, b"\0" * 6),
     "window too large": frame(SETTINGS, payload=struct.pack("!HI", 4, 1 << 31)),
     "push enabled by 2": frame(SETTINGS, payload=struct.pack("!HI", 2, 2)),
     "frame size too small": frame(SETTINGS, payload=struct.pack("!HI", 5, 100)),
@@ -381,7 +384,8 @@ FLOODS = {
     "rapid reset": opened_and_reset, "made you reset": made_to_reset,
     "ping": lambda raw, i: frame(PING, payload=b"12345678"),
     "settings": lambda raw, i: frame(SETTINGS),
-    "empty data": lambda raw, i: (raw.request(1, flags=END_HEADERS) if i == 0 else b"") + frame(DATA, 0, 1),
+    "empty data": lambda raw, i: ((raw.request(1, flags=END_HEADERS) if i == 0 else b"")
+                                  + frame(DATA, 0, 1)),
     "priority": lambda raw, i: frame(PRIORITY, 0, 1, b"\0\0\0\0\x10"),
     "window updates": lambda raw, i: frame(WINDOW_UPDATE, 0, 0, b"\0\0\0\1"),
     "unknown frames": lambda raw, i: frame(0xfa, 0, 0, b""),

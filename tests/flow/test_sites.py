@@ -89,7 +89,8 @@ def test_strict_sites_answer_for_their_names_only(start):
 # ---- redirects ----
 
 
-@pytest.mark.parametrize("path", ["/", "/a/b%20c?d=e&f=%2F", "/?", "/a?b?c", "//evil.test/", "/a%0d%0ab"])
+@pytest.mark.parametrize("path", ["/", "/a/b%20c?d=e&f=%2F", "/?", "/a?b?c", "//evil.test/",
+                                  "/a%0d%0ab"])
 def test_plain_http_goes_to_https_with_path_and_query(server, path):
     for method in ("GET", "POST", "HEAD"):
         answer = server.curl(path, "-X", method, *(["-I"] if method == "HEAD" else []), secure=False,
@@ -135,7 +136,8 @@ def test_other_names_of_a_site_go_to_its_main_one(server):
 
 
 def test_headers_of_all_and_of_one_site_merge(server):
-    outer, inner = server.curl("/page.html", name="example.com"), server.curl("/page.html", name="static.example.com")
+    outer = server.curl("/page.html", name="example.com")
+    inner = server.curl("/page.html", name="static.example.com")
     assert outer.headers["x-all"] == outer.headers["x-both"] == "outer"
     assert outer.all_headers["x-list"] == ["one"]
     assert "x-all" not in inner.headers and "last-modified" not in inner.headers

@@ -360,6 +360,12 @@ def test_handshake_byte_by_byte(tls, version):
     peer.close()
 
 
+def test_client_hello_in_several_records(tls):
+    protocols = ",".join(f"proto{i:03}" for i in range(100)) + ",http/1.1"
+    report = tls.s_client("-max_send_frag", "512", "-alpn", protocols, input=GET).stdout
+    assert "ALPN protocol: http/1.1" in report and "Verify return code: 0 (ok)" in report
+
+
 def test_request_in_the_same_segment_as_the_end_of_the_handshake(tls):
     peer = Memory(tls, ssl.TLSVersion.TLSv1_3)
     peer.handshake(peer.socket.sendall, hold_last=True)
@@ -514,8 +520,12 @@ def test_proxy_protocol_tells_the_clients_address(start):
     for pieces in (1, 100):
         for header, _, _ in cases:
             assert b"200 OK" in speak_proxy(server, header, pieces), header
-    wait_until(lambda: len(log_entries(server)) >= 2 * len(cases), what="the access log")
-    for entry, (header, address, port) in zip(log_entries(server), 2 * cases):
+    for header, _, _ in cases:  # in one segment with what follows
+        with server.tcp(False) as peer:
+            peer.sendall(header + GET.encode())
+            assert b"308" in read_all(peer)
+    wait_until(lambda: len(log_entries(server)) >= 3 * len(cases), what="the access log")
+    for entry, (header, address, port) in zip(log_entries(server), 3 * cases):
         assert entry["client"] == address, header
         assert port is None or entry["client_port"] == port
     assert b"308" in speak_proxy(server, cases[0][0], secure=False)
