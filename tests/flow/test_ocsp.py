@@ -34,7 +34,8 @@ class Authority:
             self.folder / f"{name}-{kind}{end}" for end in (".csr", ".key", ".leaf", ".pem", ".ext"))
         lines = [f"subjectAltName=DNS:{name}", "basicConstraints=CA:FALSE"]
         if responder:
-            lines.append(f"authorityInfoAccess=OCSP;URI:http://127.0.0.1:{self.port}/ocsp")
+            host = "localhost" if kind == "ec" else "127.0.0.1"  # a name must be looked up
+            lines.append(f"authorityInfoAccess=OCSP;URI:http://{host}:{self.port}/ocsp")
         extensions.write_text("\n".join(lines) + "\n")
         run("openssl", "req", "-new", "-nodes", "-newkey", *KINDS[kind], "-keyout", key, "-out",
             request, "-subj", f"/CN={name}", check=True)
