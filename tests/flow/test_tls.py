@@ -473,6 +473,7 @@ def behind_balancer(*trusted):
         server.bare = free_port()
         addresses = [f"127.0.0.1:{server.https}", f"127.0.0.1:{server.http}"]
         return {"sites": [{"names": ["localhost"], "files": str(server.public)}],
+                "workers": 1,  # the lines of one come in order
                 "listen": {"https": [f"127.0.0.1:{server.bare}", addresses[0]],
                            "http": [addresses[1]],
                            "proxy_protocol": {"on": addresses, "from": list(trusted)}},

@@ -78,13 +78,14 @@ static void test_listing_escapes_names(void **state)
 
     site_text(site, "/d<b>&/\"><script>alert('1')<", "x");
     site_text(site, "/d<b>&/javascript:alert(1)", "x");
-    site_text(site, "/d<b>&/caf\xc3\xa9 \xff\n", "x");
+    site_text(site, "/d<b>&/caf\xc3\xa9 \xff", "x");
+    site_text(site, "/d<b>&/no\nrequest", "x"); /* may ask for such a name: it is not shown */
     struct answer answer = site_get(site, "/d%3Cb%3E&/");
     has(&answer, "<title>/d&lt;b&gt;&amp;/</title>");
     has(&answer, "<a href=\"./%22%3E%3Cscript%3Ealert(%271%27)%3C\">"
                  "&quot;&gt;&lt;script&gt;alert(&#39;1&#39;)&lt;</a>");
     has(&answer, "<a href=\"./javascript:alert(1)\">");
-    has(&answer, "href=\"./caf%C3%A9%20%FF%0A\"");
+    has(&answer, "href=\"./caf%C3%A9%20%FF\"");
     assert_null(strstr(answer.bytes, "<script>"));
     site_close_answer(site, &answer);
     answer = site_get(site, "/d%3Cb%3E&/", "accept", "application/json");
@@ -93,8 +94,9 @@ static void test_listing_escapes_names(void **state)
     has(&answer, "{\"path\":\"/d<b>&/\",\"entries\":[\n");
     has(&answer,
         "{\"name\":\"\\\"><script>alert('1')<\",\"type\":\"file\",\"size\":1,\"modified\"");
-    has(&answer, "{\"name\":\"caf\xc3\xa9 \\ufffd\\u000a\"");
+    has(&answer, "{\"name\":\"caf\xc3\xa9 \\ufffd\"");
     has(&answer, "],\"cut\":false}\n");
+    assert_null(strstr(answer.bytes, "request"));
     site_close_answer(site, &answer);
 }
 
