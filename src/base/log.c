@@ -20,7 +20,7 @@ void log_event(const struct log *log, enum log_level level, const char *event, c
     nsec_t now = nsec_realtime();
     time_t seconds = (time_t)(now / NSEC_PER_SEC);
     gmtime_r(&seconds, &tm);
-    size_t len = strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%S", &tm);
+    size_t len = strftime(line, sizeof line, "time=%Y-%m-%dT%H:%M:%S", &tm);
     len += (size_t)snprintf(
         line + len, sizeof line - len, ".%03dZ level=%s process=%s event=\"%s\"",
         (int)(now / NSEC_PER_MSEC % 1000), level_names[level], log->process, event);
@@ -31,6 +31,8 @@ void log_event(const struct log *log, enum log_level level, const char *event, c
         va_end(args);
         if (more > 0)
             len += (size_t)more;
+        else
+            len--;
     }
     if (len > sizeof line - 2)
         len = sizeof line - 2;

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 
 enum {
@@ -264,15 +265,20 @@ static bool send_lines(const struct access_log *log, char channel, struct span l
     return sent >= 0;
 }
 
+static void on_dropped_line(void *context, struct span line)
+{
+    struct access_log *log = context;
+
+    if (send_lines(log, 'e', line))
+        log->dropped = 0;
+}
+
 static void tell_dropped(struct access_log *log)
 {
-    char text[128];
+    const struct log events = {LOG_WARNING, "worker", on_dropped_line, log};
 
-    int len =
-        snprintf(text, sizeof text, "level=warning event=\"access log lines dropped\" lines=%llu\n",
-                 (unsigned long long)log->dropped);
-    if (send_lines(log, 'e', span_of(text, (size_t)len)))
-        log->dropped = 0;
+    log_event(&events, LOG_WARNING, "access log lines dropped", "lines=%llu",
+              (unsigned long long)log->dropped);
 }
 
 void access_log_flush(struct access_log *log)
