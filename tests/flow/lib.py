@@ -110,6 +110,7 @@ class Gardien:
         self.binary = binary
         self.env = {name: str(value) for name, value in {**sanitizer_env(), **(env or {})}.items()}
         self.process = None
+        self.inherit = ()  # descriptors to hand down
         self.expected_exit = 0
         self.public.mkdir(parents=True, exist_ok=True)
         if not (self.public / "index.html").exists():
@@ -144,7 +145,8 @@ class Gardien:
         with open(self.output_file, "ab") as output:
             self.process = subprocess.Popen(
                 self.command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                env={**os.environ, **self.env}, start_new_session=True)
+                env={**os.environ, **self.env}, start_new_session=True,
+                pass_fds=self.inherit)
         return self
 
     def wait_ready(self, seconds=20):

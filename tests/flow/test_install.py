@@ -1,0 +1,137 @@
+"""What `make install` puts where, and that it is a working service."""
+
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from lib import BINARY, TOP, have, run
+
+LAYOUT = {  # below PREFIX=/usr, for the file's mode
+    "/usr/bin/gardien": 0o755, "/usr/share/man/man1/gardien.1": 0o644,
+    "/usr/lib/systemd/system/gardien.service": 0o644,
+    "/usr/lib/systemd/system/gardien.socket": 0o644, "/usr/lib/sysusers.d/gardien.conf": 0o644,
+    "/usr/lib/tmpfiles.d/gardien.conf": 0o644, "/etc/logrotate.d/gardien": 0o644,
+    "/etc/gardien/gardien.yaml": 0o644, "/usr/share/doc/gardien/LICENSE": 0o644,
+    "/usr/share/bash-completion/completions/gardien": 0o644}
+
+
+def install(destdir, prefix="/usr"):
+    """What `make install` does once everything is built."""
+    build = destdir.parent / "built"
+    build.mkdir(exist_ok=True)
+    shutil.copy(BINARY, build / "gardien")
+    manual = run(TOP / "tools" / "manual", BINARY, check=True).stdout
+    (build / "gardien.1").write_text(manual)
+    result = run(TOP / "tools" / "install", build, check=True,
+                 env={"DESTDIR": destdir, "PREFIX": prefix, "SYSCONFDIR": "/etc"})
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    destdir = tmp_path_factory.mktemp("install") / "root"
+    install(destdir)
+    return destdir
+
+
+def unit(tree):
+    return (tree / "usr/lib/systemd/system/gardien.service").read_text()
+
+
+def test_every_file_is_in_its_place(tree):
+    for path, mode in LAYOUT.items():
+        file = tree / path[1:]
+        assert file.is_file(), path
+        assert file.stat().st_mode & 0o777 == mode, path
+    assert list((tree / "usr/share/gardien/site").iterdir()), "the first page"
+    filled = (unit(tree), (tree / "etc/gardien/gardien.yaml").read_text())
+    assert not any(re.search(r"@[A-Z]+@", text) for text in filled)
+
+
+def test_make_install_uses_the_same_script(tmp_path):
+    plan = run("make", "-n", "install", f"DESTDIR={tmp_path}", "PREFIX=/opt/g", cwd=TOP).stdout
+    assert f"DESTDIR='{tmp_path}' PREFIX='/opt/g'" in plan and "tools/install" in plan
+
+
+def test_another_prefix_puts_units_where_systemd_looks(tmp_path):
+    install(tmp_path / "root", "/usr/local")
+    text = (tmp_path / "root/etc/systemd/system/gardien.service").read_text()
+    assert "ExecStart=/usr/local/bin/gardien serve --config /etc/gardien/gardien.yaml" in text
+    assert (tmp_path / "root/usr/local/bin/gardien").is_file()
+
+
+def test_settings_that_exist_are_kept(tmp_path):
+    settings = tmp_path / "root/etc/gardien/gardien.yaml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("mine")
+    assert "kept" in install(tmp_path / "root")
+    assert settings.read_text() == "mine"
+
+
+def test_the_unit_starts_reloads_and_confines(tree):
+    text = unit(tree)
+    for line in ("Type=notify", "ExecStart=/usr/bin/gardien serve --config /etc/gardien/gardien.yaml",
+                 "ExecReload=/usr/bin/gardien reload", "KillMode=mixed", "Restart=on-failure",
+                 "NoNewPrivileges=yes", "ProtectSystem=strict", "StateDirectory=gardien",
+                 "LogsDirectory=gardien", "WantedBy=multi-user.target"):
+        assert re.search(rf"^{re.escape(line)}$", text, re.M), line
+    sockets = (tree / "usr/lib/systemd/system/gardien.socket").read_text()
+    assert {"ListenStream=443", "ListenStream=80"} <= set(sockets.splitlines())
+
+
+@pytest.mark.skipif(not have("systemd-analyze"), reason="no systemd on this machine")
+def test_systemd_finds_nothing_wrong_with_the_units(tree, tmp_path):
+    for name in ("gardien.service", "gardien.socket"):
+        text = (tree / "usr/lib/systemd/system" / name).read_text()
+        (tmp_path / name).write_text(text.replace("/usr/bin/gardien", str(BINARY)))
+    result = run("systemd-analyze", "verify", "--man=no", tmp_path / "gardien.service",
+                 tmp_path / "gardien.socket")
+    told = [line for line in result.stderr.splitlines() if "gardien" in line]
+    assert not told, result.stderr
+
+
+@pytest.mark.skipif(not have("systemd-sysusers"), reason="no systemd on this machine")
+def test_systemd_makes_user_and_folders(tree):
+    for program, folder in (("systemd-sysusers", "sysusers.d"), ("systemd-tmpfiles", "tmpfiles.d")):
+        file = tree / "usr/lib" / folder / "gardien.conf"
+        options = ["--dry-run"] if program == "systemd-sysusers" else ["--create", "--dry-run"]
+        result = run(program, *options, file)
+        if "unrecognized option" in result.stderr:
+            continue  # an older systemd
+        assert result.returncode == 0 and "gardien.conf:" not in result.stderr, result.stderr
+
+
+@pytest.mark.skipif(not have("man"), reason="no man on this machine")
+def test_the_manual_page_is_well_formed(tree):
+    page = tree / "usr/share/man/man1/gardien.1"
+    result = subprocess.run(["man", "--warnings", "-l", str(page)], capture_output=True, text=True,
+                            env={**os.environ, "MANWIDTH": "100", "LC_ALL": "C.UTF-8",
+                                 "MANROFFSEQ": ""}, check=True)
+    assert not result.stderr, result.stderr
+    for verb in ("serve", "reload", "upgrade", "stop", "status", "config", "cert"):
+        assert verb in result.stdout
+    assert "connections_per_address" in result.stdout, "limits are written with their defaults"
+
+
+def test_the_installed_settings_are_right_and_serve(tree, start):
+    """The first settings name installed paths: moved into the tree, they serve the first page."""
+    text = (tree / "etc/gardien/gardien.yaml").read_text().replace(
+        "/usr/share/gardien/site", str(tree / "usr/share/gardien/site"))
+    (tree / "check.yaml").write_text(text)
+    assert run(BINARY, "config", "check", tree / "check.yaml").returncode == 0
+
+    def on_free_ports(server):
+        quiet = re.sub(r"(?m)^(listen|logs):.*\n(?:[ \t]+.*\n|\n)*", "", text)
+        return (f"{quiet}\nlisten:\n  https: ['127.0.0.1:{server.https}']\n"
+                f"  http: ['127.0.0.1:{server.http}']\nlogs: {{access: off}}\n")
+
+    server = start(on_free_ports, binary=tree / "usr/bin/gardien")
+    assert server.curl("/").status == 200
+
+
+def test_the_installed_program_needs_nothing_of_the_source_tree(tree, tmp_path):
+    result = run("env", "-i", tree / "usr/bin/gardien", "version", cwd=tmp_path)
+    assert result.returncode == 0 and re.search(r"\d+\.\d+", result.stdout)
