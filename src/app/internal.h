@@ -139,6 +139,7 @@ struct guardian {
     unsigned char ticket_keys[TICKET_KEYS_MAX][TICKET_KEY_SIZE]; /* current, next, previous */
     size_t ticket_key_count;
     struct loop_timer ticket_rotation;
+    unsigned ocsp_processes; /* that ask now */
 
     struct list workers;
     unsigned rows; /* most workers alive at a time, draining ones included */

@@ -2,6 +2,7 @@
  * accord, so it holds no key and no right that it does not need. When it runs is the stapler's. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -93,7 +94,7 @@ void ocsp_process_run(const char *user, const char *chain_pem, int result_fd)
     if (r >= 0)
         r = ask(span_str(chain_pem), &result.ocsp, &der, &why);
     if (r < 0) {
-        strncpy(result.why, why, sizeof result.why - 1);
+        snprintf(result.why, sizeof result.why, "%s", why);
         der.len = 0;
     }
     bool written = write(result_fd, &result, sizeof result) == sizeof result &&

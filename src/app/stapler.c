@@ -103,15 +103,6 @@ static bool wanted(const struct staple *staple)
     return staple->key->references > 0 && g->live && g->live->prepared.settings->tls.ocsp_stapling;
 }
 
-static unsigned running(struct guardian *g)
-{
-    unsigned count = 0;
-
-    list_for_each (key, spare, &g->keys, struct key, link)
-        count += key->staple && key->staple->pid;
-    return count;
-}
-
 static int ask(struct staple *staple)
 {
     struct guardian *g = staple->guardian;
@@ -128,6 +119,7 @@ static int ask(struct staple *staple)
         close(fd);
         return pid;
     }
+    g->ocsp_processes++;
     staple->pid = pid;
     staple->result_fd = fd;
     return 0;
@@ -161,7 +153,7 @@ static void on_timer(struct loop_timer *timer, nsec_t now)
     }
     if (g->phase > PHASE_SERVING) /* a successor asks */
         return;
-    if (!wanted(staple) || running(g) >= PROCESSES_MAX) {
+    if (!wanted(staple) || g->ocsp_processes >= PROCESSES_MAX) {
         arm(staple, g->live && !wanted(staple) ? IDLE : NEXT_TURN);
         return;
     }
@@ -229,6 +221,7 @@ static void on_end(struct staple *staple, int status)
     int r = ERR_PROTOCOL;
 
     staple->pid = 0;
+    staple->guardian->ocsp_processes--;
     if (staple->guardian->phase <= PHASE_SERVING) {
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
             r = ocsp_result_read(fd, nsec_realtime(), &result, &der);
@@ -264,10 +257,11 @@ void stapler_attach(struct guardian *g, struct key *key, const char *name,
     struct staple *staple = key->staple;
 
     if (staple) {
-        if (staple->news != NEWS_GOOD && !staple->pid) { /* a reload tries again */
+        bool fine = staple->news == NEWS_GOOD; /* else a reload tries again */
+        if (!fine)
             staple->failures = 0;
-            arm(staple, 0);
-        }
+        if (!staple->pid)
+            arm(staple, fine ? until_refresh(staple) : 0);
         return;
     }
     staple = mem_new(struct staple);
@@ -293,6 +287,7 @@ void stapler_detach(struct key *key)
     if (staple->pid) {
         kill(staple->pid, SIGKILL);
         waitpid(staple->pid, NULL, 0);
+        staple->guardian->ocsp_processes--;
         close(staple->result_fd);
     }
     ocsp_answer_finish(&staple->answer);
