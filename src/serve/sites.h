@@ -45,5 +45,6 @@ void sites_unref(struct sites *sites);
  *  site.
  *  @return 0, or -EEXIST when another site has it */
 must_check int sites_name(struct sites *sites, struct span name, struct site *site);
-/** The site of a lower-case host ("[::1]" for IPv6 addresses): exact, else the wildcard of its parent, else NULL. */
+/** The site of a lower-case host ("[::1]" for IPv6 addresses): exact, else the wildcard of its
+ * parent, else NULL. */
 struct site *sites_find(const struct sites *sites, struct span host, bool *ret_exact);
