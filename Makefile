@@ -36,7 +36,7 @@ test:        ## every test: units, fuzzers' corpora, flows with real clients
 	GARDIEN=$(abspath $(BUILD))/gardien $(PYTHON) -m pytest -q -p no:cacheprovider tests/flow $(PYTEST_FLAGS)
 
 unit:        ## the fast half of the tests
-	@tools/deps build
+	@tools/deps build test
 	tools/setup $(BUILD) $(MESON_FLAGS)
 	ninja -C $(BUILD)
 	$(MESON) test -C $(BUILD) --print-errorlogs --no-rebuild
