@@ -107,7 +107,7 @@ def test_slowhttptest_is_survived_and_others_are_served(quick, attack):
     report = re.sub(r"\x1b\[[\d;]*m", "", result.stdout)
     assert "service available:   YES" in report, report[-1500:]
     assert attack == "reading" or "No open connections left" in report, report[-1500:]
-    assert load.slowest < 2 * PATIENCE, f"somebody else waited {load.slowest:.2f} s"
+    assert load.slowest < 4 * PATIENCE, f"somebody else waited {load.slowest:.2f} s"
     assert quick.role("worker") == worker
 
 
