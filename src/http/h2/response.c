@@ -241,7 +241,7 @@ static bool may_have_content(const struct http_exchange *x)
 /** What content-length says; -1 for no such field (RFC 9110 section 8.6). */
 static int64_t length_to_tell(const struct http_exchange *x)
 {
-    if (x->response.status == 204)
+    if (x->response.status == 204 || x->response.status == 304)
         return -1;
     if (x->response.content_length >= 0)
         return x->response.content_length;
