@@ -243,6 +243,13 @@ static void check_headers(const struct check *check, const char *base,
 
 /* ---- folders ---- */
 
+static const char *account(const struct settings *settings)
+{
+    if (settings->user)
+        return settings->user;
+    return process_user_exists("gardien") ? "gardien" : "nobody";
+}
+
 static void complain_root(const struct check *check, size_t site, const char *root, int error)
 {
     char path[64];
@@ -257,20 +264,16 @@ static void complain_root(const struct check *check, size_t site, const char *ro
         diag = config_complain(check->tree, check->diags, path, "%s is not a folder", root);
         diag_hint(diag, "name the folder that the file is in");
     } else if (error == EACCES) {
-        diag =
-            config_complain(check->tree, check->diags, path, "the folder %s cannot be read", root);
-        diag_hint(diag, "let the account that serves it enter: chmod a+rx %s", root);
+        const char *user = account(check->settings);
+        diag = config_complain(check->tree, check->diags, path,
+                               "the account %s, which serves it, may not enter the folder %s", user,
+                               root);
+        diag_hint(diag, "move it to where %s may read, such as /srv, or: setfacl -m u:%s:rx %s",
+                  user, user, root);
     } else {
         config_complain(check->tree, check->diags, path, "the folder %s: %s", root,
                         error_text(-error));
     }
-}
-
-static const char *account(const struct settings *settings)
-{
-    if (settings->user)
-        return settings->user;
-    return process_user_exists("gardien") ? "gardien" : "nobody";
 }
 
 static void check_root(const struct check *check, size_t site)

@@ -41,6 +41,7 @@ struct cert_trust_person {
 struct cert_trust_options {
     struct span ca_pem;      /**< of cert_local_ca_read(): the CA first, former ones after it */
     const char *system_root; /**< "" for this machine; a folder to test beneath */
+    const char *state;       /**< the state folder, for hints; may be NULL */
     bool skip_system;        /**< leave the system's store alone */
     const struct cert_trust_person *people;
     size_t person_count;

@@ -53,7 +53,8 @@ static void report_failure(struct trust_work *work, const char *path, int error)
     if ((error == -EACCES || error == -EPERM) && geteuid() != 0)
         trust_hint(trust_step(work, "system", path, CERT_TRUST_SKIPPED,
                               "only root may change the system's store"),
-                   "sudo gardien cert %s", work->adding ? "trust" : "untrust");
+                   "sudo gardien cert %s --state %s", work->adding ? "trust" : "untrust",
+                   work->options->state ? work->options->state : "DIR");
     else
         trust_step(work, "system", path, CERT_TRUST_FAILED, "%s cannot be changed: %s", path,
                    error_text(error));

@@ -222,6 +222,7 @@ static int change_trust(const struct arguments *arguments, bool trust)
     options.skip_system = arguments_get(arguments, "no-system") != NULL;
     options.person_count = cert_trust_people(getenv("SUDO_USER"), &people);
     options.people = people;
+    options.state = state;
     int r = trust ? cert_trust(&options, &report) : cert_untrust(&options, &report);
     cert_trust_people_free(people, options.person_count);
     if (r < 0) {
@@ -242,7 +243,13 @@ int cert_run(const struct arguments *arguments)
 
     if (strcmp(word, "show") == 0)
         return show(arguments);
-    if (strcmp(word, "trust") == 0 || strcmp(word, "untrust") == 0)
+    bool trust_or_not = strcmp(word, "trust") == 0 || strcmp(word, "untrust") == 0;
+    if (trust_or_not && arguments->word_count > 1) {
+        print_error("gardien help cert", "`gardien cert %s` does not know what to do with \"%s\"",
+                    word, arguments->words[1]);
+        return APP_USAGE;
+    }
+    if (trust_or_not)
         return change_trust(arguments, strcmp(word, "trust") == 0);
     const char *nearest = config_nearest(word, words, ARRAY_SIZE(words));
     snprintf(hint, sizeof hint, "did you mean `gardien cert %s`?", nearest ? nearest : "show");

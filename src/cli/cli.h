@@ -14,6 +14,7 @@ struct verb {
     const char *details;  /**< paragraphs; may be NULL */
     const char *examples; /**< lines, each with its newline */
     const struct option *options;
+    size_t most_words; /**< besides options; one more is a mistake */
 };
 
 /** All verbs; the last row has no name. */

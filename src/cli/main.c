@@ -25,6 +25,15 @@ static int unknown_verb(const char *word)
     return APP_USAGE;
 }
 
+static int surplus_word(const struct verb *verb, const char *word)
+{
+    char hint[64];
+
+    snprintf(hint, sizeof hint, "gardien help %s", verb->name);
+    print_error(hint, "`gardien %s` does not know what to do with \"%s\"", verb->name, word);
+    return APP_USAGE;
+}
+
 static int run(const struct verb *verb, int count, const char *const *args)
 {
     struct diags diags = {0};
@@ -39,6 +48,8 @@ static int run(const struct verb *verb, int count, const char *const *args)
     int code = APP_USAGE;
     if (r < 0)
         print_diags(stderr, &diags);
+    else if (arguments.word_count > verb->most_words)
+        code = surplus_word(verb, arguments.words[verb->most_words]);
     else
         code = verb->run(&arguments);
     arguments_finish(&arguments);

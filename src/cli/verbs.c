@@ -16,7 +16,7 @@ const struct verb verbs[] = {
      "gardien serve ./public example.com www.example.com\n"
      "gardien serve ./public --https :8443 --http :8080\n"
      "gardien serve --config /etc/gardien/gardien.yaml\n",
-     serve_options},
+     serve_options, SIZE_MAX},
     {"config", config_run, "check settings, or explain them", "check [FILE] | schema | reference",
      "check      finds everything that is wrong with a settings file\n"
      "           (by default /etc/gardien/gardien.yaml)\n"
@@ -24,31 +24,32 @@ const struct verb verbs[] = {
      "reference  prints every setting with its default, in Markdown (--man: in roff)",
      "gardien config check gardien.yaml\n"
      "gardien config schema > gardien.schema.json\n",
-     config_options},
+     config_options, 2},
     {"reload", reload_run, "make a running gardien read its settings anew", "[OPTION...]",
      "Cuts no connection. Settings that are wrong are printed and not taken: the old ones stay.",
-     "gardien reload\n", control_options},
+     "gardien reload\n", control_options, 0},
     {"stop", stop_run, "stop a running gardien after answers under way", "[OPTION...]",
      "Waits until it has ended, at most the `stop_deadline` of its settings.", "gardien stop\n",
-     control_options},
+     control_options, 0},
     {"status", status_run, "show the processes of a running gardien", "[OPTION...]", NULL,
-     "gardien status\ngardien status --json\n", status_options},
+     "gardien status\ngardien status --json\n", status_options, 0},
     {"upgrade", upgrade_run, "replace a running gardien's program without refusing a connection",
      "[PROGRAM] [OPTION...]",
      "Starts PROGRAM (by default the file it was started from, which may have changed) with the\n"
      "same command line and listening sockets. The old one finishes what is under way. If the new\n"
      "one is not ready within 30 seconds, the old one goes on.",
-     "gardien upgrade\n", upgrade_options},
+     "gardien upgrade\n", upgrade_options, 1},
     {"cert", cert_run, "show certificates; make this machine trust the local CA",
      "show [FILE...] | trust | untrust",
      "show     prints the certificates in files, or those of the local CA\n"
      "trust    adds the local CA to the system's store and to those of Chromium and Firefox\n"
      "untrust  takes it out again",
-     "gardien cert trust\ngardien cert show\ngardien cert show fullchain.pem\n", cert_options},
-    {"help", help_run, "explain a verb", "[VERB]", NULL, "gardien help serve\n", no_options},
+     "gardien cert trust\ngardien cert show\ngardien cert show fullchain.pem\n", cert_options,
+     SIZE_MAX},
+    {"help", help_run, "explain a verb", "[VERB]", NULL, "gardien help serve\n", no_options, 1},
     {"version", version_run, "print the version", "[OPTION...]", NULL, "gardien version\n",
-     version_options},
-    {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
+     version_options, 0},
+    {NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0},
 };
 
 const struct verb *verb_find(const char *name)
