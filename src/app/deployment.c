@@ -64,19 +64,20 @@ static int open_site(struct guardian *g, const struct settings_site *site,
 
 /* ---- log files ---- */
 
-/* @return a descriptor, -1 for "off", or -errno with a diag */
-static int open_log(const char *path, struct diags *diags)
+/* @param ret_fd  a descriptor, or -1 for "off"
+ * @return 0, or -errno with a diag */
+static int open_log(const char *path, struct diags *diags, int *ret_fd)
 {
     static const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
 
-    if (strcmp(path, "off") == 0)
-        return -1;
-    if (strcmp(path, "stdout") == 0 || strcmp(path, "stderr") == 0) {
-        int copy = fcntl(strcmp(path, "stdout") == 0 ? 1 : 2, F_DUPFD_CLOEXEC, 3);
-        return copy < 0 ? -errno : copy;
+    if (strcmp(path, "off") == 0) {
+        *ret_fd = -1;
+        return 0;
     }
-    int fd = open(path, flags, 0640);
-    if (fd < 0 && errno == ENOENT) {
+    bool standard = strcmp(path, "stdout") == 0 || strcmp(path, "stderr") == 0;
+    int fd = standard ? fcntl(strcmp(path, "stdout") == 0 ? 1 : 2, F_DUPFD_CLOEXEC, 3)
+                      : open(path, flags, 0640);
+    if (fd < 0 && errno == ENOENT && !standard) {
         scoped(mem_release) char *copy = mem_string(span_str(path));
         mkdir(dirname(copy), 0750);
         fd = open(path, flags, 0640);
@@ -90,8 +91,10 @@ static int open_log(const char *path, struct diags *diags)
     }
     /* O_NONBLOCK was for a pipe that nobody reads: its writer waits for no reader to come, but may
      * wait for one to catch up. */
-    fcntl(fd, F_SETFL, O_APPEND);
-    return fd;
+    if (!standard)
+        fcntl(fd, F_SETFL, O_APPEND);
+    *ret_fd = fd;
+    return 0;
 }
 
 static void close_logs(struct deployment *deployment)
@@ -106,16 +109,16 @@ int deployment_open_logs(struct deployment *deployment, struct diags *diags)
 {
     const struct settings *settings = deployment->prepared.settings;
     scoped(mem_release) char *access = settings_access_log(settings, deployment->prepared.state);
-    size_t before = diags->errors;
+    int access_fd = -1, error_fd = -1;
 
-    int access_fd = open_log(access, diags);
-    int error_fd = open_log(settings->logs.error, diags);
-    if (diags->errors > before) {
+    int access_result = open_log(access, diags, &access_fd);
+    int error_result = open_log(settings->logs.error, diags, &error_fd);
+    if (access_result < 0 || error_result < 0) {
         if (access_fd >= 0)
             close(access_fd);
         if (error_fd >= 0)
             close(error_fd);
-        return access_fd < -1 ? access_fd : error_fd;
+        return access_result < 0 ? access_result : error_result;
     }
     close_logs(deployment);
     deployment->access_fd = access_fd;

@@ -17,6 +17,7 @@ struct stream {
     char letter;
     int fd; /* -1: not written */
     nsec_t complained;
+    bool torn; /* the last line has no end yet */
 };
 
 struct logs_process {
@@ -46,18 +47,31 @@ static void complain(struct logs_process *logs, struct stream *stream, int error
     (void)r;
 }
 
-static void write_lines(struct logs_process *logs, struct stream *stream, struct span lines)
+/* @return bytes written: fewer than given when the file takes no more */
+static size_t write_text(struct logs_process *logs, struct stream *stream, struct span text)
 {
-    while (lines.len) {
-        ssize_t n = write(stream->fd, lines.ptr, lines.len);
+    size_t done = 0;
+
+    while (done < text.len) {
+        ssize_t n = write(stream->fd, text.ptr + done, text.len - done);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
             complain(logs, stream, errno);
-            return;
+            break;
         }
-        lines = span_from(lines, (size_t)n);
+        done += (size_t)n;
     }
+    return done;
+}
+
+/* A full disk may take half a line: what comes when there is room again begins on a new one. */
+static void write_lines(struct logs_process *logs, struct stream *stream, struct span lines)
+{
+    if (stream->torn && write_text(logs, stream, SPAN("\n")) == 0)
+        return;
+    size_t done = write_text(logs, stream, lines);
+    stream->torn = done > 0 && lines.ptr[done - 1] != '\n';
 }
 
 static bool take_lines(void *context, int socket)
@@ -88,6 +102,7 @@ static void take_files(struct logs_process *logs, struct ipc_message *message)
             continue;
         stream->fd = message->fds[i];
         stream->complained = 0;
+        stream->torn = false;
         message->fds[i] = -1;
     }
 }
@@ -136,7 +151,8 @@ static int confine(const char *user)
 
 int logs_process_run(int guardian, const char *user)
 {
-    struct logs_process logs = {.guardian = guardian, .streams = {{'a', -1, 0}, {'e', -1, 0}}};
+    struct logs_process logs = {.guardian = guardian,
+                                .streams = {{'a', -1, 0, false}, {'e', -1, 0, false}}};
 
     clients_init(&logs.clients, guardian);
     int r = confine(user);

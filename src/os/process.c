@@ -42,7 +42,7 @@ static int keep_only(const int *keep, size_t count)
 
 static void reset_signals(void)
 {
-    static const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};
+    static const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGXFSZ};
     sigset_t none;
 
     for (int number = 1; number < NSIG; number++)
