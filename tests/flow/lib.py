@@ -378,6 +378,20 @@ def resident(pids):
                for pid in pids)
 
 
+def limits_of(pid, resource_name):
+    """The soft and the hard limit of a process, as text."""
+    text = Path(f"/proc/{pid}/limits").read_text()
+    return re.search(rf"^{resource_name} +(\S+) +(\S+)", text, re.M).groups()
+
+
+def limit(pid, option):
+    """Sets a limit of a process as its own user, for whom even root may need a capability."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    uid, gid = (re.search(rf"^{key}:\t(\d+)", status, re.M).group(1) for key in ("Uid", "Gid"))
+    switch = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups"]
+    run(*(switch if os.geteuid() == 0 else []), "prlimit", "--pid", pid, option, check=True)
+
+
 def have(program):
     """Whether a program is installed."""
     return shutil.which(program) is not None

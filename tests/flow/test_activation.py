@@ -8,7 +8,8 @@ import stat
 
 import pytest
 
-from lib import PATIENCE, Gardien, anything_goes, free_port, read_answer, wait_until
+from lib import (PATIENCE, Gardien, alive, anything_goes, descendants, free_port, read_answer,
+                 wait_until)
 from load import Load
 
 ASK = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -42,12 +43,20 @@ class Manager:
     def ports(self):
         return [listener.getsockname()[1] for listener in self.listeners]
 
+    def listen(self):
+        """Takes in one notification, if there is one."""
+        try:
+            self.heard += self.ears.recv(4096).decode().split("\n")
+        except TimeoutError:
+            pass
+
+    def word(self, pattern):
+        """The first word heard that matches, or None."""
+        return next((word for word in self.heard if re.fullmatch(pattern, word)), None)
+
     def wait_word(self, word, seconds=15):
         def there():
-            try:
-                self.heard += self.ears.recv(4096).decode().split("\n")
-            except TimeoutError:
-                pass
+            self.listen()
             return word in self.heard
         wait_until(there, seconds, f"{word} among {self.heard}")
 
@@ -146,6 +155,31 @@ def test_sockets_meant_for_another_process_are_left_alone(manager, make):
     server.wait_ready()
     assert "from the service manager" not in server.output()
     assert server.curl("/").status == 200
+
+
+def test_an_upgrade_keeps_the_sockets_and_tells_the_new_main_process(manager, make):
+    server = make()
+    manager.start(server)
+    manager.wait_word("READY=1")
+    manager.heard.clear()
+    with Load(server, http1=1, http2=1, fresh=1, forgiving=True) as load:
+        result = server.cli("upgrade", seconds=60)
+        assert result.returncode == 0, result.stderr
+        load.wait_more()
+    wait_until(lambda: manager.listen() or manager.word(r"MAINPID=\d+"), 5, "word of the new one")
+    new = int(manager.word(r"MAINPID=\d+").removeprefix("MAINPID="))
+    family = [new, *descendants(new)]
+    try:
+        assert server.process.wait(20 * PATIENCE) == 0
+        assert "STOPPING=1" not in manager.heard, "the service goes on"
+        assert server.curl("/").status == 200
+        assert server.cli("stop").returncode == 0
+    finally:
+        if alive(new):
+            os.kill(new, signal.SIGTERM)
+        wait_until(lambda: not any(alive(pid) for pid in family), 20, "the successor to be gone")
+    waiting = server.tcp()  # the port stays the manager's
+    waiting.close()
 
 
 def test_no_worker_inherits_the_managers_words(manager, make):

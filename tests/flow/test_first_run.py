@@ -1,6 +1,8 @@
 """The first thing that anybody does: a folder, one command, a page."""
 
-from lib import BINARY, run
+import re
+
+from lib import BINARY, run, wait_until
 
 
 def test_page_comes_over_both_versions(server):
@@ -22,6 +24,18 @@ def test_start_prints_its_steps_and_roles_are_processes_of_their_own(server):
         assert f"\n{step}: " in "\n" + server.output()
     assert len(server.role("keys")) == len(server.role("logs")) == 1
     assert len(server.role("worker")) >= 1
+
+
+def test_the_local_ca_is_made_once(start):
+    server = start()
+    assert re.search(r"^local CA: new; .*gardien cert trust", server.output(), re.M)
+    made = server.ca.read_bytes()
+    assert server.stop() == 0
+    told = len(server.output())
+    server.launch()
+    wait_until(lambda: "\nready:" in server.output()[told:], 10, "the second start")
+    assert "local CA: new" not in server.output()[told:]
+    assert server.ca.read_bytes() == made and server.curl("/").status == 200
 
 
 def test_stop_verb_ends_it(server):

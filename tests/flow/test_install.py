@@ -3,11 +3,13 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from lib import BINARY, TOP, have, run
+from lib import BINARY, SANITIZED, TOP, Gardien, have, make_certificate, run, wait_until
 
 LAYOUT = {  # below PREFIX=/usr, for the file's mode
     "/usr/bin/gardien": 0o755, "/usr/share/man/man1/gardien.1": 0o644,
@@ -135,3 +137,36 @@ def test_the_installed_settings_are_right_and_serve(tree, start):
 def test_the_installed_program_needs_nothing_of_the_source_tree(tree, tmp_path):
     result = run("env", "-i", tree / "usr/bin/gardien", "version", cwd=tmp_path)
     assert result.returncode == 0 and re.search(r"\d+\.\d+", result.stdout)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, whose rights it takes away")
+def test_the_rights_that_the_unit_leaves_are_enough(tree, tmp_path):
+    """Started with the unit's bounding set and no new privileges, it still switches users, reads
+    another user's key, writes its log and obeys."""
+    rights = re.search(r"^CapabilityBoundingSet=(.+)$", unit(tree), re.M)[1].lower().split()
+    certificate, key = make_certificate(tmp_path, "site", ["localhost"])
+    os.chown(key, 65534, 65534)
+    key.chmod(0o400)
+    server = Gardien(tmp_path / "gardien", lambda server: {
+        "sites": [{"names": ["localhost"], "files": str(server.public),
+                   "certificate": {"file": str(certificate), "key": str(key)}}],
+        "workers": 2, "logs": {"access": str(server.folder / "access.log")}})
+    bound = ",".join(["-all", *("+" + right.removeprefix("cap_") for right in rights)])
+    server.command = ["setpriv", "--no-new-privs", "--inh-caps=-all", f"--bounding-set={bound}",
+                      *server.command]
+    server.launch()
+    try:
+        server.wait_ready()
+        assert "sandboxed" in server.output() or SANITIZED
+        assert server.curl("/", "-k").status == 200
+        assert server.cli("reload").returncode == 0
+        os.kill(server.role("worker")[0], signal.SIGKILL)
+        wait_until(lambda: len(server.role("worker")) == 2, 5, "two workers")
+        for pid in server.family():
+            status = Path(f"/proc/{pid}/status").read_text()
+            assert "\nUid:\t0" not in status and "\nCapEff:\t0000000000000000\n" in status
+        assert (server.folder / "access.log").exists()
+        server.finish()
+    finally:
+        if server.process.poll() is None:
+            server.kill()

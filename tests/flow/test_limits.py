@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from lib import PATIENCE, SANITIZED, anything_goes, read_all, read_answer, run, wait_until
+from lib import (PATIENCE, SANITIZED, anything_goes, limit, limits_of, read_all, read_answer, run,
+                 wait_until)
 from load import Load
 
 ASK = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -53,20 +54,6 @@ def closed_after(peer, least=0.0, most=6.0):
     took = time.monotonic() - since
     assert least <= took <= most * PATIENCE, f"closed after {took:.2f} s"
     return got
-
-
-def limits_of(pid, resource_name):
-    """The soft and the hard limit of a process, as text."""
-    text = Path(f"/proc/{pid}/limits").read_text()
-    return re.search(rf"^{resource_name} +(\S+) +(\S+)", text, re.M).groups()
-
-
-def limit(pid, option):
-    """Sets a limit of a process as its own user, for whom even root may need a capability."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    uid, gid = (re.search(rf"^{key}:\t(\d+)", status, re.M).group(1) for key in ("Uid", "Gid"))
-    switch = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups"]
-    run(*(switch if os.geteuid() == 0 else []), "prlimit", "--pid", pid, option, check=True)
 
 
 def memory_of(pid):
@@ -156,6 +143,31 @@ def test_a_body_that_drips_in_meets_its_deadline(quick):
     with quick.tls() as peer:
         peer.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n")
         closed_after(peer, 0, 4)
+
+
+def test_a_body_below_the_least_rate_is_cut_and_one_above_it_is_taken(serve):
+    server = serve(body_timeout="1s", body_rate="1KiB", keep_alive="30s")
+
+    def send_body(rate, seconds):
+        """Sends a body at so many bytes a second; returns when the server closed, or None."""
+        with server.tls() as peer:
+            peer.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 16384\r\n\r\n")
+            assert read_answer(peer).status == 200
+            since = time.monotonic()
+            peer.settimeout(0.1)
+            while time.monotonic() - since < seconds:
+                try:
+                    peer.sendall(b"x" * (rate // 10))
+                    if not peer.recv(100):
+                        return time.monotonic() - since
+                except TimeoutError:
+                    continue
+                except OSError:
+                    return time.monotonic() - since
+            return None
+
+    assert send_body(4096, 3) is None
+    assert send_body(100, 5 * PATIENCE) > 0.5
 
 
 def test_an_answer_that_nobody_reads_meets_its_deadline(quick):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lib import PATIENCE, anything_goes, have, read_answer, run, wait_until
+from lib import PATIENCE, anything_goes, have, limit, read_answer, run, wait_until
 from load import Load
 
 FILTERS = Path("/etc/fail2ban/filter.d")
@@ -262,6 +262,50 @@ def test_lines_that_had_to_be_dropped_are_counted(serve):
     assert "process=worker event=\"access log lines dropped\"" in server.events.read_text()
     kept = len(server.access.read_text().splitlines())
     assert sum(map(int, said)) + kept >= 3000
+
+
+def test_a_pipe_whose_reader_is_late_blocks_neither_requests_nor_verbs_nor_the_end(serve, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    late = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    server = serve(access=str(pipe))
+    with Load(server) as load:
+        load.wait_more(100, seconds=30)  # more than the pipe holds
+        for _ in range(20):
+            assert server.cli("reload").returncode == 0
+            server.process.send_signal(signal.SIGUSR1)
+        load.wait_more()
+    assert load.slowest < 2 * PATIENCE
+    since = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - since < 5 * PATIENCE
+    os.close(late)
+
+
+def test_a_pipe_that_nobody_reads_is_an_error_not_a_wait(start, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    server = start(lambda server: {"sites": [{"names": ["localhost"], "files": str(server.public)}],
+                                   "logs": {"access": str(tmp_path / "pipe")}}, wait=False)
+    server.expected_exit = server.process.wait(20 * PATIENCE)
+    assert server.expected_exit == 1 and str(tmp_path / "pipe") in server.output()
+
+
+def test_a_full_disk_is_told_and_lines_come_whole_when_there_is_room_again(serve):
+    server = serve("json", workers=1)
+    logs = server.role("logs")[0]
+    server.curl("/before")
+    lines_of(server.access, 1)
+    limit(logs, f"--fsize={server.access.stat().st_size + 50}:")  # room for half a line
+    for _ in range(3):
+        assert server.curl("/full").status == 404
+    wait_until(lambda: server.access.stat().st_size % 100 and
+               not server.access.read_text().endswith("\n"), 5, "half a line")
+    limit(logs, "--fsize=unlimited:")
+    server.curl("/after")
+    wait_until(lambda: "/after" in server.access.read_text(), 5, "lines to come again")
+    lines = server.access.read_text().splitlines()
+    assert json.loads(lines[-1])["target"] == "/after", lines
+    assert server.role("logs") == [logs], "nobody had to die"
 
 
 # ---- the error log, and secrets ----
