@@ -3,22 +3,9 @@
 
 #include <stdarg.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "app/app.h"
-
-struct colours {
-    const char *bold, *red, *yellow, *green, *plain;
-};
-
-static struct colours choose_colours(FILE *out)
-{
-    const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
-
-    if (!isatty(fileno(out)) || (no && *no) || (term && strcmp(term, "dumb") == 0))
-        return (struct colours){"", "", "", "", ""};
-    return (struct colours){"\033[1m", "\033[31m", "\033[33m", "\033[32m", "\033[0m"};
-}
+#include "report/face.h"
 
 /* The user's own text, which may hold escape sequences that a terminal would obey. */
 static void print_text(FILE *out, const char *text)
@@ -28,7 +15,7 @@ static void print_text(FILE *out, const char *text)
 }
 
 /* A caret beneath the column: tabs stay tabs, bytes that continue a character take no room. */
-static void print_caret(FILE *out, const struct diag *diag, const struct colours *c)
+static void print_caret(FILE *out, const struct diag *diag, const struct face *face)
 {
     unsigned column = 1;
 
@@ -39,32 +26,35 @@ static void print_caret(FILE *out, const struct diag *diag, const struct colours
         fputc(*at == '\t' ? '\t' : ' ', out);
         column++;
     }
-    fprintf(out, "%s^%s\n", c->green, c->plain);
+    face_styled(face, FACE_GREEN, "^\n");
 }
 
-static void print_one(FILE *out, const struct diag *diag, const struct colours *c)
+static void print_one(FILE *out, const struct diag *diag, const struct face *face)
 {
     bool placed = diag->file && *diag->file && strcmp(diag->file, SETTINGS_COMMAND_LINE) != 0;
 
-    fputs(c->bold, out);
+    face_style(face, FACE_BOLD);
     if (placed && diag->line)
         fprintf(out, "%s:%u:%u: ", diag->file, diag->line, diag->column);
     else if (placed)
         fprintf(out, "%s: ", diag->file);
     else
         fputs("gardien: ", out);
-    fprintf(out, "%s%s%s%s", c->plain, diag->warning ? c->yellow : c->red,
-            diag->warning ? "warning: " : "", c->plain);
+    face_style(face, FACE_PLAIN);
+    if (diag->warning)
+        face_styled(face, FACE_YELLOW, "warning: ");
     print_text(out, diag->sentence);
     fputc('\n', out);
     if (placed && diag->line && diag->line_text) {
         fputs("    ", out);
         print_text(out, diag->line_text);
         fputc('\n', out);
-        print_caret(out, diag, c);
+        print_caret(out, diag, face);
     }
     if (diag->hint) {
-        fprintf(out, "  %s->%s ", c->green, c->plain);
+        fputs("  ", out);
+        face_styled(face, FACE_GREEN, "->");
+        fputc(' ', out);
         print_text(out, diag->hint);
         fputc('\n', out);
     }
@@ -72,10 +62,10 @@ static void print_one(FILE *out, const struct diag *diag, const struct colours *
 
 void print_diags(FILE *out, const struct diags *diags)
 {
-    struct colours c = choose_colours(out);
+    struct face face = face_of(out);
 
     for (size_t i = 0; i < diags->count; i++)
-        print_one(out, &diags->items[i], &c);
+        print_one(out, &diags->items[i], &face);
     if (diags->dropped)
         fprintf(out, "gardien: and %zu more\n", diags->dropped);
 }

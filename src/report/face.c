@@ -1,0 +1,199 @@
+/* Colours, width and line breaks. What is said is the callers'. */
+#include "report/face.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifndef _WIN32
+#include <sys/ioctl.h>
+#endif
+
+#include "base/buffer.h"
+#include "base/mem.h"
+
+enum {
+    NARROWEST = 20,      /* columns; below that breaking lines helps nobody */
+    FOREIGN_MAX = 65536, /* bytes of escaped text */
+};
+
+/* ---- what the stream is ---- */
+
+static bool environment_has(const char *name)
+{
+    const char *value = getenv(name);
+
+    return value && *value;
+}
+
+static unsigned terminal_width(FILE *out)
+{
+    uint64_t columns = 0;
+    const char *said = getenv("COLUMNS");
+
+    if (said && span_to_uint(span_str(said), &columns) == 0 && columns >= NARROWEST &&
+        columns <= 1000)
+        return (unsigned)columns;
+#ifdef TIOCGWINSZ
+    struct winsize size;
+
+    if (ioctl(fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col >= NARROWEST)
+        return size.ws_col;
+#endif
+    return 80;
+}
+
+static bool locale_is_utf8(void)
+{
+    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        const char *value = getenv(names[i]);
+        if (!value || !*value)
+            continue;
+        return strstr(value, "UTF-8") || strstr(value, "utf8") || strstr(value, "UTF8") ||
+               strstr(value, "utf-8");
+    }
+    return false;
+}
+
+struct face face_of(FILE *out)
+{
+    const char *term = getenv("TERM");
+    struct face face = {.out = out, .terminal = isatty(fileno(out)) == 1};
+
+    if (!face.terminal)
+        return face;
+    face.colour = !environment_has("NO_COLOR") && !(term && strcmp(term, "dumb") == 0);
+    face.unicode = locale_is_utf8();
+    face.width = terminal_width(out);
+    return face;
+}
+
+void face_style(const struct face *face, enum face_style style)
+{
+    static const char *const codes[] = {
+        [FACE_PLAIN] = "\033[0m", [FACE_BOLD] = "\033[1m",    [FACE_DIM] = "\033[2m",
+        [FACE_RED] = "\033[31m",  [FACE_YELLOW] = "\033[33m", [FACE_GREEN] = "\033[32m",
+        [FACE_CYAN] = "\033[36m",
+    };
+
+    if (face->colour)
+        fputs(codes[style], face->out);
+}
+
+void face_styled(const struct face *face, enum face_style style, const char *text)
+{
+    face_style(face, style);
+    fputs(text, face->out);
+    face_style(face, FACE_PLAIN);
+}
+
+/* ---- text of others ---- */
+
+/* Length of the well-formed UTF-8 character at the front (RFC 3629), 0 for none. */
+static size_t utf8_length(struct span s)
+{
+    const unsigned char *b = (const unsigned char *)s.ptr;
+    size_t length = b[0] < 0x80 ? 1 : b[0] < 0xc2 ? 0 : b[0] < 0xe0 ? 2 : b[0] < 0xf0 ? 3 : 4;
+
+    if (length == 0 || b[0] > 0xf4 || length > s.len)
+        return 0;
+    for (size_t i = 1; i < length; i++)
+        if ((b[i] & 0xc0) != 0x80)
+            return 0;
+    if ((b[0] == 0xe0 && b[1] < 0xa0) || (b[0] == 0xed && b[1] > 0x9f) ||
+        (b[0] == 0xf0 && b[1] < 0x90) || (b[0] == 0xf4 && b[1] > 0x8f))
+        return 0;
+    return length;
+}
+
+/* C0 and C1 control characters, DEL, and those that turn or hide the text around them. */
+static bool is_harmful(const char *at, size_t length)
+{
+    const unsigned char *b = (const unsigned char *)at;
+
+    if (length == 1)
+        return b[0] < 0x20 || b[0] == 0x7f;
+    if (length == 2)
+        return b[0] == 0xc2 && b[1] < 0xa0;
+    if (length != 3 || b[0] != 0xe2)
+        return false;
+    /* U+200B to U+200F, U+2028 to U+202E, U+2060 to U+206F */
+    return (b[1] == 0x80 && ((b[2] >= 0x8b && b[2] <= 0x8f) || (b[2] >= 0xa8 && b[2] <= 0xae))) ||
+           (b[1] == 0x81 && b[2] >= 0xa0 && b[2] <= 0xaf);
+}
+
+char *face_escape(struct span text)
+{
+    struct buffer escaped = buffer_make(FOREIGN_MAX);
+    int r = 0;
+
+    while (text.len && r >= 0) {
+        size_t length = utf8_length(text);
+        if (length && !is_harmful(text.ptr, length)) {
+            r = buffer_append(&escaped, text.ptr, length);
+        } else {
+            length = length ? length : 1;
+            for (size_t i = 0; i < length && r >= 0; i++)
+                r = buffer_printf(&escaped, "\\x%02x", (unsigned char)text.ptr[i]);
+        }
+        text = span_from(text, length);
+    }
+    char *copy = r < 0 ? mem_format("%.*s...", SPAN_ARGS(buffer_span(&escaped)))
+                       : mem_string(buffer_span(&escaped));
+    buffer_finish(&escaped);
+    return copy;
+}
+
+void face_foreign(const struct face *face, struct span text)
+{
+    scoped(mem_release) char *escaped = face_escape(text);
+
+    fputs(escaped, face->out);
+}
+
+/* ---- line breaks ---- */
+
+size_t face_columns(struct span text)
+{
+    size_t columns = 0;
+
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        columns += c >= 0x20 && c != 0x7f && (c & 0xc0) != 0x80;
+    }
+    return columns;
+}
+
+static void indent_by(FILE *out, unsigned columns)
+{
+    fprintf(out, "%*s", (int)columns, "");
+}
+
+void face_wrap(const struct face *face, unsigned column, unsigned indent, const char *text)
+{
+    struct span rest = span_str(text), word;
+    bool first = true; /* of its line */
+
+    if (face->width && indent + NARROWEST > face->width)
+        indent = 0;
+    while (span_next(&rest, ' ', &word)) {
+        size_t wide = face_columns(word);
+        if (face->width && !first && column + 1 + wide > face->width) {
+            fputc('\n', face->out);
+            indent_by(face->out, indent);
+            column = indent;
+            first = true;
+        }
+        if (!first) {
+            fputc(' ', face->out);
+            column++;
+        }
+        fprintf(face->out, "%.*s", SPAN_ARGS(word));
+        column += (unsigned)wide;
+        first = false;
+    }
+    fputc('\n', face->out);
+}

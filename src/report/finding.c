@@ -1,0 +1,187 @@
+/* Collecting findings, and their two faces. */
+#include "report/finding.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "report/face.h"
+
+enum {
+    FINDINGS_MAX = 1000,
+    SENTENCE_COLUMN = 14 /* after the topic */
+};
+
+static printf_like(1, 0) char *format_text(const char *format, va_list args)
+{
+    char *text = NULL;
+
+    if (vasprintf(&text, format, args) < 0)
+        abort();
+    return text;
+}
+
+static void finding_finish(struct finding *finding)
+{
+    free(finding->topic);
+    free(finding->subject);
+    free(finding->sentence);
+    free(finding->mend);
+    json_decref(finding->facts);
+    *finding = (struct finding){0};
+}
+
+struct finding *findings_add(struct findings *findings, enum finding_grade grade, const char *topic,
+                             const char *sentence, ...)
+{
+    va_list args;
+
+    if (findings->count == FINDINGS_MAX) { /* the place behind the last takes what is dropped */
+        findings->dropped++;
+        finding_finish(&findings->items[FINDINGS_MAX]);
+    } else {
+        findings->items = mem_resize(findings->items, findings->count + 2, sizeof *findings->items);
+        findings->count++;
+        findings->items[findings->count] = (struct finding){0};
+    }
+    struct finding *finding =
+        &findings->items[findings->dropped ? FINDINGS_MAX : findings->count - 1];
+    va_start(args, sentence);
+    *finding = (struct finding){.grade = grade,
+                                .topic = mem_string(span_str(topic)),
+                                .sentence = format_text(sentence, args),
+                                .took = -1};
+    va_end(args);
+    return finding;
+}
+
+void finding_subject(struct finding *finding, const char *subject, ...)
+{
+    va_list args;
+
+    free(finding->subject);
+    va_start(args, subject);
+    finding->subject = format_text(subject, args);
+    va_end(args);
+}
+
+void finding_mend(struct finding *finding, const char *mend, ...)
+{
+    va_list args;
+
+    free(finding->mend);
+    va_start(args, mend);
+    finding->mend = format_text(mend, args);
+    va_end(args);
+}
+
+void finding_fact(struct finding *finding, const char *key, json_t *value)
+{
+    if (!finding->facts)
+        finding->facts = json_object();
+    if (!value || json_object_set_new(finding->facts, key, value) < 0)
+        abort(); /* out of memory, or a key that is no UTF-8: ours are literals */
+}
+
+enum finding_grade findings_worst(const struct findings *findings)
+{
+    enum finding_grade worst = FINDING_GOOD;
+
+    for (size_t i = 0; i < findings->count; i++)
+        if (findings->items[i].grade > worst)
+            worst = findings->items[i].grade;
+    return worst;
+}
+
+const struct finding *findings_first(const struct findings *findings, enum finding_grade at_least)
+{
+    for (size_t i = 0; i < findings->count; i++)
+        if (findings->items[i].grade >= at_least)
+            return &findings->items[i];
+    return NULL;
+}
+
+void findings_finish(struct findings *findings)
+{
+    for (size_t i = 0; findings->items && i <= findings->count; i++)
+        finding_finish(&findings->items[i]);
+    free(findings->items);
+    *findings = (struct findings){0};
+}
+
+/* ---- faces ---- */
+
+const char *finding_grade_name(enum finding_grade grade)
+{
+    static const char *const names[] = {
+        [FINDING_GOOD] = "good",       [FINDING_NOTE] = "note", [FINDING_UNKNOWN] = "unknown",
+        [FINDING_WARNING] = "warning", [FINDING_BAD] = "bad",
+    };
+
+    return names[grade];
+}
+
+static void print_mark(const struct face *face, enum finding_grade grade)
+{
+    static const struct {
+        enum face_style style;
+        const char *symbol, *word;
+    } marks[] = {
+        [FINDING_GOOD] = {FACE_GREEN, "✓", "ok"},  [FINDING_NOTE] = {FACE_CYAN, "·", "--"},
+        [FINDING_UNKNOWN] = {FACE_DIM, "?", "??"}, [FINDING_WARNING] = {FACE_YELLOW, "!", "!!"},
+        [FINDING_BAD] = {FACE_RED, "✗", "XX"},
+    };
+
+    face_styled(face, marks[grade].style, face->unicode ? marks[grade].symbol : marks[grade].word);
+    fputs(face->unicode ? "  " : " ", face->out);
+}
+
+void finding_print(const struct face *face, const struct finding *finding)
+{
+    char took[32] = "";
+
+    if (finding->took >= 0)
+        snprintf(took, sizeof took, " (%.1f ms)", (double)finding->took / 1e6);
+    print_mark(face, finding->grade);
+    fprintf(face->out, "%-10s ", finding->topic);
+    scoped(mem_release) char *line =
+        mem_format("%s%s%s%s", finding->subject ? finding->subject : "",
+                   finding->subject ? ": " : "", finding->sentence, took);
+    face_wrap(face, SENTENCE_COLUMN, SENTENCE_COLUMN, line);
+    if (!finding->mend)
+        return;
+    fprintf(face->out, "%*s", SENTENCE_COLUMN, "");
+    face_styled(face, FACE_GREEN, "->");
+    fputc(' ', face->out);
+    face_wrap(face, SENTENCE_COLUMN + 3, SENTENCE_COLUMN + 3, finding->mend);
+}
+
+void findings_print(const struct face *face, const struct findings *findings)
+{
+    for (size_t i = 0; i < findings->count; i++)
+        finding_print(face, &findings->items[i]);
+    if (findings->dropped)
+        fprintf(face->out, "and %zu more\n", findings->dropped);
+}
+
+static json_t *finding_json(const struct finding *finding)
+{
+    json_t *object =
+        json_pack("{s:s, s:s, s:s*, s:s, s:s*, s:O*}", "grade", finding_grade_name(finding->grade),
+                  "topic", finding->topic, "subject", finding->subject, "sentence",
+                  finding->sentence, "mend", finding->mend, "facts", finding->facts);
+
+    if (object && finding->took >= 0)
+        json_object_set_new(object, "milliseconds", json_real((double)finding->took / 1e6));
+    return object;
+}
+
+json_t *findings_json(const struct findings *findings)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < findings->count; i++)
+        if (json_array_append_new(list, finding_json(&findings->items[i])) < 0)
+            abort(); /* text that is no UTF-8 was to be escaped by who added it */
+    return list;
+}

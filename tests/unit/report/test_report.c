@@ -1,0 +1,209 @@
+/* Findings, tables and text as a terminal or a file gets them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "report/face.h"
+#include "report/finding.h"
+#include "report/table.h"
+
+struct page {
+    char *text;
+    size_t size;
+    struct face face;
+};
+
+static struct page page_open(unsigned width, bool colour)
+{
+    struct page page = {0};
+    return page.face = (struct face){.terminal = width > 0, .colour = colour, .width = width}, page;
+}
+
+static void page_start(struct page *page)
+{
+    page->face.out = open_memstream(&page->text, &page->size);
+}
+
+static void page_is(struct page *page, const char *expected)
+{
+    fclose(page->face.out);
+    assert_string_equal(page->text, expected);
+    free(page->text);
+}
+
+static void test_escape_leaves_nothing_for_a_terminal_to_obey(void **state)
+{
+    static const struct {
+        const char *raw, *escaped;
+    } cases[] = {
+        {"plain text", "plain text"},
+        {"\033[2Jgone", "\\x1b[2Jgone"},
+        {"a\r\nb\tc", "a\\x0d\\x0ab\\x09c"},
+        {"B\303\274cher", "B\303\274cher"},
+        {"\302\233m", "\\xc2\\x9bm"},                /* C1's CSI */
+        {"\342\200\256evil", "\\xe2\\x80\\xaeevil"}, /* right-to-left override */
+        {"\377\300\257", "\\xff\\xc0\\xaf"},         /* no UTF-8 */
+        {"\355\240\200", "\\xed\\xa0\\x80"},         /* a surrogate */
+        {"\303", "\\xc3"},                           /* cut */
+        {"", ""},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        char *escaped = face_escape(span_str(cases[i].raw));
+        assert_string_equal(escaped, cases[i].escaped);
+        free(escaped);
+    }
+}
+
+static void test_escape_is_bounded(void **state)
+{
+    size_t size = 1 << 20;
+    char *raw = mem_alloc(size);
+
+    memset(raw, 1, size);
+    char *escaped = face_escape(span_of(raw, size));
+    assert_in_range(strlen(escaped), 65000, 65540);
+    assert_string_equal(escaped + strlen(escaped) - 3, "...");
+    free(escaped);
+    free(raw);
+}
+
+static void test_wrap_breaks_at_blanks_and_indents(void **state)
+{
+    struct page page = page_open(24, false);
+
+    page_start(&page);
+    face_wrap(&page.face, 0, 2, "one two three four five six seven");
+    page_is(&page, "one two three four five\n  six seven\n");
+}
+
+static void test_wrap_leaves_a_file_alone_and_keeps_long_words(void **state)
+{
+    struct page page = page_open(0, false);
+
+    page_start(&page);
+    face_wrap(&page.face, 0, 2, "one two three four five six seven eight nine ten");
+    page_is(&page, "one two three four five six seven eight nine ten\n");
+    page = page_open(24, false);
+    page_start(&page);
+    face_wrap(&page.face, 0, 0, "x https://example.com/a/very/long/path y");
+    page_is(&page, "x\nhttps://example.com/a/very/long/path\ny\n");
+}
+
+static void test_a_pipe_gets_no_colours(void **state)
+{
+    FILE *out = tmpfile();
+    struct face face = face_of(out);
+
+    assert_false(face.terminal || face.colour || face.unicode || face.width);
+    face_styled(&face, FACE_RED, "red");
+    assert_int_equal(ftell(out), 3);
+    fclose(out);
+}
+
+static void test_findings_print_with_mend_and_time(void **state)
+{
+    struct findings findings = {0};
+    struct page page = page_open(0, false);
+
+    struct finding *finding = findings_add(&findings, FINDING_GOOD, "tcp", "connects");
+    finding_subject(finding, "%s:%d", "192.0.2.1", 443);
+    finding->took = 1500000;
+    finding = findings_add(&findings, FINDING_BAD, "firewall", "drops it");
+    finding_mend(finding, "gardien open %d", 443);
+    page_start(&page);
+    findings_print(&page.face, &findings);
+    page_is(&page, "ok tcp        192.0.2.1:443: connects (1.5 ms)\n"
+                   "XX firewall   drops it\n"
+                   "              -> gardien open 443\n");
+    assert_int_equal(findings_worst(&findings), FINDING_BAD);
+    assert_ptr_equal(findings_first(&findings, FINDING_WARNING), &findings.items[1]);
+    findings_finish(&findings);
+}
+
+static void test_findings_are_bounded(void **state)
+{
+    struct findings findings = {0};
+
+    for (int i = 0; i < 1500; i++)
+        finding_mend(findings_add(&findings, FINDING_NOTE, "scan", "%d", i), "%d", i);
+    assert_int_equal(findings.count, 1000);
+    assert_int_equal(findings.dropped, 500);
+    findings_finish(&findings);
+}
+
+static void test_findings_json_holds_what_programs_need(void **state)
+{
+    struct findings findings = {0};
+
+    struct finding *finding = findings_add(&findings, FINDING_WARNING, "tls", "ends in %d days", 3);
+    finding_fact(finding, "days", json_integer(3));
+    json_t *list = findings_json(&findings), *first = json_array_get(list, 0);
+    assert_string_equal(json_string_value(json_object_get(first, "grade")), "warning");
+    assert_string_equal(json_string_value(json_object_get(first, "sentence")), "ends in 3 days");
+    assert_null(json_object_get(first, "mend"));
+    assert_null(json_object_get(first, "milliseconds"));
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(first, "facts"), "days")),
+                     3);
+    json_decref(list);
+    findings_finish(&findings);
+}
+
+static void add_row(struct table *table, const char *a, const char *b, const char *c)
+{
+    table_add(table, FACE_PLAIN, a);
+    table_add(table, FACE_PLAIN, b);
+    if (c)
+        table_add(table, FACE_PLAIN, c);
+    table_end_row(table);
+}
+
+static void test_table_columns_are_as_wide_as_their_widest_cell(void **state)
+{
+    struct table table = {.columns = 3};
+    struct page page = page_open(0, false);
+
+    add_row(&table, "PORT", "WHO", "SAYS");
+    add_row(&table, "443/tcp", "B\303\274ro", "open");
+    add_row(&table, "80", "", NULL);
+    page_start(&page);
+    table_print(&page.face, &table);
+    page_is(&page, "PORT     WHO   SAYS\n443/tcp  B\303\274ro  open\n80\n");
+    table_finish(&table);
+}
+
+static void test_table_on_a_narrow_terminal_stacks_its_cells(void **state)
+{
+    struct table table = {.columns = 2};
+    struct page page = page_open(24, false);
+
+    add_row(&table, "a long first column", "and a second one that is longer still", NULL);
+    page_start(&page);
+    table_print(&page.face, &table);
+    page_is(&page, "a long first column\n  and a second one that\n    is longer still\n");
+    table_finish(&table);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_escape_leaves_nothing_for_a_terminal_to_obey),
+        cmocka_unit_test(test_escape_is_bounded),
+        cmocka_unit_test(test_wrap_breaks_at_blanks_and_indents),
+        cmocka_unit_test(test_wrap_leaves_a_file_alone_and_keeps_long_words),
+        cmocka_unit_test(test_a_pipe_gets_no_colours),
+        cmocka_unit_test(test_findings_print_with_mend_and_time),
+        cmocka_unit_test(test_findings_are_bounded),
+        cmocka_unit_test(test_findings_json_holds_what_programs_need),
+        cmocka_unit_test(test_table_columns_are_as_wide_as_their_widest_cell),
+        cmocka_unit_test(test_table_on_a_narrow_terminal_stacks_its_cells),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
