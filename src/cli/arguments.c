@@ -9,6 +9,16 @@
 
 enum { OPTIONS_MAX = 32 };
 
+/* The command line and how far it is read. */
+struct reader {
+    const struct option *options;
+    const char *const *args;
+    int count;
+    int at;
+    struct diags *diags;
+    struct arguments *arguments;
+};
+
 static const struct option *find(const struct option *options, struct span name)
 {
     for (; options->name; options++)
@@ -45,52 +55,76 @@ static void add_word(struct arguments *arguments, const char *word)
     arguments->words[arguments->word_count++] = word;
 }
 
-/* Reads the option at args[*at] and moves on to its value where that is the next word. */
-static void read_option(const struct option *options, int count, const char *const *args, int *at,
-                        struct diags *diags, struct arguments *arguments)
+/* Notes an option, whose value may be the next word: then moves on to it. */
+static void take_option(const struct option *option, const char *value, struct reader *reader)
 {
-    struct span text = span_str(args[*at] + 2), name = text;
+    if (option->value && !value && reader->at + 1 < reader->count)
+        value = reader->args[++reader->at];
+    if (option->value && !value)
+        diags_add(reader->diags, "the option --%s lacks its value: --%s %s", option->name,
+                  option->name, option->value);
+    else if (!option->value && value)
+        diags_add(reader->diags, "the option --%s takes no value", option->name);
+    else if (!option->repeatable && arguments_get(reader->arguments, option->name))
+        diags_add(reader->diags, "the option --%s is given twice", option->name);
+    else
+        add_given(reader->arguments, option, value);
+}
+
+static void read_option(struct reader *reader)
+{
+    struct span text = span_str(reader->args[reader->at] + 2), name = text;
     ptrdiff_t equals = span_find(text, '=');
 
     if (equals >= 0)
         name.len = (size_t)equals;
-    const struct option *option = find(options, name);
-    const char *value = equals >= 0 ? text.ptr + equals + 1 : NULL;
-    if (!option) {
-        complain_unknown(options, name, diags);
-        return;
-    }
-    if (option->value && !value && *at + 1 < count)
-        value = args[++*at];
-    if (option->value && !value)
-        diags_add(diags, "the option --%s lacks its value: --%s %s", option->name, option->name,
-                  option->value);
-    else if (!option->value && value)
-        diags_add(diags, "the option --%s takes no value", option->name);
-    else if (!option->repeatable && arguments_get(arguments, option->name))
-        diags_add(diags, "the option --%s is given twice", option->name);
+    const struct option *option = find(reader->options, name);
+    if (option)
+        take_option(option, equals >= 0 ? text.ptr + equals + 1 : NULL, reader);
     else
-        add_given(arguments, option, value);
+        complain_unknown(reader->options, name, reader->diags);
+}
+
+/* "-p 443", "-p443", "-4": the whole word first, so that "-oX" is no "-o" with the value X. */
+static void read_brief(struct reader *reader)
+{
+    struct span word = span_str(reader->args[reader->at]);
+    const struct option *option = reader->options, *glued = NULL;
+
+    for (; option->name; option++) {
+        struct span brief = span_str(option->brief);
+        if (brief.len && span_equal(brief, word))
+            break;
+        if (brief.len && option->value && span_starts(word, brief))
+            glued = option;
+    }
+    if (option->name)
+        take_option(option, NULL, reader);
+    else if (glued)
+        take_option(glued, word.ptr + strlen(glued->brief), reader);
+    else
+        diag_hint(diags_add(reader->diags, "there is no option %s", word.ptr),
+                  "--help lists the options");
 }
 
 int arguments_parse(const struct option *options, int count, const char *const *args,
                     struct diags *diags, struct arguments *ret_arguments)
 {
+    struct reader reader = {options, args, count, 0, diags, ret_arguments};
     size_t before = diags->errors;
     bool only_words = false;
 
     *ret_arguments = (struct arguments){NULL};
-    for (int at = 0; at < count; at++) {
-        const char *arg = args[at];
+    for (; reader.at < count; reader.at++) {
+        const char *arg = args[reader.at];
         if (!only_words && strcmp(arg, "--") == 0)
             only_words = true;
         else if (only_words || arg[0] != '-' || arg[1] == '\0')
             add_word(ret_arguments, arg);
         else if (arg[1] == '-')
-            read_option(options, count, args, &at, diags, ret_arguments);
+            read_option(&reader);
         else
-            diag_hint(diags_add(diags, "there is no option %s", arg),
-                      "options are written out, as in --help");
+            read_brief(&reader);
     }
     return diags->errors > before ? ERR_SYNTAX : 0;
 }

@@ -13,6 +13,7 @@ struct option {
     const char *value; /**< what it takes, "ADDR:PORT"; NULL: nothing */
     bool repeatable;
     const char *help;
+    const char *brief; /**< its short form with the dash, "-p"; NULL: none */
 };
 
 struct option_given {
@@ -27,8 +28,9 @@ struct arguments {
     size_t word_count;
 };
 
-/** Reads `--name value`, `--name=value`, `--name`, words, and `--`, after which all are words. An
- *  option that is unknown, given twice or lacks its value goes to diags; all are found.
+/** Reads `--name value`, `--name=value`, `--name`, the short forms `-n value`, `-nvalue` and `-n`
+ * of options that have one, words, and `--`, after which all are words. An option that is unknown,
+ * given twice or lacks its value goes to diags; all are found.
  *  @param args  strings that outlive the result
  *  @return 0, or ERR_SYNTAX; finish it in both cases */
 must_check int arguments_parse(const struct option *options, int count, const char *const *args,

@@ -15,6 +15,7 @@ struct verb {
     const char *examples; /**< lines, each with its newline */
     const struct option *options;
     size_t most_words; /**< besides options; one more is a mistake */
+    const char *exits; /**< its exit codes; NULL: those that most verbs share */
 };
 
 /** All verbs; the last row has no name. */

@@ -30,7 +30,8 @@ static void print_options(FILE *out, const struct option *options)
 
     fputs("\nOptions:\n", out);
     for (; options->name; options++) {
-        snprintf(left, sizeof left, "--%s%s%s", options->name, options->value ? " " : "",
+        snprintf(left, sizeof left, "%s%s--%s%s%s", options->brief ? options->brief : "",
+                 options->brief ? ", " : "", options->name, options->value ? " " : "",
                  options->value ? options->value : "");
         fprintf(out, "  %-20s  %s%s\n", left, options->help,
                 options->repeatable ? " (may be repeated)" : "");
@@ -47,9 +48,10 @@ void help_print_verb(FILE *out, const struct verb *verb)
     print_options(out, verb->options);
     fputs("\nExamples:\n", out);
     print_indented(out, verb->examples);
-    fputs("\nExit codes: 0 done; 1 failed; 2 the command line or the settings are wrong; 3 no "
-          "gardien is running\n",
-          out);
+    fprintf(out, "\nExit codes: %s\n",
+            verb->exits ? verb->exits
+                        : "0 done; 1 failed; 2 the command line or the settings are wrong; 3 no "
+                          "gardien is running");
 }
 
 int help_run(const struct arguments *arguments)

@@ -11,9 +11,9 @@
 #include "cli/arguments.h"
 
 static const struct option options[] = {
-    {"https", "ADDR", true, ""},
-    {"state", "DIR", false, ""},
-    {"json", NULL, false, ""},
+    {"https", "ADDR", true, ""},       {"state", "DIR", false, ""},
+    {"json", NULL, false, ""},         {"ports", "PORTS", false, "", "-p"},
+    {"xml", "FILE", false, "", "-oX"}, {"ipv4", NULL, false, "", "-4"},
     {NULL, NULL, false, NULL},
 };
 
@@ -64,6 +64,25 @@ static void test_options_and_words_in_any_order(void **state)
     finish(&p);
 }
 
+static void test_short_forms_take_glued_and_separate_values(void **state)
+{
+    struct parsed p = parse(ARGS("-p443", "-4", "host", "-oX", "out.xml"));
+
+    assert_int_equal(p.result, 0);
+    assert_string_equal(arguments_get(&p.arguments, "ports"), "443");
+    assert_string_equal(arguments_get(&p.arguments, "xml"), "out.xml");
+    assert_string_equal(arguments_get(&p.arguments, "ipv4"), "");
+    assert_string_equal(p.arguments.words[0], "host");
+    finish(&p);
+    p = parse(ARGS("-p", "1-3", "-46", "-o", "-p"));
+    assert_int_equal(p.diags.errors, 3);
+    assert_string_equal(p.diags.items[0].sentence, "there is no option -46");
+    assert_string_equal(p.diags.items[1].sentence, "there is no option -o");
+    assert_string_equal(p.diags.items[2].sentence,
+                        "the option --ports lacks its value: --ports PORTS");
+    finish(&p);
+}
+
 static void test_an_empty_value_is_a_value(void **state)
 {
     struct parsed p = parse(ARGS("--state="));
@@ -96,6 +115,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_options_and_words_in_any_order),
+        cmocka_unit_test(test_short_forms_take_glued_and_separate_values),
         cmocka_unit_test(test_an_empty_value_is_a_value),
         cmocka_unit_test(test_every_mistake_is_found),
     };
