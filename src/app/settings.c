@@ -11,6 +11,8 @@
 #include "base/mem.h"
 #include "os/process.h"
 
+#define ROOT_STATE "/var/lib/gardien"
+
 /* ---- decoding ---- */
 
 /* Lower case without a final dot; an IPv6 address as RFC 5952 writes it, which is how sites are
@@ -178,7 +180,7 @@ char *settings_default_state(void)
     const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
 
     if (geteuid() == 0)
-        return mem_string(SPAN("/var/lib/gardien"));
+        return mem_string(SPAN(ROOT_STATE));
     if (xdg && xdg[0] == '/')
         return mem_format("%s/gardien", xdg);
     return home && home[0] == '/' ? mem_format("%s/.local/state/gardien", home) : NULL;
@@ -188,7 +190,7 @@ char *settings_access_log(const struct settings *settings, const char *state)
 {
     if (settings->logs.access)
         return mem_string(span_str(settings->logs.access));
-    if (geteuid() == 0)
+    if (geteuid() == 0 && strcmp(state, ROOT_STATE) == 0)
         return mem_string(SPAN("/var/log/gardien/access.log"));
     return mem_format("%s/access.log", state);
 }

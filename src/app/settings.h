@@ -21,11 +21,9 @@ struct settings_listen {
     struct settings_proxy_protocol proxy_protocol;
 };
 
-enum settings_log_format { SETTINGS_LOG_COMBINED, SETTINGS_LOG_JSON };
-
 struct settings_logs {
     char *access; /**< absolute path, "stdout", "off"; NULL: settings_access_log() */
-    int format;   /**< enum settings_log_format */
+    int format;   /**< enum access_format */
     char *error;  /**< absolute path or "stderr" */
 };
 

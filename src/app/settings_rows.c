@@ -67,7 +67,7 @@ static const struct config_row listen_rows[] = {
     CONFIG_END,
 };
 
-static const char *const log_formats[] = {"combined", "json", NULL};
+static const char *const log_formats[] = {"combined", "combined_plus", "json", NULL};
 
 static const struct config_row logs_rows[] = {
     {.name = "access",
@@ -75,14 +75,17 @@ static const struct config_row logs_rows[] = {
      .offset = offsetof(struct settings_logs, access),
      .check = check_log,
      .help = "where a line for each answer goes: an absolute path, stdout, or off; by default "
-             "/var/log/gardien/access.log as root, else access.log in the state folder",
+             "/var/log/gardien/access.log as root with the state folder /var/lib/gardien, else "
+             "access.log in the state folder",
      .example = "/var/log/gardien/access.log"},
     {.name = "format",
      .type = CONFIG_ENUM,
      .offset = offsetof(struct settings_logs, format),
      .def = "combined",
      .choices = log_formats,
-     .help = "the form of the access log's lines"},
+     .help = "the form of the access log's lines: combined is that of nginx and Apache; "
+             "combined_plus has the host, the request's id and the seconds that it took behind it, "
+             "and suits fail2ban's nginx filters as well; json has everything"},
     {.name = "error",
      .type = CONFIG_STRING,
      .offset = offsetof(struct settings_logs, error),

@@ -60,8 +60,7 @@ static void to_logs(void *context, struct span line)
 static void set_access_log(struct worker *worker, const struct settings *settings)
 {
     bool off = settings->logs.access && span_equal(span_str(settings->logs.access), SPAN("off"));
-    enum access_format format =
-        settings->logs.format == SETTINGS_LOG_JSON ? ACCESS_JSON : ACCESS_COMBINED;
+    enum access_format format = (enum access_format)settings->logs.format;
 
     if (worker->access_log && !off && format == worker->access_format)
         return;

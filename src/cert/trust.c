@@ -42,6 +42,7 @@ struct cert_trust_step *trust_step(struct trust_work *work, const char *store, c
     step->sentence = format_text(sentence, args);
     va_end(args);
     report->failed += outcome == CERT_TRUST_FAILED;
+    report->denied += outcome == CERT_TRUST_DENIED;
     return step;
 }
 

@@ -13,7 +13,8 @@ enum cert_trust_outcome {
     CERT_TRUST_DONE,
     CERT_TRUST_ALREADY, /**< nothing was left to do */
     CERT_TRUST_FAILED,
-    CERT_TRUST_SKIPPED, /**< no such store here, or no right to it; the sentence says which */
+    CERT_TRUST_SKIPPED, /**< no such store here, or not ours; the sentence says which */
+    CERT_TRUST_DENIED,  /**< a store that is here, but only root may change it */
 };
 
 struct cert_trust_step {
@@ -28,6 +29,7 @@ struct cert_trust_report {
     struct cert_trust_step *steps;
     size_t count;
     size_t failed; /**< steps that are CERT_TRUST_FAILED */
+    size_t denied; /**< steps that are CERT_TRUST_DENIED */
 };
 
 /** Somebody in whose home browsers keep their stores. */

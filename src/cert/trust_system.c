@@ -1,7 +1,9 @@
-/* The system's certificate store: one file in a folder that the distribution sets aside for local
- * CAs, and its own command to rebuild the bundle. Browsers' stores are trust_nss.c's. */
+/* The system's certificate store: a file a CA, named by its fingerprint so that the CAs of several
+ * state folders stand side by side, in the folder that the distribution sets aside for local CAs,
+ * and its own command to rebuild the bundle. Browsers' stores are trust_nss.c's. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -10,7 +12,7 @@
 #include "cert/trust_work.h"
 #include "os/command.h"
 
-#define FILE_NAME "gardien-local-ca.crt"
+enum { FINGERPRINT_BYTES = 8, FILE_NAME_SIZE = 64 };
 
 struct system_store {
     const char *folder; /* beneath the system's root */
@@ -37,11 +39,51 @@ static void close_fd(int *fd)
         close(*fd);
 }
 
-static bool update(struct trust_work *work, const struct system_store *store, const char *path)
+/* One of our CAs in the folder. */
+struct place {
+    char name[FILE_NAME_SIZE];
+    bool there;    /* a file of that name */
+    bool stranger; /* which is not the CA */
+};
+
+static void name_file(X509 *cert, char name[FILE_NAME_SIZE])
+{
+    struct cert_info info;
+    char hex[2 * FINGERPRINT_BYTES + 1];
+
+    x509_describe(cert, &info);
+    for (size_t i = 0; i < FINGERPRINT_BYTES; i++)
+        snprintf(hex + 2 * i, 3, "%02x", info.fingerprint[i]);
+    x509_info_finish(&info);
+    snprintf(name, FILE_NAME_SIZE, "gardien-local-ca-%s.crt", hex);
+}
+
+static struct place look(const struct trust_work *work, int folder, int at)
+{
+    struct place place = {.name = ""};
+    X509 *certs[CERT_CHAIN_MAX];
+    struct buffer bytes;
+
+    name_file(work->certs[at], place.name);
+    int r = file_read(folder, place.name, CERT_FILE_MAX, &bytes);
+    place.there = r != -ENOENT;
+    place.stranger = r < 0;
+    if (r < 0)
+        return place;
+    int count = x509_parse(buffer_span(&bytes), certs);
+    buffer_finish(&bytes);
+    place.stranger = count < 0 || trust_find(work, certs[0]) != at;
+    x509_free_all(certs, count);
+    return place;
+}
+
+/* @param removed  a CA was taken out, not only added */
+static bool update(struct trust_work *work, const struct system_store *store, const char *path,
+                   bool removed)
 {
     scoped(mem_release) char *program =
         mem_format("%s/%s", work->options->system_root, store->updater);
-    const char *option = work->adding ? store->add_option : store->remove_option;
+    const char *option = removed ? store->remove_option : store->add_option;
     const char *argv[] = {program, option, NULL};
 
     return trust_do(work, "system", path, NULL, argv, SPAN(""));
@@ -51,7 +93,7 @@ static bool update(struct trust_work *work, const struct system_store *store, co
 static void report_failure(struct trust_work *work, const char *path, int error)
 {
     if ((error == -EACCES || error == -EPERM) && geteuid() != 0)
-        trust_hint(trust_step(work, "system", path, CERT_TRUST_SKIPPED,
+        trust_hint(trust_step(work, "system", path, CERT_TRUST_DENIED,
                               "only root may change the system's store"),
                    "sudo gardien cert %s --state %s", work->adding ? "trust" : "untrust",
                    work->options->state ? work->options->state : "DIR");
@@ -60,72 +102,77 @@ static void report_failure(struct trust_work *work, const char *path, int error)
                    error_text(error));
 }
 
+/* Removes the files of our CAs from the one at `first` on, those of strangers left alone.
+ * @return how many, or -errno */
+static int remove_files(const struct trust_work *work, int folder, int first)
+{
+    int removed = 0;
+
+    for (int i = first; i < work->count; i++) {
+        struct place place = look(work, folder, i);
+        if (!place.there || place.stranger)
+            continue;
+        if (unlinkat(folder, place.name, 0) < 0)
+            return -errno;
+        removed++;
+    }
+    return removed;
+}
+
 static void add(struct trust_work *work, const struct system_store *store, int folder,
                 const char *path)
 {
+    struct place place = look(work, folder, 0);
+    bool new = !place.there || place.stranger;
     scoped(mem_release) char *pem = x509_to_pem(work->certs, 1);
-    int r = file_replace(folder, FILE_NAME, 0644, span_str(pem));
 
+    int r = new ? file_replace(folder, place.name, 0644, span_str(pem)) : 0;
+    if (r >= 0)
+        r = remove_files(work, folder, 1); /* former CAs of the same state folder */
     if (r < 0)
         report_failure(work, path, r);
-    else if (update(work, store, path))
+    else if (!new &&r == 0)
+        trust_step(work, "system", path, CERT_TRUST_ALREADY,
+                   "the system's store trusts the local CA already");
+    else if (update(work, store, path, r > 0))
         trust_step(work, "system", path, CERT_TRUST_DONE,
                    "the system's store trusts the local CA now");
     else
-        unlinkat(folder, FILE_NAME, 0); /* or the next try would find it done already */
+        unlinkat(folder, place.name, 0); /* or the next try would find it done already */
 }
 
 static void take_out(struct trust_work *work, const struct system_store *store, int folder,
                      const char *path)
 {
-    if (unlinkat(folder, FILE_NAME, 0) < 0)
-        report_failure(work, path, -errno);
-    else if (update(work, store, path))
+    struct place place = look(work, folder, 0);
+    int removed = remove_files(work, folder, 0);
+
+    if (removed < 0)
+        report_failure(work, path, removed);
+    else if (removed > 0 && update(work, store, path, true))
         trust_step(work, "system", path, CERT_TRUST_DONE,
                    "the system's store does not trust the local CA any more");
-}
-
-/* Which of our CAs the file holds: an index, -1 for a stranger, -ENOENT without a file. */
-static int installed(const struct trust_work *work, int folder)
-{
-    X509 *certs[CERT_CHAIN_MAX];
-    struct buffer bytes;
-    int r = file_read(folder, FILE_NAME, CERT_FILE_MAX, &bytes);
-
-    if (r < 0)
-        return r == -ENOENT ? -ENOENT : -1;
-    int count = x509_parse(buffer_span(&bytes), certs);
-    buffer_finish(&bytes);
-    if (count < 0)
-        return -1;
-    int found = trust_find(work, certs[0]);
-    x509_free_all(certs, count);
-    return found;
+    else if (removed == 0 && place.there)
+        trust_step(work, "system", path, CERT_TRUST_SKIPPED,
+                   "%s is not the local CA of this state folder: left alone", path);
+    else if (removed == 0)
+        trust_step(work, "system", path, CERT_TRUST_ALREADY,
+                   "the system's store does not have the local CA");
 }
 
 static void change(struct trust_work *work, const struct system_store *store, const char *folder)
 {
-    scoped(mem_release) char *path = mem_format("%s/%s", folder, FILE_NAME);
+    char name[FILE_NAME_SIZE];
     scoped(close_fd) int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    if (fd < 0) {
+    name_file(work->certs[0], name);
+    scoped(mem_release) char *path = mem_format("%s/%s", folder, name);
+    if (fd < 0)
         report_failure(work, path, -errno);
-        return;
-    }
-    int ours = installed(work, fd);
-    if (work->adding && ours == 0)
-        trust_step(work, "system", path, CERT_TRUST_ALREADY,
-                   "the system's store trusts the local CA already");
     else if (work->adding)
         add(work, store, fd, path);
-    else if (ours >= 0)
-        take_out(work, store, fd, path);
-    else if (ours == -ENOENT)
-        trust_step(work, "system", path, CERT_TRUST_ALREADY,
-                   "the system's store does not have the local CA");
     else
-        trust_step(work, "system", path, CERT_TRUST_SKIPPED,
-                   "%s is not the local CA of this state folder: left alone", path);
+        take_out(work, store, fd, path);
 }
 
 void trust_system(struct trust_work *work)

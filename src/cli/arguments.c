@@ -41,6 +41,17 @@ static void complain_unknown(const struct option *options, struct span name, str
         diag_hint(diag, "did you mean --%s?", nearest);
 }
 
+/* @param next  the word in its place, which looks like an option; or NULL */
+static void complain_no_value(const struct option *option, const char *next, struct diags *diags)
+{
+    struct diag *diag = diags_add(diags, "the option --%s lacks its value: --%s %s", option->name,
+                                  option->name, option->value);
+
+    if (next)
+        diag_hint(diag, "if \"%s\" is meant to be the value, write --%s=%s", next, option->name,
+                  next);
+}
+
 static void add_given(struct arguments *arguments, const struct option *option, const char *value)
 {
     arguments->given =
@@ -58,11 +69,13 @@ static void add_word(struct arguments *arguments, const char *word)
 /* Notes an option, whose value may be the next word: then moves on to it. */
 static void take_option(const struct option *option, const char *value, struct reader *reader)
 {
-    if (option->value && !value && reader->at + 1 < reader->count)
+    const char *next = reader->at + 1 < reader->count ? reader->args[reader->at + 1] : NULL;
+    bool hyphen = next && next[0] == '-' && next[1];
+
+    if (option->value && !value && next && !hyphen)
         value = reader->args[++reader->at];
     if (option->value && !value)
-        diags_add(reader->diags, "the option --%s lacks its value: --%s %s", option->name,
-                  option->name, option->value);
+        complain_no_value(option, hyphen ? next : NULL, reader->diags);
     else if (!option->value && value)
         diags_add(reader->diags, "the option --%s takes no value", option->name);
     else if (!option->repeatable && arguments_get(reader->arguments, option->name))

@@ -157,7 +157,8 @@ static const char *outcome_name(enum cert_trust_outcome outcome)
     static const char *const names[] = {[CERT_TRUST_DONE] = "done",
                                         [CERT_TRUST_ALREADY] = "already",
                                         [CERT_TRUST_FAILED] = "failed",
-                                        [CERT_TRUST_SKIPPED] = "skipped"};
+                                        [CERT_TRUST_SKIPPED] = "skipped",
+                                        [CERT_TRUST_DENIED] = "denied"};
     return names[outcome];
 }
 
@@ -182,6 +183,23 @@ static void print_report(const struct cert_trust_report *report, bool json)
     json_decref(list);
 }
 
+/* A folder that was named and is not there is rather a slip of the finger than a wish for another
+ * CA that browsers shall believe. */
+static bool is_there(const struct arguments *arguments, const char *state)
+{
+    char hint[512];
+
+    if (access(state, F_OK) == 0 || errno != ENOENT ||
+        (!arguments_get(arguments, "state") && !arguments_get(arguments, "config")))
+        return true;
+    snprintf(hint, sizeof hint,
+             "is it spelt right? The first `gardien serve` makes it; for a local CA before that: "
+             "mkdir -p -m 700 %s",
+             state);
+    print_error(hint, "there is no state folder %s, so no local CA to trust", state);
+    return false;
+}
+
 /* @return the CA's text for free(), or NULL with what is wrong printed */
 static char *read_ca(const char *state, bool make)
 {
@@ -195,6 +213,8 @@ static char *read_ca(const char *state, bool make)
         struct cert_local_request request = {
             .state_fd = fd, .state_path = state, .now = nsec_realtime()};
         r = cert_local_ca_ensure(&request, &diags, &local);
+        if (r >= 0 && local.ca != CERT_LOCAL_KEPT)
+            fprintf(stderr, "made a local CA in %s\n", state);
         if (r >= 0)
             cert_local_finish(&local);
     }
@@ -212,7 +232,8 @@ static char *read_ca(const char *state, bool make)
 static int change_trust(const struct arguments *arguments, bool trust)
 {
     scoped(mem_release) char *state = choose_state(arguments);
-    scoped(mem_release) char *pem = state ? read_ca(state, trust) : NULL;
+    bool usable = state && (!trust || is_there(arguments, state));
+    scoped(mem_release) char *pem = usable ? read_ca(state, trust) : NULL;
     struct cert_trust_options options = {.ca_pem = span_str(pem), .system_root = ""};
     struct cert_trust_person *people = NULL;
     struct cert_trust_report report;
@@ -230,7 +251,10 @@ static int change_trust(const struct arguments *arguments, bool trust)
         return APP_FAILED;
     }
     print_report(&report, arguments_get(arguments, "json") != NULL);
-    int code = report.failed ? APP_FAILED : APP_OK;
+    if (report.denied)
+        print_error("run the line above, or leave that store alone with --no-system",
+                    "done in part: the system's store is as it was, for lack of rights");
+    int code = report.failed || report.denied ? APP_FAILED : APP_OK;
     cert_trust_report_finish(&report);
     return code;
 }

@@ -15,6 +15,8 @@ struct verb {
     const char *examples; /**< lines, each with its newline */
     const struct option *options;
     size_t most_words; /**< besides options; one more is a mistake */
+    const char *words; /**< for completion: what may follow, between spaces; FILE, FOLDER and VERB
+                            stand for such; may be NULL */
     const char *exits; /**< its exit codes; NULL: those that most verbs share */
 };
 
@@ -29,6 +31,8 @@ const struct verb *verb_find(const char *name);
 const char *verb_nearest(const char *word);
 void help_print(FILE *out);
 void help_print_verb(FILE *out, const struct verb *verb);
+/** Prints the completion script for bash. */
+void completion_print(FILE *out);
 
 /** Options that say which gardien is meant. */
 #define OPTION_STATE                                                                               \
@@ -79,4 +83,5 @@ extern const struct option control_options[];
 extern const struct option status_options[];
 extern const struct option upgrade_options[];
 extern const struct option cert_options[];
+extern const struct option help_options[];
 extern const struct option version_options[];

@@ -4,6 +4,11 @@
 #include "app/app.h"
 #include "cli/cli.h"
 
+const struct option help_options[] = {
+    {"bash-completion", NULL, false, "print a completion script for bash"},
+    OPTION_END,
+};
+
 void help_print(FILE *out)
 {
     fputs("gardien looks after port 443: HTTPS for a folder, or for many sites.\n\n"
@@ -56,6 +61,10 @@ void help_print_verb(FILE *out, const struct verb *verb)
 
 int help_run(const struct arguments *arguments)
 {
+    if (arguments_get(arguments, "bash-completion")) {
+        completion_print(stdout);
+        return APP_OK;
+    }
     if (arguments->word_count == 0) {
         help_print(stdout);
         return APP_OK;

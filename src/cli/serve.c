@@ -17,6 +17,10 @@ const struct option serve_options[] = {
     {"state", "DIR", false,
      "state folder, by default /var/lib/gardien as root, else that of the XDG standard"},
     {"workers", "N", false, "worker processes, by default one a CPU"},
+    {"access-log", "FILE", false,
+     "access log: a file, `stdout`, or `off`; by default /var/log/gardien/access.log with the "
+     "state folder /var/lib/gardien, else access.log in the state folder"},
+    {"log-format", "combined|combined_plus|json", false, "form of its lines"},
     OPTION_END,
 };
 
@@ -43,6 +47,22 @@ static json_t *list_of(const struct arguments *arguments, const char *name)
     return list;
 }
 
+/* What the access log's options say; an empty object without any. */
+static json_t *logs_of(const struct arguments *arguments)
+{
+    const char *access = arguments_get(arguments, "access-log");
+    const char *format = arguments_get(arguments, "log-format");
+    json_t *logs = json_object();
+
+    if (access && (strcmp(access, "off") == 0 || strcmp(access, "stdout") == 0))
+        json_object_set_new(logs, "access", json_string(access));
+    else if (access)
+        json_object_set_new(logs, "access", path_value(access));
+    if (format)
+        json_object_set_new(logs, "format", json_string(format));
+    return logs;
+}
+
 /* What options say that may also stand beside --config. */
 static json_t *common(const struct arguments *arguments, bool with_file)
 {
@@ -60,6 +80,10 @@ static json_t *common(const struct arguments *arguments, bool with_file)
     if (json_object_size(listen))
         json_object_set(text, "listen", listen);
     json_decref(listen);
+    json_t *logs = logs_of(arguments);
+    if (json_object_size(logs))
+        json_object_set(text, "logs", logs);
+    json_decref(logs);
     if (state)
         json_object_set_new(text, "state", path_value(state));
     if (workers)

@@ -3,8 +3,6 @@
 #include "cli/cli.h"
 #include "config/config.h"
 
-static const struct option no_options[] = {OPTION_END};
-
 const struct verb verbs[] = {
     {"serve", serve_run, "serve a folder, or what a settings file says, over HTTPS",
      "[FOLDER [NAME...]] [OPTION...]\n       gardien serve --config FILE [OPTION...]",
@@ -16,7 +14,7 @@ const struct verb verbs[] = {
      "gardien serve ./public example.com www.example.com\n"
      "gardien serve ./public --https :8443 --http :8080\n"
      "gardien serve --config /etc/gardien/gardien.yaml\n",
-     serve_options, SIZE_MAX},
+     serve_options, SIZE_MAX, "FOLDER"},
     {"config", config_run, "check settings, or explain them", "check [FILE] | schema | reference",
      "check      finds everything that is wrong with a settings file\n"
      "           (by default /etc/gardien/gardien.yaml)\n"
@@ -24,7 +22,7 @@ const struct verb verbs[] = {
      "reference  prints every setting with its default, in Markdown (--man: in roff)",
      "gardien config check gardien.yaml\n"
      "gardien config schema > gardien.schema.json\n",
-     config_options, 2},
+     config_options, 2, "check schema reference FILE"},
     {"reload", reload_run, "make a running gardien read its settings anew", "[OPTION...]",
      "Cuts no connection. Settings that are wrong are printed and not taken: the old ones stay.",
      "gardien reload\n", control_options, 0},
@@ -38,18 +36,22 @@ const struct verb verbs[] = {
      "Starts PROGRAM (by default the file it was started from, which may have changed) with the\n"
      "same command line and listening sockets. The old one finishes what is under way. If the new\n"
      "one is not ready within 30 seconds, the old one goes on.",
-     "gardien upgrade\n", upgrade_options, 1},
+     "gardien upgrade\n", upgrade_options, 1, "PROGRAM"},
     {"cert", cert_run, "show certificates; make this machine trust the local CA",
      "show [FILE...] | trust | untrust",
      "show     prints the certificates in files, or those of the local CA\n"
-     "trust    adds the local CA to the system's store and to those of Chromium and Firefox\n"
+     "trust    adds the local CA to the system's store and to those of Chromium and Firefox;\n"
+     "         fails when only the system's store could not be changed, unless with --no-system\n"
      "untrust  takes it out again",
      "gardien cert trust\ngardien cert show\ngardien cert show fullchain.pem\n", cert_options,
-     SIZE_MAX},
-    {"help", help_run, "explain a verb", "[VERB]", NULL, "gardien help serve\n", no_options, 1},
+     SIZE_MAX, "show trust untrust FILE"},
+    {"help", help_run, "explain a verb", "[VERB]", NULL,
+     "gardien help serve\n"
+     "gardien help --bash-completion >~/.local/share/bash-completion/completions/gardien\n",
+     help_options, 1, "VERB"},
     {"version", version_run, "print the version", "[OPTION...]", NULL, "gardien version\n",
      version_options, 0},
-    {NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0},
+    {NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL},
 };
 
 const struct verb *verb_find(const char *name)

@@ -88,6 +88,11 @@ static int status_of(const struct access_entry *entry)
                                            : 500;
 }
 
+static double milliseconds(nsec_t from, nsec_t to)
+{
+    return from && to > from ? (double)(to - from) / (double)NSEC_PER_MSEC : 0;
+}
+
 /* ---- combined ---- */
 
 static int add_field(struct buffer *out, struct span text)
@@ -108,7 +113,25 @@ static int add_request_line(struct buffer *out, const struct http_request *reque
     return r < 0 ? r : buffer_printf(out, " %s", version_name(request->version));
 }
 
-static int format_combined(const struct access_entry *entry, struct buffer *out)
+/* Behind the quote that closes a combined line: the host as the client wrote it, the request's id,
+ * and the seconds from its first byte to the end of the answer. */
+static int add_plus(const struct access_entry *entry, struct buffer *out)
+{
+    const struct http_exchange *x = entry->exchange;
+
+    int r = buffer_append(out, "\" \"", 3);
+    if (r >= 0)
+        r = x->request.authority.len ? add_escaped(out, x->request.authority, HOST_MAX, false)
+                                     : buffer_append(out, "-", 1);
+    if (r >= 0)
+        r = buffer_append(out, "\" ", 2);
+    if (r >= 0)
+        r = entry->request_id.len ? add_escaped(out, entry->request_id, HOST_MAX, false)
+                                  : buffer_append(out, "-", 1);
+    return r < 0 ? r : buffer_printf(out, " %.3f\n", milliseconds(x->started, entry->now) / 1000);
+}
+
+static int format_combined(const struct access_entry *entry, bool plus, struct buffer *out)
 {
     const struct http_exchange *x = entry->exchange;
     char address[46], when[64];
@@ -129,7 +152,9 @@ static int format_combined(const struct access_entry *entry, struct buffer *out)
         r = buffer_append(out, "\" \"", 3);
     if (r >= 0)
         r = add_field(out, http_value(&x->request.fields, SPAN("user-agent")));
-    return r < 0 ? r : buffer_append(out, "\"\n", 2);
+    if (r < 0)
+        return r;
+    return plus ? add_plus(entry, out) : buffer_append(out, "\"\n", 2);
 }
 
 /* ---- JSON ---- */
@@ -141,11 +166,6 @@ static int add_json_text(struct buffer *out, const char *key, struct span text, 
     if (r >= 0)
         r = add_escaped(out, text, most, true);
     return r < 0 ? r : buffer_append(out, "\"", 1);
-}
-
-static double milliseconds(nsec_t from, nsec_t to)
-{
-    return from && to > from ? (double)(to - from) / (double)NSEC_PER_MSEC : 0;
 }
 
 static int add_request(struct buffer *out, const struct http_request *request)
@@ -213,7 +233,8 @@ static int format_json(const struct access_entry *entry, struct buffer *out)
 int access_log_format(enum access_format format, const struct access_entry *entry,
                       struct buffer *out)
 {
-    return format == ACCESS_JSON ? format_json(entry, out) : format_combined(entry, out);
+    return format == ACCESS_JSON ? format_json(entry, out)
+                                 : format_combined(entry, format == ACCESS_COMBINED_PLUS, out);
 }
 
 /* ---- the way out ---- */

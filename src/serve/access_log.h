@@ -1,4 +1,5 @@
-/* The access log: one line an answer, in nginx's combined form or as JSON, handed to the logs
+/* The access log: one line an answer, in nginx's combined form, the same with
+ * more behind it, or JSON, handed to the logs
  * process without ever waiting for it. */
 #pragma once
 
@@ -8,7 +9,8 @@
 #include "http/http.h"
 #include "protect/protect.h"
 
-enum access_format { ACCESS_COMBINED, ACCESS_JSON };
+/** In the order of the words in settings. */
+enum access_format { ACCESS_COMBINED, ACCESS_COMBINED_PLUS, ACCESS_JSON };
 
 struct access_log;
 

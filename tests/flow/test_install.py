@@ -170,3 +170,50 @@ def test_the_rights_that_the_unit_leaves_are_enough(tree, tmp_path):
     finally:
         if server.process.poll() is None:
             server.kill()
+
+
+# ---- completion ----
+
+
+def complete(script, *words):
+    """What bash offers for a command line whose last word is being written."""
+    line = " ".join(f"'{word}'" for word in words)
+    result = run("bash", "-c", f"source '{script}'; COMP_WORDS=({line}); "
+                 f"COMP_CWORD={len(words) - 1}; _gardien; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+                 check=True, cwd=script.parent)
+    assert not result.stderr, result.stderr
+    return set(result.stdout.split())
+
+
+def verbs():
+    """The verbs that the help names."""
+    return re.findall(r"^  ([a-z]+) ", run(BINARY, "help", check=True).stdout, re.M)
+
+
+@pytest.fixture
+def script(tmp_path):
+    file = tmp_path / "completion"
+    file.write_text(run(BINARY, "help", "--bash-completion", check=True).stdout)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file.pem").write_text("")
+    return file
+
+
+def test_completion_knows_every_verb_and_every_option_of_it(script):
+    assert complete(script, "gardien", "") == {*verbs(), "--help", "--version"}
+    for verb in verbs():
+        options = set(re.findall(r"^  (--[a-z-]+)", run(BINARY, verb, "--help").stdout, re.M))
+        assert complete(script, "gardien", verb, "-") == options, verb
+
+
+def test_completion_knows_what_options_take_and_what_follows_a_verb(script):
+    assert complete(script, "gardien", "serve", "--cert", "f") == {"folder", "file.pem"}
+    assert complete(script, "gardien", "serve", "--state", "f") == {"folder"}
+    assert complete(script, "gardien", "serve", "f") == {"folder"}
+    assert ":8443" in complete(script, "gardien", "serve", "--https", "")
+    assert complete(script, "gardien", "serve", "--https", ":", "84") == {"8443"}
+    assert "json" in complete(script, "gardien", "serve", "--log-format", "")
+    assert complete(script, "gardien", "cert", "t") == {"trust"}
+    assert complete(script, "gardien", "cert", "show", "fi") == {"file.pem"}
+    assert complete(script, "gardien", "config", "check", "fi") == {"file.pem"}
+    assert set(verbs()) == complete(script, "gardien", "help", "")

@@ -76,9 +76,46 @@ def test_what_a_client_sends_cannot_break_a_line(serve):
     assert all(line.isascii() and line.isprintable() for line in lines)
 
 
+def test_combined_plus_has_host_id_and_seconds_behind_the_combined_line(serve):
+    server = serve("combined_plus")
+    server.curl("/")
+    server.curl("/", "--http2")
+    lines = lines_of(server.access, 2)
+    ids = set()
+    for line in lines:
+        combined, host, more = re.fullmatch(r'(.*) "([^"]*)" ([^"]*)', line).groups()
+        assert COMBINED.match(combined) and host == f"localhost:{server.https}", line
+        request_id, seconds = more.split()
+        assert float(seconds) < 10 and re.fullmatch(r"[0-9a-f]{16,}", request_id), line
+        ids.add(request_id)
+    assert len(ids) == 2
+
+
+def test_the_command_line_names_the_access_log_and_its_form(start, tmp_path):
+    log = tmp_path / "lines.json"
+    server = start(None, "--access-log", log, "--log-format", "json")
+    server.curl("/")
+    assert json.loads(lines_of(log, 1)[0])["status"] == 200
+    assert not (server.state / "access.log").exists()
+
+
+def test_the_command_line_can_leave_the_access_log_out(start):
+    server = start(None, "--access-log", "off")
+    server.curl("/")
+    server.stop()
+    assert not (server.state / "access.log").exists()
+
+
+def test_a_state_folder_of_its_own_has_the_access_log_too(server):
+    """As root as well: two gardiens shall not write one file because nobody named another."""
+    server.curl("/")
+    assert '"GET / HTTP/' in lines_of(server.state / "access.log", 1)[0]
+
+
 @pytest.mark.skipif(not have("fail2ban-regex"), reason="fail2ban-regex is not installed")
-def test_fail2bans_nginx_filters_match(serve):
-    server = serve()
+@pytest.mark.parametrize("form", ("combined", "combined_plus"))
+def test_fail2bans_nginx_filters_match(serve, form):
+    server = serve(form)
     for path in ("/wp-login.php", "/phpmyadmin/index.php", "/cgi-bin/x"):
         assert server.curl(path).status == 404
     for _ in range(4):

@@ -9,6 +9,7 @@ import re
 import select
 import shutil
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -262,11 +263,41 @@ def test_trust_before_the_first_start_makes_the_ca_that_serving_then_uses(start,
     server.wait_ready()
     server.stop()
     shutil.rmtree(server.state)
-    change(server, "trust", home)
+    server.state.mkdir(mode=0o700)
+    assert f"made a local CA in {server.state}" in change(server, "trust", home).stderr
     made = server.ca.read_bytes()
     server.launch().wait_ready()
     assert server.curl("/").status == 200
     assert server.ca.read_bytes() == made
+
+
+def test_trust_makes_no_ca_in_a_folder_that_was_named_and_is_not_there(tmp_path, home):
+    typo = tmp_path / "sate"
+    result = run(BINARY, "cert", "trust", "--no-system", "--state", typo, env={"HOME": home})
+    assert result.returncode == 1 and f"no state folder {typo}" in result.stderr
+    assert f"mkdir -p -m 700 {typo}" in result.stderr
+    assert not typo.exists() and not (home / ".pki").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not have("certutil") or not have("setpriv"),
+                    reason="root, who becomes somebody else, and certutil are needed")
+def test_trust_without_the_right_to_the_systems_store_says_so_at_the_end():
+    with tempfile.TemporaryDirectory() as home:  # where somebody else may go
+        os.chown(home, 65534, 65534)
+        trust_as_somebody(home)
+
+
+def trust_as_somebody(home):
+    trust = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", BINARY, "cert", "trust")
+    env = {"HOME": home, "SUDO_USER": "", "XDG_STATE_HOME": ""}
+    result = run(*trust, env=env)
+    if "no store" in result.stdout:
+        pytest.skip("this system has no store of its own")
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "Chromium trusts the local CA now" in result.stdout
+    assert "sudo gardien cert trust --state" in result.stdout
+    assert "done in part" in result.stderr.splitlines()[-2]
+    assert run(*trust, "--no-system", env=env).returncode == 0
 
 
 def test_private_key_of_the_local_ca_is_its_owners_alone(server):

@@ -141,11 +141,25 @@ static bool store_trusts(const char *folder)
     return line && strstr(line, "C,,");
 }
 
+/* Where the system's store has a CA. @return for free() */
+static char *system_file(const struct fixture *f, X509 *ca)
+{
+    struct cert_info info;
+
+    x509_describe(ca, &info);
+    const unsigned char *print = info.fingerprint;
+    char *path = mem_format("%s/usr/local/share/ca-certificates/gardien-local-ca-"
+                            "%02x%02x%02x%02x%02x%02x%02x%02x.crt",
+                            f->root, print[0], print[1], print[2], print[3], print[4], print[5],
+                            print[6], print[7]);
+    x509_info_finish(&info);
+    return path;
+}
+
 static void test_trust_system_store_of_debian(void **state)
 {
     struct fixture *f = *state;
-    scoped(mem_release) char *file =
-        mem_format("%s/usr/local/share/ca-certificates/gardien-local-ca.crt", f->root);
+    scoped(mem_release) char *file = system_file(f, f->ca.cert);
 
     make_debian(f);
     f->options.person_count = 0;
@@ -215,8 +229,7 @@ static void test_untrust_system_leaves_strangers_alone(void **state)
 {
     struct fixture *f = *state;
     struct issued stranger = {0};
-    scoped(mem_release) char *file =
-        mem_format("%s/usr/local/share/ca-certificates/gardien-local-ca.crt", f->root);
+    scoped(mem_release) char *file = system_file(f, f->ca.cert);
 
     make_debian(f);
     f->options.person_count = 0;
@@ -226,6 +239,52 @@ static void test_untrust_system_leaves_strangers_alone(void **state)
     assert_int_equal(outcome(f, "system"), CERT_TRUST_SKIPPED);
     assert_int_equal(access(file, F_OK), 0);
     issued_finish(&stranger);
+}
+
+static void test_trust_system_keeps_the_cas_of_other_state_folders(void **state)
+{
+    struct fixture *f = *state;
+    struct issued other = {0};
+
+    make_debian(f);
+    f->options.person_count = 0;
+    trust(f);
+    assert_int_equal(issue_ca("a@b", nsec_realtime(), &other), 0);
+    scoped(mem_release) char *other_pem = x509_to_pem(&other.cert, 1);
+    f->options.ca_pem = span_str(other_pem);
+    trust(f);
+    assert_int_equal(outcome(f, "system"), CERT_TRUST_DONE);
+    scoped(mem_release) char *first = system_file(f, f->ca.cert);
+    scoped(mem_release) char *second = system_file(f, other.cert);
+    assert_int_equal(access(first, F_OK), 0);
+    assert_int_equal(access(second, F_OK), 0);
+    untrust(f);
+    assert_int_equal(access(first, F_OK), 0);
+    assert_int_equal(access(second, F_OK), -1);
+    issued_finish(&other);
+}
+
+static void test_trust_system_takes_former_cas_out(void **state)
+{
+    struct fixture *f = *state;
+    struct issued newer = {0};
+
+    make_debian(f);
+    f->options.person_count = 0;
+    trust(f);
+    assert_int_equal(issue_ca("a@b", nsec_realtime(), &newer), 0);
+    scoped(mem_release) char *both = x509_to_pem((X509 *const[]){newer.cert, f->ca.cert}, 2);
+    f->options.ca_pem = span_str(both);
+    trust(f);
+    assert_int_equal(outcome(f, "system"), CERT_TRUST_DONE);
+    scoped(mem_release) char *first = system_file(f, f->ca.cert);
+    scoped(mem_release) char *second = system_file(f, newer.cert);
+    assert_int_equal(access(first, F_OK), -1);
+    assert_int_equal(access(second, F_OK), 0);
+    assert_string_equal(shell("cat %s/usr/sbin/calls", f->root), "called \ncalled --fresh\n");
+    trust(f);
+    assert_int_equal(outcome(f, "system"), CERT_TRUST_ALREADY);
+    issued_finish(&newer);
 }
 
 static void test_trust_makes_the_store_of_chromium(void **state)
@@ -432,6 +491,8 @@ int main(void)
         TEST(test_trust_system_store_unknown_is_skipped),
         TEST(test_trust_system_failure_leaves_nothing_and_can_be_retried),
         TEST(test_untrust_system_leaves_strangers_alone),
+        TEST(test_trust_system_keeps_the_cas_of_other_state_folders),
+        TEST(test_trust_system_takes_former_cas_out),
         TEST(test_trust_makes_the_store_of_chromium),
         TEST(test_trust_makes_no_store_unasked),
         TEST(test_trust_finds_profiles_of_firefox_wherever_they_are),

@@ -111,6 +111,24 @@ static void test_every_mistake_is_found(void **state)
     finish(&p);
 }
 
+static void test_a_forgotten_value_does_not_swallow_the_next_option(void **state)
+{
+    struct parsed p = parse(ARGS("--https", "--state", "/x"));
+
+    (void)state;
+    assert_int_equal(p.result, ERR_SYNTAX);
+    assert_int_equal(p.diags.errors, 1);
+    assert_string_equal(p.diags.items[0].sentence,
+                        "the option --https lacks its value: --https ADDR");
+    assert_non_null(strstr(p.diags.items[0].hint, "--https=--state"));
+    assert_string_equal(arguments_get(&p.arguments, "state"), "/x");
+    finish(&p);
+    p = parse(ARGS("--https=--state", "--state", "-"));
+    assert_int_equal(p.result, 0);
+    assert_string_equal(arguments_get(&p.arguments, "https"), "--state");
+    finish(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -118,6 +136,7 @@ int main(void)
         cmocka_unit_test(test_short_forms_take_glued_and_separate_values),
         cmocka_unit_test(test_an_empty_value_is_a_value),
         cmocka_unit_test(test_every_mistake_is_found),
+        cmocka_unit_test(test_a_forgotten_value_does_not_swallow_the_next_option),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

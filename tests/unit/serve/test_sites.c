@@ -105,6 +105,32 @@ static void test_access_log_writes_the_combined_form(void **state)
     buffer_finish(&out);
 }
 
+static void test_access_log_puts_host_id_and_seconds_behind_the_combined_form(void **state)
+{
+    (void)state;
+    struct buffer out = buffer_make(10000);
+    struct line line;
+
+    setenv("TZ", "UTC", 1);
+    tzset();
+    make_line(&line);
+    assert_int_equal(access_log_format(ACCESS_COMBINED_PLUS, &line.entry, &out), 0);
+    assert_true(span_equal(buffer_span(&out),
+                           SPAN("192.0.2.1 - - [06/Nov/1994:08:49:37 +0000] \"GET /a?b=1 "
+                                "HTTP/1.1\" 200 1234 \"-\" \"curl/8 \\x22x\\x22\" "
+                                "\"example.com\" 0123 0.005\n")));
+    out.len = 0;
+    line.x.request.authority = SPAN("a\" 404");
+    line.entry.request_id = SPAN("");
+    assert_int_equal(access_log_format(ACCESS_COMBINED_PLUS, &line.entry, &out), 0);
+    assert_true(span_ends(buffer_span(&out), SPAN(" \"a\\x22 404\" - 0.005\n")));
+    out.len = 0;
+    line.x.request.authority = SPAN("");
+    assert_int_equal(access_log_format(ACCESS_COMBINED_PLUS, &line.entry, &out), 0);
+    assert_true(span_ends(buffer_span(&out), SPAN(" \"-\" - 0.005\n")));
+    buffer_finish(&out);
+}
+
 static void test_access_log_writes_json_that_parses(void **state)
 {
     (void)state;
@@ -226,6 +252,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sites_are_found_by_name),
         cmocka_unit_test(test_access_log_writes_the_combined_form),
+        cmocka_unit_test(test_access_log_puts_host_id_and_seconds_behind_the_combined_form),
         cmocka_unit_test(test_access_log_writes_json_that_parses),
         cmocka_unit_test(test_access_log_has_a_line_for_endless_texts),
         cmocka_unit_test(test_access_log_shows_a_request_that_could_not_be_read),
