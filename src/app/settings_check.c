@@ -11,6 +11,7 @@
 #include "app/settings.h"
 #include "base/error.h"
 #include "base/map.h"
+#include "base/mem.h"
 #include "os/process.h"
 #include "os/socket.h"
 
@@ -84,6 +85,31 @@ bool settings_name_is_local(const char *name)
     return span_equal(s, SPAN("localhost")) || span_ends(s, SPAN(".localhost")) || is_address(name);
 }
 
+/* Where the other site has the name: "gardien.yaml:12". @return for free() */
+static char *place_of_name(const struct check *check, const struct settings_site *site,
+                           const char *name)
+{
+    char path[64];
+    size_t at = 0;
+
+    while (strcmp(site->names.items[at], name) != 0)
+        at++;
+    snprintf(path, sizeof path, "sites[%zu].names[%zu]",
+             (size_t)(site - settings_sites(check->settings)), at);
+    return config_place(check->tree, path);
+}
+
+static void complain_name_of_two(const struct check *check, const char *path, const char *name,
+                                 const struct settings_site *other)
+{
+    scoped(mem_release) char *place = place_of_name(check, other, name);
+
+    diag_hint(config_complain(check->tree, check->diags, path,
+                              "\"%s\" belongs to the site \"%s\" already", name,
+                              other->names.items[0]),
+              "leave it to one of the two: the other is in %s", place);
+}
+
 static void check_name(const struct check *check, struct map *seen, size_t site, size_t at)
 {
     const char *name = settings_sites(check->settings)[site].names.items[at];
@@ -99,10 +125,7 @@ static void check_name(const struct check *check, struct map *seen, size_t site,
     if (other == &settings_sites(check->settings)[site])
         config_complain(check->tree, check->diags, path, "\"%s\" is named twice", name);
     else if (other)
-        diag_hint(config_complain(check->tree, check->diags, path,
-                                  "\"%s\" belongs to the site \"%s\" already", name,
-                                  other->names.items[0]),
-                  "leave it to one of the two");
+        complain_name_of_two(check, path, name, other);
     else
         map_set(seen, span_str(name), &settings_sites(check->settings)[site]);
 }
@@ -293,6 +316,52 @@ static void check_root(const struct check *check, size_t site)
     close(fd);
 }
 
+/* A page that is not there now may come with the next deploy: a warning. */
+static void check_page(const struct check *check, const char *path,
+                       const struct settings_site *site, const char *page)
+{
+    const char *wrong = files_page_wrong(site->files, page);
+
+    if (wrong)
+        diag_hint(diags_warning(check->diags, config_complain(check->tree, check->diags, path,
+                                                              "the page %s %s", page, wrong)),
+                  "it is looked for beneath %s", site->files->root);
+}
+
+static void check_pages(const struct check *check, size_t at)
+{
+    const struct settings_site *site = &settings_sites(check->settings)[at];
+    const struct config_pairs *pages = &site->files->error_pages;
+    char path[256];
+
+    if (site->files->fallback) {
+        snprintf(path, sizeof path, "sites[%zu].fallback", at);
+        if (!config_has(check->tree, path))
+            snprintf(path, sizeof path, "sites[%zu].files.fallback", at);
+        check_page(check, path, site, site->files->fallback);
+    }
+    for (size_t i = 0; i < pages->count; i++) {
+        snprintf(path, sizeof path, "sites[%zu].files.error_pages.%s", at, pages->items[i].key);
+        check_page(check, path, site, pages->items[i].value);
+    }
+}
+
+/* A site may be there for its redirects alone, so this is a warning. */
+static void check_empty(const struct check *check, size_t at)
+{
+    const struct settings_site *site = &settings_sites(check->settings)[at];
+    char path[64];
+
+    snprintf(path, sizeof path, "sites[%zu]", at);
+    if (site->files || site->names.count == 0)
+        return;
+    diag_hint(diags_warning(check->diags,
+                            config_complain(check->tree, check->diags, path,
+                                            "the site \"%s\" has no `files`: it answers 404",
+                                            site->names.items[0])),
+              "name the folder to serve, for example files: /srv/www");
+}
+
 static void check_site(const struct check *check, size_t at)
 {
     const struct settings_site *site = &settings_sites(check->settings)[at];
@@ -302,8 +371,11 @@ static void check_site(const struct check *check, size_t at)
     check_headers(check, path, &site->headers);
     check_root(check, at);
     snprintf(path, sizeof path, "sites[%zu].files", at);
-    if (site->files)
+    if (site->files) {
         files_check(site->files, check->tree, path, check->diags);
+        check_pages(check, at);
+    }
+    check_empty(check, at);
     snprintf(path, sizeof path, "sites[%zu].fallback", at);
     if (site->fallback && !site->files)
         config_complain(check->tree, check->diags, path,

@@ -128,8 +128,9 @@ static const struct node *step_index(const struct node *list, struct span *path)
     return item;
 }
 
-/** The value at a path, or what is nearest above it. */
-static const struct node *node_at(const struct node *root, struct span path)
+/** The value at a path, or what is nearest above it.
+ *  @param ret_exact  whether it is the value itself; may be NULL */
+static const struct node *node_at(const struct node *root, struct span path, bool *ret_exact)
 {
     const struct node *at = root;
 
@@ -145,14 +146,31 @@ static const struct node *node_at(const struct node *root, struct span path)
             break;
         at = next;
     }
+    if (ret_exact)
+        *ret_exact = path.len == 0;
     return at;
+}
+
+bool config_has(const struct config_tree *tree, const char *path)
+{
+    bool exact;
+
+    (void)node_at(tree->root, span_str(path), &exact);
+    return exact;
+}
+
+char *config_place(const struct config_tree *tree, const char *path)
+{
+    const struct node *node = node_at(tree->root, span_str(path), NULL);
+
+    return mem_format("%s:%u", node->source->name, node->line);
 }
 
 struct diag *config_complain(const struct config_tree *tree, struct diags *diags, const char *path,
                              const char *sentence, ...)
 {
     char *text scoped(mem_release) = NULL;
-    const struct node *node = node_at(tree->root, span_str(path));
+    const struct node *node = node_at(tree->root, span_str(path), NULL);
     va_list args;
 
     va_start(args, sentence);

@@ -115,6 +115,12 @@ void config_defaults(const struct config_row *rows, void *into);
 struct diag *config_complain(const struct config_tree *tree, struct diags *diags, const char *path,
                              const char *sentence, ...) printf_like(4, 5);
 
+/** Whether a value stands at that path, as it was written. */
+bool config_has(const struct config_tree *tree, const char *path);
+/** "FILE:LINE" of the value at a path, or of what is nearest above it, for hints. @return for
+ *  free() */
+char *config_place(const struct config_tree *tree, const char *path);
+
 /** JSON Schema (2020-12) of a table. @return a string for free() */
 char *config_schema(const struct config_row *rows, const char *title);
 /** The reference for the manual: one entry a key with type, range, default, help. roff (man) or

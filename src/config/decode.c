@@ -228,6 +228,16 @@ static const char *meant_key(const struct config_row *rows, const char *key)
     return config_nearest(key, names, count);
 }
 
+/** The row beneath which such a key has its place, one level further in, or NULL: what was indented
+ * too little. */
+static const struct config_row *row_around(const struct config_row *rows, const char *key)
+{
+    for (; rows->name; rows++)
+        if (row_has_rows(rows) && row_find(rows->rows, key))
+            return rows;
+    return NULL;
+}
+
 /** Hints at all keys that may stand here. */
 static void hint_keys(struct diag *diag, const struct config_row *rows)
 {
@@ -250,8 +260,12 @@ static void complain_unknown(const struct config_row *rows, const struct node *c
 
     if (diags->dropped) /* nobody will read it, and there may be many */
         return;
+    const struct config_row *around = row_around(rows, child->key);
     const char *meant = meant_key(rows, child->key);
-    if (meant)
+    if (around)
+        diag_hint(diag, "it is a key of %s\"%s\": indent it to stand there",
+                  around->type == CONFIG_LIST ? "an item of " : "", around->name);
+    else if (meant)
         diag_hint(diag, "did you mean \"%s\"?", meant);
     else if (strcmp(child->key, "include") == 0)
         diag_hint(diag, "include stands at the top level of a file only");
@@ -285,7 +299,7 @@ static bool is_misspelt(const struct config_row *rows, const struct config_row *
     size_t left = MISSPELT_MAX;
 
     for (const struct node *child = mapping ? mapping->first : NULL; child; child = child->next) {
-        if (row_find(rows, child->key))
+        if (row_find(rows, child->key) || row_around(rows, child->key))
             continue;
         const char *meant = meant_key(rows, child->key);
         if (meant && strcmp(meant, row->name) == 0)
@@ -300,9 +314,12 @@ static void complain_missing(const struct config_row *row, const struct node *ow
                              struct diags *diags)
 {
     bool named = owner->key && owner->key_line;
+    bool nothing = !owner->key && owner->kind == NODE_MAPPING && owner->count == 0;
     struct diag *diag =
-        named ? key_complain(owner, diags, "\"%s\" is missing in \"%s\"", row->name, owner->key)
-              : node_complain(owner, diags, "\"%s\" is missing", row->name);
+        named     ? key_complain(owner, diags, "\"%s\" is missing in \"%s\"", row->name, owner->key)
+        : nothing ? node_complain(owner, diags, "there are no settings here: \"%s\" is missing",
+                                  row->name)
+                  : node_complain(owner, diags, "\"%s\" is missing", row->name);
     row_hint(diag, row);
 }
 

@@ -278,6 +278,38 @@ static bool rule_list_behind_key(const struct slip *slip)
     return true;
 }
 
+/** In a list of mappings: the column of the first key of the last item above the problem, or 0. */
+static unsigned column_of_item_keys(const struct slip *slip)
+{
+    unsigned column = 0;
+
+    for (unsigned line = slip->context_line; line < slip->line; line++) {
+        struct span text = source_line(slip->source, line);
+        unsigned at = slip->context_column;
+        if (character_at(text, at) != '-')
+            continue;
+        do
+            at++;
+        while (character_at(text, at) == ' ');
+        bool key = span_find(span_from(text, at - 1 < text.len ? at - 1 : text.len), ':') >= 0;
+        column = key ? at : 0;
+    }
+    return column;
+}
+
+/** A key below a dash that does not stand under the item's first key. */
+static bool rule_item_indentation(const struct slip *slip)
+{
+    bool list = says(slip->context, "block collection") || says(slip->context, "block sequence");
+    unsigned column = list ? column_of_item_keys(slip) : 0;
+
+    if (!column || character_at(slip->text, slip->column) == '-' || span_find(slip->text, ':') < 0)
+        return false;
+    diag_hint(here(slip, slip->column, "this line does not fit the indentation of those above"),
+              "a key of the item above starts in column %u, under its first key", column);
+    return true;
+}
+
 static bool rule_indentation(const struct slip *slip)
 {
     bool keys = says(slip->context, "block mapping");
@@ -310,10 +342,11 @@ static bool rule_none(const struct slip *slip)
 void syntax_explain(const yaml_parser_t *parser, const struct source *source, struct diags *diags)
 {
     static bool (*const rules[])(const struct slip *slip) = {
-        rule_tab,          rule_open_quote,    rule_glued_colon,     rule_no_colon,
-        rule_second_colon, rule_special_start, rule_no_value,        rule_directive,
-        rule_escape,       rule_bracket,       rule_list_behind_key, rule_indentation,
-        rule_block_text,   rule_none,
+        rule_tab,         rule_open_quote,      rule_glued_colon,
+        rule_no_colon,    rule_second_colon,    rule_special_start,
+        rule_no_value,    rule_directive,       rule_escape,
+        rule_bracket,     rule_list_behind_key, rule_item_indentation,
+        rule_indentation, rule_block_text,      rule_none,
     };
     struct slip slip = {
         .source = source,

@@ -74,6 +74,10 @@ struct files; /* one folder in one worker */
  *  @param path  where they stand, such as "sites[0].files" */
 void files_check(const struct files_settings *settings, const struct config_tree *tree,
                  const char *path, struct diags *diags);
+/** Looks on the disk whether a fallback or error page is there to be served.
+ *  @param page  a path beneath the root, "/404.html"
+ *  @return NULL when it is, or what is wrong as a sentence's end */
+const char *files_page_wrong(const struct files_settings *settings, const char *page);
 
 /** @param settings  must outlive files_destroy()
  *  @param root_fd   the root, opened as a directory (O_PATH will do); duplicated, stays the

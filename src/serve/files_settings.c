@@ -1,8 +1,12 @@
 /* The schema of `files:` and the checks that rows cannot make. What the settings do is said by
  * their help. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "serve/files.h"
+#include "serve/files_open.h"
 
 static const char *check_index(const char *value)
 {
@@ -187,4 +191,27 @@ void files_check(const struct files_settings *settings, const struct config_tree
         if (wrong)
             config_complain(tree, diags, where, "'%s' %s", page->value, wrong);
     }
+}
+
+const char *files_page_wrong(const struct files_settings *settings, const char *page)
+{
+    struct file_path path;
+    struct opened_file file;
+    bool left = false;
+    int root = settings->root ? open(settings->root, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+
+    /* What is wrong with the folder, or with the path as such, is told elsewhere. */
+    if (root < 0 || check_inner_path(page) || file_path_set(&path, span_str(page)) < 0) {
+        if (root >= 0)
+            close(root);
+        return NULL;
+    }
+    int r = file_open(root, &path, O_PATH, &file, &left);
+    close(root);
+    if (r < 0)
+        return left           ? "leads out of the folder"
+               : r == -ENOENT ? "does not exist"
+                              : "cannot be opened";
+    opened_file_close(&file);
+    return file.kind == FILE_REGULAR ? NULL : "is no ordinary file";
 }

@@ -89,8 +89,8 @@ static void test_mistakes_come_back_with_their_place(void **state)
 {
     const char *folder = *state;
     scoped(mem_release) char *text =
-        mem_format("{\"state\": \"%s/state\", \"sites\": [{\"names\": [\"a b\"], \"certificate\": "
-                   "{\"file\": \"/nowhere.pem\"}}]}",
+        mem_format("{\"state\": \"%s/state\", \"sites\": [{\"names\": [\"a b\"], \"files\": \"/\", "
+                   "\"certificate\": {\"file\": \"/nowhere.pem\"}}]}",
                    folder);
     scoped(mem_release) char *made = mem_format("%s/state", folder);
     struct prepared prepared;

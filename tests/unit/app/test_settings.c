@@ -108,7 +108,10 @@ static void test_the_example_is_read_and_reads_back(void **state)
 
     (void)state;
     assert_int_equal(settings_load(&source, &diags, &loaded), 0);
-    assert_int_equal(diags.count, 0);
+    assert_int_equal(diags.count, 1); /* the folder is empty */
+    assert_true(diags.items[0].warning);
+    assert_int_equal(diags.items[0].line, 7);
+    assert_string_equal(diags.items[0].sentence, "the page /index.html does not exist");
     check_example(loaded.settings, &place);
     assert_int_equal(settings_parse(span_str(loaded.text), &again), 0);
     check_example(again, &place);
@@ -155,11 +158,50 @@ static void assert_complaint(const char *yaml, unsigned line, const char *part)
 {
     struct diags diags = complaints(yaml);
 
+    size_t at = 0;
+
     assert_int_equal(diags.errors, 1);
-    assert_int_equal(diags.items[0].line, line);
-    if (!strstr(diags.items[0].sentence, part))
-        fail_msg("\"%s\" does not say \"%s\"", diags.items[0].sentence, part);
+    while (diags.items[at].warning)
+        at++;
+    assert_int_equal(diags.items[at].line, line);
+    if (!strstr(diags.items[at].sentence, part))
+        fail_msg("\"%s\" does not say \"%s\"", diags.items[at].sentence, part);
     diags_finish(&diags);
+}
+
+static void test_a_name_of_two_sites_tells_both_lines(void **state)
+{
+    struct diags diags = complaints("sites:\n  - names:\n      - b.test\n      - a.test\n"
+                                    "    files: www\n  - {names: [A.test], files: www}\n");
+
+    (void)state;
+    assert_int_equal(diags.count, 1);
+    assert_int_equal(diags.items[0].line, 6);
+    assert_non_null(strstr(diags.items[0].hint, "gardien.yaml:4"));
+    diags_finish(&diags);
+}
+
+static void test_what_answers_nothing_is_a_warning(void **state)
+{
+    struct place place = make_place("sites:\n  - names: a.test\n  - names: b.test\n    files:\n"
+                                    "      root: www\n      error_pages:\n        404: /no.html\n"
+                                    "        5xx: /\n");
+    struct settings_source source = {.path = place.file};
+    struct settings_loaded loaded;
+    struct diags diags = {0};
+
+    (void)state;
+    assert_int_equal(settings_load(&source, &diags, &loaded), 0);
+    assert_int_equal(diags.count, 3);
+    assert_int_equal(diags.items[0].line, 2);
+    assert_non_null(strstr(diags.items[0].sentence, "has no `files`"));
+    assert_int_equal(diags.items[1].line, 7);
+    assert_string_equal(diags.items[1].sentence, "the page /no.html does not exist");
+    assert_int_equal(diags.items[2].line, 8);
+    assert_string_equal(diags.items[2].sentence, "the page / is no ordinary file");
+    diags_finish(&diags);
+    settings_loaded_finish(&loaded);
+    remove_place(&place);
 }
 
 static void test_mistakes_across_values(void **state)
@@ -271,6 +313,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_example_is_read_and_reads_back),
         cmocka_unit_test(test_overrides_replace_what_the_file_says),
+        cmocka_unit_test(test_a_name_of_two_sites_tells_both_lines),
+        cmocka_unit_test(test_what_answers_nothing_is_a_warning),
         cmocka_unit_test(test_mistakes_across_values),
         cmocka_unit_test(test_all_mistakes_are_found_at_once),
         cmocka_unit_test(test_names_that_a_site_may_have),

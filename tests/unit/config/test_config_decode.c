@@ -137,6 +137,11 @@ static void test_decode_mistakes(void **state)
          {3, 5, "unknown key \"fils\"", "did you mean \"files\"?"}},
         {"sites: {name: a}", {1, 9, "unknown key \"name\"", "did you mean \"names\"?"}},
         {"listen: {smtp: x}", {1, 10, "unknown key \"smtp\"", "here may stand: https, http"}},
+        {"files: /srv",
+         {1, 1, "unknown key \"files\"",
+          "it is a key of an item of \"sites\": indent it to stand there"}},
+        {"listen:\nhttps: x",
+         {2, 1, "unknown key \"https\"", "it is a key of \"listen\": indent it to stand there"}},
         {"listen: {include: x}",
          {1, 10, "unknown key \"include\"", "include stands at the top level of a file only"}},
         /* numbers */
