@@ -31,8 +31,8 @@ struct arguments {
 /** Reads `--name value`, `--name=value`, `--name`, the short forms `-n value`, `-nvalue` and `-n`
  *  of options that have one, words, and `--`, after which all are words. A value that begins with a
  *  hyphen is taken from `--name=value` and `-nvalue` only, so that a forgotten one does not swallow
- *  the next option. An option that is unknown, given twice or lacks its value goes to diags; all are
- *  found.
+ *  the next option. An option that is unknown, given twice or lacks its value goes to diags; all
+ * are found.
  *  @param args  strings that outlive the result
  *  @return 0, or ERR_SYNTAX; finish it in both cases */
 must_check int arguments_parse(const struct option *options, int count, const char *const *args,

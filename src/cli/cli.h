@@ -15,9 +15,9 @@ struct verb {
     const char *examples; /**< lines, each with its newline */
     const struct option *options;
     size_t most_words; /**< besides options; one more is a mistake */
+    const char *exits; /**< its exit codes; NULL: those that most verbs share */
     const char *words; /**< for completion: what may follow, between spaces; FILE, FOLDER and VERB
                             stand for such; may be NULL */
-    const char *exits; /**< its exit codes; NULL: those that most verbs share */
 };
 
 /** All verbs; the last row has no name. */

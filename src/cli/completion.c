@@ -1,5 +1,7 @@
-/* The completion script for bash, made from the table of verbs, so that it has every verb and option
- * that there is. How bash is made to read it is the installation's. */
+/* The completion script for bash, made from the table of verbs, so that it has every verb and
+ * option that there is. How bash is made to read it is the installation's. */
+#include <string.h>
+
 #include "cli/cli.h"
 
 /* What stands before and behind the table. `values` has "--option=KIND" for options that take a
@@ -73,7 +75,8 @@ static void print_verb(FILE *out, const struct verb *verb)
     for (const struct option *option = verb->options; option->name; option++) {
         if (!option->value)
             continue;
-        fprintf(out, "%s--%s=%s", separator, option->name, option->value);
+        fprintf(out, "%s--%s=%.*s", separator, option->name, (int)strcspn(option->value, " '"),
+                option->value);
         separator = " ";
     }
     fprintf(out, "'\n        words='%s' ;;\n", verb->words ? verb->words : "");

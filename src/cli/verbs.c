@@ -14,7 +14,7 @@ const struct verb verbs[] = {
      "gardien serve ./public example.com www.example.com\n"
      "gardien serve ./public --https :8443 --http :8080\n"
      "gardien serve --config /etc/gardien/gardien.yaml\n",
-     serve_options, SIZE_MAX, "FOLDER"},
+     serve_options, SIZE_MAX, .words = "FOLDER"},
     {"config", config_run, "check settings, or explain them", "check [FILE] | schema | reference",
      "check      finds everything that is wrong with a settings file\n"
      "           (by default /etc/gardien/gardien.yaml)\n"
@@ -22,7 +22,7 @@ const struct verb verbs[] = {
      "reference  prints every setting with its default, in Markdown (--man: in roff)",
      "gardien config check gardien.yaml\n"
      "gardien config schema > gardien.schema.json\n",
-     config_options, 2, "check schema reference FILE"},
+     config_options, 2, .words = "check schema reference FILE"},
     {"reload", reload_run, "make a running gardien read its settings anew", "[OPTION...]",
      "Cuts no connection. Settings that are wrong are printed and not taken: the old ones stay.",
      "gardien reload\n", control_options, 0},
@@ -36,7 +36,7 @@ const struct verb verbs[] = {
      "Starts PROGRAM (by default the file it was started from, which may have changed) with the\n"
      "same command line and listening sockets. The old one finishes what is under way. If the new\n"
      "one is not ready within 30 seconds, the old one goes on.",
-     "gardien upgrade\n", upgrade_options, 1, "PROGRAM"},
+     "gardien upgrade\n", upgrade_options, 1, .words = "PROGRAM"},
     {"cert", cert_run, "show certificates; make this machine trust the local CA",
      "show [FILE...] | trust | untrust",
      "show     prints the certificates in files, or those of the local CA\n"
@@ -44,14 +44,14 @@ const struct verb verbs[] = {
      "         fails when only the system's store could not be changed, unless with --no-system\n"
      "untrust  takes it out again",
      "gardien cert trust\ngardien cert show\ngardien cert show fullchain.pem\n", cert_options,
-     SIZE_MAX, "show trust untrust FILE"},
+     SIZE_MAX, .words = "show trust untrust FILE"},
     {"help", help_run, "explain a verb", "[VERB]", NULL,
      "gardien help serve\n"
      "gardien help --bash-completion >~/.local/share/bash-completion/completions/gardien\n",
-     help_options, 1, "VERB"},
+     help_options, 1, .words = "VERB"},
     {"version", version_run, "print the version", "[OPTION...]", NULL, "gardien version\n",
      version_options, 0},
-    {NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL},
+    {NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0},
 };
 
 const struct verb *verb_find(const char *name)
