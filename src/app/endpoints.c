@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -66,21 +67,29 @@ void endpoints_finish(struct endpoints *endpoints)
 
 static void explain_taken(struct diag *diag, uint16_t port)
 {
-    struct listener_owner owners[8];
-    int found = listeners_find(port, owners, ARRAY_SIZE(owners));
+    struct listeners found;
+    const struct listener *first = NULL;
+    char address[80];
 
-    if (found > 0 && owners[0].pid)
+    listeners_look(&port, 1, 0, &found);
+    for (size_t i = 0; i < found.count && !first; i++)
+        if (found.items[i].socket.protocol == IPPROTO_TCP)
+            first = &found.items[i];
+    if (first && first->holder_count)
         diag_hint(diag,
                   "the program %s (pid %d) listens on %s: stop it, or take another port with "
                   "--https :8443 --http :8080",
-                  owners[0].program, (int)owners[0].pid, owners[0].address);
-    else if (found > 0)
+                  first->holders[0].program, (int)first->holders[0].pid,
+                  sockdiag_text(&first->socket, address));
+    else if (first)
         diag_hint(diag,
-                  "a program of user %u listens on %s (root sees which: ss -ltnp 'sport = :%u'); "
+                  "a program of user %u listens on %s (root sees which: gardien status %u/tcp); "
                   "stop it, or take another port with --https :8443 --http :8080",
-                  (unsigned)owners[0].uid, owners[0].address, (unsigned)port);
+                  (unsigned)first->socket.uid, sockdiag_text(&first->socket, address),
+                  (unsigned)port);
     else
         diag_hint(diag, "take another port with --https :8443 --http :8080");
+    listeners_finish(&found);
 }
 
 static void explain_forbidden(struct diag *diag, bool secure)

@@ -1,21 +1,57 @@
-/* Who listens on a TCP port of this machine: asked of the kernel (sock_diag), with the program
- * found through /proc. Nothing is changed. */
+/* Who listens on ports of this machine: the kernel's sockets (sock_diag) with the programs that
+ * hold them (/proc), containers and other network namespaces included. Nothing is changed. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "base/macros.h"
+#include "os/sockdiag.h"
 
-struct listener_owner {
-    char address[64]; /**< "0.0.0.0:443", "[::]:443" */
-    uid_t uid;        /**< of who made the socket */
-    pid_t pid;        /**< 0 when we may not see it */
-    char program[64]; /**< "nginx"; "" when pid is 0 */
+enum {
+    LISTENER_HOLDERS_MAX = 32, /**< processes named of one listener */
+    LISTENER_SPACES_MAX = 512, /**< network namespaces looked into */
 };
 
-/** Finds sockets that listen on a port, each with one process that holds it.
- *  @return how many were found and written, 0..room; -errno when the kernel cannot be asked
- *  Source: sock_diag(7) */
-must_check int listeners_find(uint16_t port, struct listener_owner *owners, size_t room);
+struct listener_holder {
+    pid_t pid;
+    uid_t uid;        /**< the process's effective user */
+    char program[64]; /**< "nginx", as `ps -o comm` shows it; somebody else's text */
+    char *command; /**< the command line, words parted by blanks, at most 255 bytes; as foreign */
+};
+
+/** One address that is listened on. Sockets that share it (SO_REUSEPORT) are one listener. */
+struct listener {
+    struct sockdiag_socket socket; /**< the first; `waiting` and `waiting_most` are sums */
+    size_t sockets;
+    struct listener_holder *holders; /**< by pid, the oldest first */
+    size_t holder_count;             /**< 0 when we may not see them */
+    size_t holders_more;             /**< beyond LISTENER_HOLDERS_MAX */
+    uint64_t space;     /**< inode of its network namespace; 0: the one that we are in */
+    char container[80]; /**< see container.h; "" for none */
+    int connects;       /**< TCP: 1 it took a connection, 0 it did not, -errno not tried */
+};
+
+struct listeners {
+    struct listener *items; /**< those of our own network namespace first */
+    size_t count;
+    size_t dropped;       /**< sockets beyond the bounds */
+    size_t hidden;        /**< processes that we may not look into */
+    size_t spaces;        /**< other network namespaces that were looked into */
+    size_t spaces_hidden; /**< and those that could not be */
+    int tcp_error;        /**< 0, or why the kernel did not list them: -errno */
+    int udp_error;
+};
+
+enum listeners_how {
+    LISTENERS_SPACES = 1,  /**< look into other network namespaces too: forks */
+    LISTENERS_CONNECT = 2, /**< connect to each TCP listener, for at most 300 ms */
+};
+
+/** Looks for sockets on the ports, TCP and UDP. Bounded in time (about 5 s with other namespaces)
+ *  and in memory. What could not be seen is counted in the result.
+ *  @param how  of enum listeners_how, or 0 */
+void listeners_look(const uint16_t *ports, size_t count, unsigned how,
+                    struct listeners *ret_listeners);
+void listeners_finish(struct listeners *listeners);

@@ -14,7 +14,6 @@
 #include <cmocka.h>
 
 #include "base/error.h"
-#include "os/listeners.h"
 #include "os/socket.h"
 
 static void test_addresses_that_users_write(void **state)
@@ -145,25 +144,6 @@ static void test_a_socket_that_does_not_listen_has_no_address(void **state)
     assert_true(socket_listening_address(0, &address) < 0);
 }
 
-static void test_who_listens_on_a_port(void **state)
-{
-    struct socket_address address = free_address();
-    struct listener_owner owners[4];
-    char name[64];
-
-    (void)state;
-    assert_int_equal(listeners_find(socket_address_port(&address), owners, 4), 0);
-    int fd = socket_listen(&address);
-    assert_true(fd >= 0);
-    assert_int_equal(listeners_find(socket_address_port(&address), owners, 4), 1);
-    assert_int_equal(owners[0].pid, getpid());
-    assert_string_equal(owners[0].program, "test_socket");
-    snprintf(name, sizeof name, "127.0.0.1:%u", (unsigned)socket_address_port(&address));
-    assert_string_equal(owners[0].address, name);
-    assert_int_equal(listeners_find(socket_address_port(&address), owners, 0), 0);
-    close(fd);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,7 +152,6 @@ int main(void)
         cmocka_unit_test(test_equal_addresses),
         cmocka_unit_test(test_the_probe_finds_sockets_that_share_their_port),
         cmocka_unit_test(test_a_socket_that_does_not_listen_has_no_address),
-        cmocka_unit_test(test_who_listens_on_a_port),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
