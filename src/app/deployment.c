@@ -5,6 +5,7 @@
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "app/internal.h"
@@ -14,18 +15,33 @@
 
 /* ---- folders and keys ---- */
 
+/* Takes over an open folder. @return 0, or -errno */
+static int set_root(struct deployed_site *deployed, int fd)
+{
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        int error = errno;
+        if (fd >= 0)
+            close(fd);
+        return -error;
+    }
+    deployed->root_fd = fd;
+    deployed->root = (struct folder){st.st_dev, st.st_ino};
+    return 0;
+}
+
 static int open_root(const struct settings_site *site, struct deployed_site *deployed,
                      struct diags *diags)
 {
     if (!site->files || !site->files->root)
         return 0;
-    deployed->root_fd = open(site->files->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (deployed->root_fd >= 0)
+    int r = set_root(deployed, open(site->files->root, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (r >= 0)
         return 0;
-    int error = errno;
     diags_add(diags, "the folder %s of %s cannot be opened: %s", site->files->root,
-              site->names.items[0], error_text(-error));
-    return -error;
+              site->names.items[0], error_text(r));
+    return r;
 }
 
 static int open_key(struct guardian *g, const struct settings_site *site,
@@ -162,6 +178,59 @@ int deployment_create(struct guardian *g, struct prepared *prepared, struct diag
     return 0;
 }
 
+/* The site of the live deployment, with the folder that its path leads to now. */
+static int renew_site(const struct settings_site *settings, const struct deployed_site *from,
+                      struct deployed_site *to)
+{
+    to->root_fd = -1;
+    to->keys = mem_zalloc((from->key_count + 1) * sizeof(struct key *));
+    for (; to->key_count < from->key_count; to->key_count++) {
+        to->keys[to->key_count] = from->keys[to->key_count];
+        to->keys[to->key_count]->references++;
+    }
+    if (from->root_fd < 0)
+        return 0;
+    if (set_root(to, open(settings->files->root, O_PATH | O_DIRECTORY | O_CLOEXEC)) >= 0)
+        return 0;
+    return set_root(to, fcntl(from->root_fd, F_DUPFD_CLOEXEC, 3));
+}
+
+static int copy_log(int fd, int *ret_fd)
+{
+    *ret_fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    return fd >= 0 && *ret_fd < 0 ? -errno : 0;
+}
+
+int deployment_renew_folders(struct guardian *g, struct diags *diags,
+                             struct deployment **ret_deployment)
+{
+    const struct deployment *live = g->live;
+    const struct settings *settings = live->prepared.settings;
+    struct deployment *d = mem_new(struct deployment);
+
+    d->prepared = live->prepared;
+    d->borrows = true;
+    d->access_fd = d->error_fd = -1;
+    d->sites = mem_zalloc((live->site_count + 1) * sizeof *d->sites);
+    int r = endpoints_open(&live->endpoints, settings, settings_workers(settings), diags,
+                           &d->endpoints);
+    if (r >= 0)
+        r = copy_log(live->access_fd, &d->access_fd);
+    if (r >= 0)
+        r = copy_log(live->error_fd, &d->error_fd);
+    for (; r >= 0 && d->site_count < live->site_count; d->site_count++)
+        r = renew_site(&settings_sites(settings)[d->site_count], &live->sites[d->site_count],
+                       &d->sites[d->site_count]);
+    if (r < 0) {
+        if (diags->count == 0)
+            diags_add(diags, "%s", error_text(r));
+        deployment_destroy(g, d);
+        return r;
+    }
+    *ret_deployment = d;
+    return 0;
+}
+
 void deployment_destroy(struct guardian *g, struct deployment *deployment)
 {
     if (!deployment)
@@ -177,7 +246,8 @@ void deployment_destroy(struct guardian *g, struct deployment *deployment)
     free(deployment->sites);
     close_logs(deployment);
     endpoints_finish(&deployment->endpoints);
-    prepared_finish(&deployment->prepared);
+    if (!deployment->borrows)
+        prepared_finish(&deployment->prepared);
     free(deployment);
 }
 

@@ -154,6 +154,8 @@ void guardian_on_ready(struct guardian *g)
     if (g->options->on_step)
         g->options->on_step(g->options->context, "ready", url);
     g->phase = PHASE_SERVING;
+    watchdog_start(g);
+    folders_watch(g);
     upgrade_ready(g);
 }
 

@@ -4,6 +4,8 @@
  *   reload.c      settings → deployment → workers, at the start and at each reload
  *   deployment.c  what is served: sockets, folders, certificates
  *   supervise.c   workers: start, orders, replacement
+ *   watchdog.c    those that hang, found and ended
+ *   folders.c     folders that were exchanged under their path
  *   keeper.c      the keys and logs processes
  *   key_ring.c    private keys in use, ticket keys
  *   stapler.c     OCSP answers for certificates that name a responder
@@ -23,6 +25,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "os/loop.h"
+#include "os/process.h"
 
 /* ---- what is served ---- */
 
@@ -39,8 +42,15 @@ struct key {
     struct staple *staple; /* NULL: the certificate names no OCSP responder */
 };
 
+/** Which folder it is, whatever its path. */
+struct folder {
+    dev_t dev;
+    ino_t ino;
+};
+
 struct deployed_site {
     int root_fd;
+    struct folder root;
     struct key **keys;
     size_t key_count;
 };
@@ -52,9 +62,18 @@ struct deployment {
     size_t site_count;
     int access_fd; /* log files, -1 for none */
     int error_fd;
+    bool borrows; /* `prepared` is that of the deployment before it, whose folders it renews */
 };
 
 /* ---- processes ---- */
+
+/* Whether a process answers. */
+struct pulse {
+    bool asked;    /* a PING is unanswered */
+    bool missed;   /* at the last look it was unanswered already: what follows is set */
+    nsec_t silent; /* how long it has been so, while it did not wait for CPU or disk */
+    nsec_t cpu;    /* that it had used by then */
+};
 
 struct child {
     pid_t pid;  /* 0: not running */
@@ -62,11 +81,7 @@ struct child {
     struct loop_watch watch;
     nsec_t started;
     unsigned failures; /* ends within SHORT_LIFE, in a row */
-};
-
-struct folder {
-    dev_t dev;
-    ino_t ino;
+    struct pulse pulse;
 };
 
 enum worker_state { WORKER_CURRENT, WORKER_CANDIDATE, WORKER_DRAINING };
@@ -114,6 +129,12 @@ struct guardian {
     struct loop_watch signals;
     struct loop_timer housekeeping;
     struct loop_timer stop_deadline;
+    struct loop_timer heartbeat;
+    nsec_t heartbeat_at; /* when the last one was to be */
+    struct loop_timer folders;
+    size_t folders_at;    /* the site to look at next */
+    bool renews_folders;  /* `next` is the same as `live` but for them */
+    bool folders_refused; /* the last try to renew them failed */
 
     int state_fd;
     int lock_fd;
@@ -161,12 +182,32 @@ enum { CONTROL_CLIENTS_MAX = 16 };
 #define UPGRADE_TIMEOUT (30 * NSEC_PER_SEC)
 #define STATUS_TIME (50 * NSEC_PER_MSEC)
 
+/* watchdog.c */
+/** Begins to ask the keys process and the workers for signs of life; those that hang are ended, and
+ *  then replaced as if they had died. */
+void watchdog_start(struct guardian *g);
+/** Takes note of a message that a process sent. */
+void watchdog_hear(struct child *child, const struct ipc_message *message);
+/** One look at a process that has not answered: does it hang?
+ *  @param passed    since the last look; 0 when that time shall not count
+ *  @param deadline  how long it may be silent, or compute without a word */
+bool watchdog_judge(struct pulse *pulse, const struct process_activity *activity, nsec_t passed,
+                    nsec_t deadline);
+
+/* folders.c */
+/** Begins to look whether the paths of served folders lead to other ones than before. */
+void folders_watch(struct guardian *g);
+
 /* deployment.c */
 /** Opens what the prepared settings name. Takes over `prepared`, also on failure.
  *  @return 0, or an error with diags */
 must_check int deployment_create(struct guardian *g, struct prepared *prepared, struct diags *diags,
                                  struct deployment **ret_deployment);
 void deployment_destroy(struct guardian *g, struct deployment *deployment);
+/** The live deployment with the folders that its paths lead to now; one that is not there stays as
+ * it was. @return 0, or an error with diags */
+must_check int deployment_renew_folders(struct guardian *g, struct diags *diags,
+                                        struct deployment **ret_deployment);
 /** Opens the log files anew. @return 0, or -errno with a diag and the old ones kept */
 must_check int deployment_open_logs(struct deployment *deployment, struct diags *diags);
 /** Sends a worker all that it serves. @return 0, or an error */
@@ -239,6 +280,9 @@ void supervise_free(struct guardian *g);
 void reload_begin(struct guardian *g);
 /** Is a certificate of the local CA due? Once an hour at most. */
 void reload_renew(struct guardian *g, nsec_t now);
+/** Serves the folders that paths lead to now, by the settings in force; not while a reload is under
+ *  way. */
+void reload_folders(struct guardian *g);
 void reload_on_prepared(struct guardian *g, int status);
 void reload_on_applied(struct guardian *g, struct worker_process *worker, uint64_t generation);
 void reload_on_failed(struct guardian *g, uint64_t generation, const char *why);

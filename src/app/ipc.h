@@ -39,6 +39,10 @@ enum ipc_kind {
     IPC_DONE, /**< value: 0, or the negated error of KEY_LOAD */
     /* logs → guardian */
     IPC_LOG_TROUBLE, /**< value: errno; text: which stream; lines were lost */
+    /* guardian → worker, keys */
+    IPC_PING, /**< answered by PONG, as a sign of life */
+    /* worker, keys → guardian */
+    IPC_PONG,
     IPC_LAST,
 };
 

@@ -47,7 +47,9 @@ static int start(struct guardian *g, struct child *child, const char *name,
     child->pid = pid;
     child->socket = pair[0];
     child->started = nsec_monotonic();
-    return socket_receive_timeout(pair[0], ANSWER_TIMEOUT);
+    child->pulse = (struct pulse){0};
+    r = socket_receive_timeout(pair[0], ANSWER_TIMEOUT);
+    return r < 0 ? r : socket_send_timeout(pair[0], ANSWER_TIMEOUT);
 }
 
 static int connect_to(const struct child *helper)
@@ -113,10 +115,34 @@ static void reconnect_workers(struct guardian *g, enum ipc_kind kind)
 
 /* ---- keys ---- */
 
+/* Its answers to keys that it is given are waited for there (key_ring.c), which may have taken what
+ * was reported here. */
+static void on_keys_word(struct loop_watch *watch, unsigned events)
+{
+    struct guardian *g = container_of(watch, struct guardian, keys_process.watch);
+    struct pollfd word = {.fd = watch->fd, .events = POLLIN};
+    struct ipc_message message;
+
+    (void)events;
+    if (poll(&word, 1, 0) <= 0)
+        return;
+    int r = ipc_receive(watch->fd, &message);
+    if (r > 0) {
+        watchdog_hear(&g->keys_process, &message);
+        ipc_finish(&message);
+    } else if (r != -EAGAIN) {
+        loop_remove(g->loop, watch);
+    }
+}
+
 int keeper_start_keys(struct guardian *g)
 {
     int r = start(g, &g->keys_process, "gardien keys", keys_process_run);
 
+    if (r < 0)
+        return r;
+    g->keys_process.watch = (struct loop_watch){g->keys_process.socket, on_keys_word};
+    r = loop_add(g->loop, &g->keys_process.watch, LOOP_LEVEL);
     if (r < 0)
         return r;
     key_ring_give_all(g);
@@ -219,8 +245,7 @@ void keeper_on_exit(struct guardian *g, struct child *helper)
     nsec_t now = nsec_monotonic();
 
     helper->pid = 0;
-    if (!keys)
-        loop_remove(g->loop, &helper->watch);
+    loop_remove(g->loop, &helper->watch);
     if (helper->socket >= 0)
         close(helper->socket);
     helper->socket = -1;

@@ -23,8 +23,12 @@ static int give_key(struct guardian *g, const struct key *key)
     message.fds[1] = chain;
     int r = g->keys_process.socket >= 0 ? ipc_send(g->keys_process.socket, &message) : -ENOTCONN;
     close(chain);
-    if (r >= 0)
-        r = ipc_receive(g->keys_process.socket, &message);
+    do {
+        if (r >= 0)
+            r = ipc_receive(g->keys_process.socket, &message);
+        if (r > 0)
+            watchdog_hear(&g->keys_process, &message);
+    } while (r > 0 && message.kind == IPC_PONG);
     if (r <= 0)
         return r == 0 ? ERR_CLOSED : r == -EAGAIN ? ERR_TIMEOUT : r;
     ipc_finish(&message);

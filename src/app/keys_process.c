@@ -65,6 +65,8 @@ static int obey(struct keys_process *keys, int guardian)
     if (message.kind == IPC_KEY_LOAD) {
         int loaded = load(keys, &message);
         r = ipc_say(guardian, IPC_DONE, (uint64_t)-loaded, SPAN(""));
+    } else if (message.kind == IPC_PING) {
+        r = ipc_say(guardian, IPC_PONG, 0, SPAN(""));
     } else if (message.kind == IPC_KEY_DROP) {
         keys_holder_drop(keys->holder, message.value);
     } else if (message.kind == IPC_CLIENT && message.fd_count == 1) {

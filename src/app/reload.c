@@ -12,6 +12,8 @@
 #include "base/mem.h"
 #include "os/process.h"
 
+#define FOLDERS_AGAIN (5 * NSEC_PER_SEC)
+
 /* ---- steps that people see at the start ---- */
 
 static void step(struct guardian *g, const char *name, const char *format, ...) printf_like(3, 4);
@@ -103,14 +105,22 @@ static void log_diags(struct guardian *g, bool fine, const struct diags *diags)
     }
 }
 
-static void finish(struct guardian *g, enum app_exit code, const struct diags *diags)
+/* Folders were renewed, or not: nobody has asked for it, so nobody waits for an answer. */
+static void tell_folders(struct guardian *g, bool fine, const struct diags *diags)
+{
+    if (fine)
+        log_event(&g->log, LOG_NOTICE, "a served folder was exchanged, serving the new one",
+                  "generation=%llu", (unsigned long long)g->generation);
+    else if (!g->folders_refused) /* once, not at each try */
+        log_event(&g->log, LOG_ERROR,
+                  "a served folder was exchanged, serving the old one and trying again",
+                  "reason=\"%s\"", diags->count ? diags->items[0].sentence : "unknown");
+}
+
+static void tell_settings(struct guardian *g, enum app_exit code, const struct diags *diags)
 {
     bool fine = code == APP_OK;
 
-    if (!g->live) {
-        guardian_fail(g, code, diags);
-        return;
-    }
     process_notify("READY=1");
     if (g->reload_turn > 1)
         log_diags(g, fine, diags);
@@ -118,6 +128,22 @@ static void finish(struct guardian *g, enum app_exit code, const struct diags *d
         log_event(&g->log, LOG_NOTICE, "settings in force", "generation=%llu",
                   (unsigned long long)g->generation);
     control_reload_done(g, code, diags);
+}
+
+static void finish(struct guardian *g, enum app_exit code, const struct diags *diags)
+{
+    if (!g->live) {
+        guardian_fail(g, code, diags);
+        return;
+    }
+    if (g->renews_folders)
+        tell_folders(g, code == APP_OK, diags);
+    else
+        tell_settings(g, code, diags);
+    if (g->renews_folders && code != APP_OK)
+        loop_timer_set(g->loop, &g->folders, nsec_monotonic() + FOLDERS_AGAIN);
+    g->folders_refused = g->renews_folders && code != APP_OK;
+    g->renews_folders = false;
     if (g->reload_again) {
         g->reload_again = false;
         reload_begin(g);
@@ -185,6 +211,10 @@ static void commit(struct guardian *g)
 
     loop_timer_cancel(g->loop, &g->apply_deadline);
     g->live = take(g->next);
+    if (g->live->borrows) { /* what it shares becomes its own */
+        old->borrows = true;
+        g->live->borrows = false;
+    }
     relieve_workers(g, settings_workers(g->live->prepared.settings));
     deployment_destroy(g, old);
     endpoints_finish(&g->inherited);
@@ -263,15 +293,11 @@ static int check_lasting(const struct guardian *g, struct prepared *prepared, st
     return 0;
 }
 
-static int serve(struct guardian *g, struct prepared *prepared, struct diags *diags)
+/* Gives `next` to the workers, who answer each in their time. */
+static int hand_out(struct guardian *g, struct diags *diags)
 {
-    step_sites(g, prepared);
-    int r = g->live ? check_lasting(g, prepared, diags) : guardian_settle(g, prepared, diags);
-    if (r >= 0)
-        r = deployment_create(g, prepared, diags, &g->next);
-    if (r < 0)
-        return r;
-    step_ports(g, g->next);
+    int r = 0;
+
     g->generation++;
     g->apply_deadline.on_timeout = on_apply_deadline;
     loop_timer_set(g->loop, &g->apply_deadline, nsec_monotonic() + APPLY_TIMEOUT);
@@ -282,6 +308,45 @@ static int serve(struct guardian *g, struct prepared *prepared, struct diags *di
     if (r < 0)
         diags_add(diags, "the workers cannot be started: %s", error_text(r));
     return r;
+}
+
+static int serve(struct guardian *g, struct prepared *prepared, struct diags *diags)
+{
+    step_sites(g, prepared);
+    int r = g->live ? check_lasting(g, prepared, diags) : guardian_settle(g, prepared, diags);
+    if (r >= 0)
+        r = deployment_create(g, prepared, diags, &g->next);
+    if (r < 0)
+        return r;
+    step_ports(g, g->next);
+    return hand_out(g, diags);
+}
+
+/* `next` could not even be given out. */
+static void give_up(struct guardian *g, enum app_exit code, const struct diags *diags)
+{
+    struct deployment *next = take(g->next);
+
+    loop_timer_cancel(g->loop, &g->apply_deadline);
+    if (next && g->live)
+        roll_back(g);
+    finish(g, code, diags);
+    deployment_destroy(g, next);
+}
+
+void reload_folders(struct guardian *g)
+{
+    struct diags diags = {0};
+
+    if (!g->live || g->next || g->prepare.pid)
+        return;
+    g->renews_folders = true;
+    int r = deployment_renew_folders(g, &diags, &g->next);
+    if (r >= 0)
+        r = hand_out(g, &diags);
+    if (r < 0)
+        give_up(g, APP_FAILED, &diags);
+    diags_finish(&diags);
 }
 
 void reload_on_prepared(struct guardian *g, int status)
@@ -303,14 +368,8 @@ void reload_on_prepared(struct guardian *g, int status)
         g->options->on_diags(g->options->context, &prepared.diags);
     r = serve(g, &prepared, &diags);
     prepared_finish(&prepared);
-    if (r < 0) {
-        struct deployment *next = take(g->next);
-        loop_timer_cancel(g->loop, &g->apply_deadline);
-        if (next && g->live)
-            roll_back(g);
-        finish(g, r == ERR_SETTINGS ? APP_USAGE : APP_FAILED, &diags);
-        deployment_destroy(g, next);
-    }
+    if (r < 0)
+        give_up(g, r == ERR_SETTINGS ? APP_USAGE : APP_FAILED, &diags);
     diags_finish(&diags);
 }
 

@@ -67,6 +67,7 @@ struct settings {
     char *user;                      /**< whom unprivileged processes become; NULL: the default */
     int64_t workers;                 /**< 0: one a CPU */
     int64_t stop_deadline;           /**< ns */
+    int64_t watchdog;                /**< ns; 0: none */
 };
 
 extern const struct config_row settings_rows[];

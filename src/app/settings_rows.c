@@ -250,5 +250,13 @@ const struct config_row settings_rows[] = {
      .max = SECONDS(INT64_C(86400)),
      .def = "10s",
      .help = "how long answers under way may take when gardien is told to stop"},
+    {.name = "watchdog",
+     .type = CONFIG_DURATION,
+     .offset = offsetof(struct settings, watchdog),
+     .max = SECONDS(3600),
+     .def = "10s",
+     .help =
+         "a worker or the keys process that has not answered the guardian for so long is "
+         "replaced; time in which it waits for a CPU or a disk does not count; 0 replaces none"},
     CONFIG_END,
 };

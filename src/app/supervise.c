@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,7 +14,10 @@
 #include "base/mem.h"
 #include "os/fdpass.h"
 #include "os/process.h"
+#include "os/socket.h"
 #include "protect/protect.h"
+
+#define ORDER_TIMEOUT (5 * NSEC_PER_SEC) /* a worker that takes none for so long hangs */
 
 enum { HOPELESS = 4 /* ends in a row that make a start a failed one */ };
 
@@ -76,6 +78,7 @@ static void hear(struct guardian *g, struct worker_process *worker, const struct
 {
     char why[256];
 
+    watchdog_hear(&worker->child, m);
     switch (m->kind) {
     case IPC_APPLIED:
         reload_on_applied(g, worker, m->value);
@@ -154,13 +157,6 @@ static int fork_worker(struct guardian *g, struct worker_process *worker, int so
     return pid;
 }
 
-/* A worker that takes nothing for so long hangs. */
-static int bound_sending(int socket)
-{
-    struct timeval tv = {.tv_sec = 5};
-    return setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof tv) < 0 ? -errno : 0;
-}
-
 static int start(struct guardian *g, struct worker_process *worker)
 {
     const struct deployment *deployment = g->next ? g->next : g->live;
@@ -180,11 +176,12 @@ static int start(struct guardian *g, struct worker_process *worker)
     worker->child.pid = r;
     worker->child.socket = pair[0];
     worker->child.started = nsec_monotonic();
+    worker->child.pulse = (struct pulse){0};
     worker->child.watch = (struct loop_watch){pair[0], on_word};
     note_folders(worker, deployment);
     r = loop_add(g->loop, &worker->child.watch, LOOP_LEVEL);
     if (r >= 0)
-        r = bound_sending(pair[0]);
+        r = socket_send_timeout(pair[0], ORDER_TIMEOUT);
     if (r >= 0)
         r = deployment_send(g, deployment, worker);
     if (r < 0)

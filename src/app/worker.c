@@ -254,6 +254,8 @@ static int obey(struct worker *worker, struct ipc_message *message)
         return take_ocsp(worker, message);
     case IPC_STATS:
         return tell_stats(worker);
+    case IPC_PING:
+        return ipc_say(worker->start->guardian_socket, IPC_PONG, 0, SPAN(""));
     default:
         return ERR_PROTOCOL;
     }

@@ -133,6 +133,34 @@ const char *process_name(pid_t pid, char out[64])
     return out;
 }
 
+int process_activity(pid_t pid, struct process_activity *ret_activity)
+{
+    char path[32], text[512];
+    unsigned long user, kernel;
+    char state;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    ssize_t n = read(fd, text, sizeof text - 1);
+    int error = errno;
+    close(fd);
+    if (n < 0)
+        return error == ESRCH ? -ENOENT : -error;
+    text[n] = '\0';
+    /* The second field is the name in parentheses, which may hold anything. */
+    const char *rest = strrchr(text, ')');
+    if (!rest || sscanf(rest, ") %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &state, &user,
+                        &kernel) != 3)
+        return ERR_SYNTAX;
+    long ticks = sysconf(_SC_CLK_TCK);
+    *ret_activity = (struct process_activity){.state = state,
+                                              .cpu = (nsec_t)(user + kernel) *
+                                                     (NSEC_PER_SEC / (ticks > 0 ? ticks : 100))};
+    return 0;
+}
+
 bool process_user_exists(const char *user)
 {
     return getpwnam(user) != NULL;

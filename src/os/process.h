@@ -29,6 +29,15 @@ unsigned process_cpus(void);
 char *process_program(void);
 /** "nginx" of a pid, or "" when it is gone. @param out  at least 64 bytes; yields it */
 const char *process_name(pid_t pid, char out[64]);
+struct process_activity {
+    char state; /**< R runs or waits for a CPU, S sleeps, D waits for a disk, T is stopped, Z ended…
+                 */
+    nsec_t cpu; /**< that it has used, user and kernel, in ticks of 10 ms or so */
+};
+
+/** What a process does. @return 0; -ENOENT when it is gone; ERR_SYNTAX; -errno.
+ *  Source: proc_pid_stat(5) */
+must_check int process_activity(pid_t pid, struct process_activity *ret_activity);
 /** Does the account exist? */
 bool process_user_exists(const char *user);
 /** May the account search the directory itself (whoever owns its parents)? When not root: may we?

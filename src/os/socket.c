@@ -234,9 +234,19 @@ void socket_prepare(int fd)
     (void)r;
 }
 
-int socket_receive_timeout(int fd, nsec_t timeout)
+static int set_timeout(int fd, int option, nsec_t timeout)
 {
     struct timeval tv = {.tv_sec = timeout / NSEC_PER_SEC,
                          .tv_usec = timeout % NSEC_PER_SEC / NSEC_PER_USEC};
-    return setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv) < 0 ? -errno : 0;
+    return setsockopt(fd, SOL_SOCKET, option, &tv, sizeof tv) < 0 ? -errno : 0;
+}
+
+int socket_receive_timeout(int fd, nsec_t timeout)
+{
+    return set_timeout(fd, SO_RCVTIMEO, timeout);
+}
+
+int socket_send_timeout(int fd, nsec_t timeout)
+{
+    return set_timeout(fd, SO_SNDTIMEO, timeout);
 }

@@ -41,3 +41,5 @@ must_check int socket_listening_address(int fd, struct socket_address *ret_addre
 void socket_prepare(int fd);
 /** Bounds each blocking receive. @return 0, or -errno */
 must_check int socket_receive_timeout(int fd, nsec_t timeout);
+/** The same for each blocking send. */
+must_check int socket_send_timeout(int fd, nsec_t timeout);

@@ -258,3 +258,53 @@ def test_works_unprivileged_and_says_so(start):
         finally:
             if server.process.poll() is None:
                 server.kill()
+
+
+# ---- processes that hang ----
+
+
+def with_watchdog(server):
+    return {"sites": [{"names": ["localhost"], "files": str(server.public)}], "workers": 2,
+            "watchdog": "1s"}
+
+
+def test_a_keys_process_that_hangs_is_replaced(start):
+    server = start(with_watchdog)
+    [keys], workers = server.role("keys"), server.role("worker")
+    os.kill(keys, signal.SIGSTOP)
+    server.wait_output(f"the keys process hangs, ending it.* pid={keys}", 8)
+    wait_until(lambda: server.role("keys") not in ([], [keys]), 5, "another keys process")
+    for _ in range(4):
+        assert server.curl("/").status == 200
+    assert server.role("worker") == workers
+
+
+def test_a_worker_that_hangs_is_replaced_and_the_others_serve_on(start):
+    server = start(with_watchdog)
+    stopped, other = server.role("worker")
+    os.kill(stopped, signal.SIGSTOP)
+    server.wait_output(f"a worker hangs, ending it.* pid={stopped}", 8)
+    wait_until(lambda: len(server.role("worker")) == 2 and stopped not in server.role("worker"), 5,
+               "another worker")
+    assert other in server.role("worker")
+    for _ in range(6):
+        assert server.curl("/").status == 200
+
+
+def test_processes_that_have_nothing_to_do_or_much_are_left_alone(start):
+    server = start(with_watchdog, files={"big.bin": bytes(32 << 20)})
+    family = server.family()
+    deadline = time.monotonic() + 4
+    while time.monotonic() < deadline:
+        assert server.curl("/big.bin").status == 200
+    time.sleep(2)
+    assert server.family() == family and "hangs" not in server.output()
+
+
+def test_without_a_watchdog_nobody_is_replaced(start):
+    server = start(lambda server: {**with_watchdog(server), "watchdog": 0})
+    [worker, _] = server.role("worker")
+    os.kill(worker, signal.SIGSTOP)
+    time.sleep(3)
+    os.kill(worker, signal.SIGCONT)
+    assert worker in server.role("worker") and "hangs" not in server.output()

@@ -1,0 +1,54 @@
+/* Sees when the path of a served folder leads to another folder than before: `current` now links to
+ * another release, or the folder was renamed away and a new one took its place. What is served
+ * afterwards is reload.c's; within a folder nothing needs to be seen, files are opened anew there.
+ *
+ * Paths are looked at by name, which works on every file system; watches (inotify) would have to
+ * follow each link on the way and see nothing of what other machines do to a network's disk. */
+#include <sys/stat.h>
+
+#include "app/internal.h"
+
+#define LOOK_EVERY (500 * NSEC_PER_MSEC)
+
+enum { LOOK_AT_MOST = 1000 /* paths at a time, so that ten thousand sites cost no more CPU */ };
+
+/* A path that leads nowhere at the moment changes nothing: what takes its place comes. */
+static bool moved(const struct deployed_site *site, const char *path)
+{
+    struct stat st;
+
+    if (site->root_fd < 0 || stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
+        return false;
+    return st.st_dev != site->root.dev || st.st_ino != site->root.ino;
+}
+
+static bool any_moved(struct guardian *g)
+{
+    const struct deployment *d = g->live;
+    const struct settings_site *sites = settings_sites(d->prepared.settings);
+    size_t count = d->site_count < LOOK_AT_MOST ? d->site_count : LOOK_AT_MOST;
+
+    for (; count > 0; count--, g->folders_at++) {
+        if (g->folders_at >= d->site_count)
+            g->folders_at = 0;
+        const struct files_settings *files = sites[g->folders_at].files;
+        if (files && moved(&d->sites[g->folders_at], files->root))
+            return true;
+    }
+    return false;
+}
+
+static void on_look(struct loop_timer *timer, nsec_t now)
+{
+    struct guardian *g = container_of(timer, struct guardian, folders);
+
+    loop_timer_set(g->loop, timer, now + LOOK_EVERY);
+    if (g->phase == PHASE_SERVING && !g->next && !g->prepare.pid && any_moved(g))
+        reload_folders(g);
+}
+
+void folders_watch(struct guardian *g)
+{
+    g->folders.on_timeout = on_look;
+    loop_timer_set(g->loop, &g->folders, nsec_monotonic() + LOOK_EVERY);
+}
