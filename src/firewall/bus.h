@@ -1,0 +1,13 @@
+/* The system's D-Bus: is a service there, and a call of one of its methods. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/diag.h"
+#include "firewall/plan.h"
+
+/** Has the name an owner? Also false where there is no bus. */
+bool bus_has_owner(const char *name);
+/** Carries out an action of kind PLAN_DBUS, waiting at most 25 seconds.
+ *  @return 0, or -errno told in diags */
+must_check int bus_call(const struct plan_action *action, struct diags *diags);

@@ -1,0 +1,9 @@
+/* The firewall as other rooms see it. */
+#pragma once
+
+#include "firewall/apply.h"
+#include "firewall/look.h"
+#include "firewall/manager.h"
+#include "firewall/path.h"
+#include "firewall/plan.h"
+#include "firewall/ports.h"

@@ -1,0 +1,62 @@
+/* The contract of a firewall manager: one row of a table, one file. A manager says from the facts of
+ * a look whether it is in force, and adds the steps to a plan that open or close ports in its own
+ * way. It changes nothing itself. */
+#pragma once
+
+#include "base/diag.h"
+#include "firewall/look.h"
+#include "firewall/plan.h"
+#include "firewall/ports.h"
+
+/** What is wanted. All zero but `ports`: for everybody, on all interfaces. */
+struct wish {
+    struct ports ports;
+    struct network from;   /**< who may come; family 0: everybody */
+    const char *interface; /**< where they come in; NULL: anywhere */
+    const char *zone;      /**< of firewalld; NULL: that of the interface, or the default one */
+    const char *profile;   /**< of Windows: "domain", "private", "public"; NULL: the first two */
+    bool force;            /**< close: rules that others made for these ports too */
+};
+
+enum presence {
+    PRESENCE_ABSENT,
+    PRESENCE_IDLE,    /**< installed, but it filters nothing now */
+    PRESENCE_IN_FORCE,
+    PRESENCE_UNKNOWN, /**< could not be told without rights */
+};
+
+/** What detect found, for `open`, `status` and JSON. */
+struct sight {
+    enum presence presence;
+    char *sentence; /**< what it was told by: "ENABLED=yes in /etc/ufw/ufw.conf and …"; owned */
+};
+
+struct manager {
+    const char *name;   /**< as in --on NAME and in JSON: "nftables", "iptables-legacy" */
+    const char *system; /**< "linux", "windows", "macos" */
+    /** Judges the facts. The sentence is never NULL. */
+    void (*detect)(const struct look *look, struct sight *ret_sight);
+    /** Adds the steps that open what is not open yet, after `detect` said in force, or for a look
+     *  with `here` false, which means a machine as it comes. None to add: all is open already.
+     *  @return 0; ERR_SETTINGS for a wish that it cannot fulfil, told in diags; -errno */
+    int (*plan_open)(const struct look *look, const struct wish *wish, struct plan *plan,
+                     struct diags *diags);
+    /** Adds the steps that take back what gardien did for these ports, known by its tag
+     *  `gardien:443/tcp` or by what state_done() says; with wish->force what others did as well,
+     *  told as a note each. Also called while not in force, to find what was left behind. */
+    int (*plan_close)(const struct look *look, const struct wish *wish, struct plan *plan,
+                      struct diags *diags);
+};
+
+/** In the order in which they are asked; NULL-terminated. */
+extern const struct manager *const managers[];
+/** @return the manager of that name, or NULL */
+const struct manager *manager_find(const char *name);
+/** "in force", "idle", "absent", "unknown" */
+const char *presence_name(enum presence presence);
+
+enum { TAG_TEXT = 24 };
+/** "gardien:443/tcp", the comment on every rule of ours; yields `out`. */
+const char *tag_text(struct port port, char out[TAG_TEXT]);
+/** Reads it back. @return false for a comment that is none of ours */
+bool tag_parse(const char *comment, struct port *ret_port);

@@ -1,0 +1,46 @@
+/* The table of managers, and the tag that rules of ours carry. */
+#include <stdio.h>
+
+#include "firewall/manager.h"
+
+const struct manager *const managers[] = {NULL};
+
+const struct manager *manager_find(const char *name)
+{
+    for (const struct manager *const *manager = managers; *manager; manager++)
+        if (strcmp((*manager)->name, name) == 0)
+            return *manager;
+    return NULL;
+}
+
+const char *presence_name(enum presence presence)
+{
+    static const char *const names[] = {
+        [PRESENCE_ABSENT] = "absent",
+        [PRESENCE_IDLE] = "idle",
+        [PRESENCE_IN_FORCE] = "in force",
+        [PRESENCE_UNKNOWN] = "unknown",
+    };
+
+    return names[presence];
+}
+
+static const struct span tag_start = SPAN("gardien:");
+
+const char *tag_text(struct port port, char out[TAG_TEXT])
+{
+    char text[PORT_TEXT];
+
+    snprintf(out, TAG_TEXT, "gardien:%s", port_text(port, text));
+    return out;
+}
+
+bool tag_parse(const char *comment, struct port *ret_port)
+{
+    struct diags diags = {0};
+    bool ours = span_starts(span_str(comment), tag_start) &&
+                port_parse(comment + tag_start.len, &diags, ret_port) >= 0;
+
+    diags_finish(&diags);
+    return ours;
+}

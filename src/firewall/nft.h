@@ -1,0 +1,23 @@
+/* Commands for the kernel's nf_tables, by libnftables: scripts in, text or JSON out. */
+#pragma once
+
+#include <jansson.h>
+
+#include "base/macros.h"
+
+enum nft_output {
+    NFT_PLAIN,   /**< as nft(8) prints it */
+    NFT_HANDLES, /**< with handles: `nft -a` */
+    NFT_JSON,    /**< `nft -j`, handles included */
+    NFT_CHECK,   /**< `nft -c`: nothing is changed */
+    NFT_ECHO,    /**< `nft -j -e -a`: what was added, with its handles */
+};
+
+/** Runs commands in one transaction.
+ *  @param ret_output  what was printed, for free(); may be NULL for not wanted
+ *  @param ret_error   why it was refused, for free(), set on error only; may be NULL
+ *  @return 0; -EPERM without CAP_NET_ADMIN; -EINVAL when refused; -ENOMEM */
+must_check int nft_run(const char *script, enum nft_output output, char **ret_output,
+                       char **ret_error);
+/** The array "nftables" of `nft -j list ruleset`. @return 0 with a new reference, or as nft_run() */
+must_check int nft_ruleset(json_t **ret_array);
