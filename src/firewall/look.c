@@ -47,8 +47,8 @@ char *look_file(const struct look *look, const char *path)
 
 static bool unit_enabled(const struct look *look, const char *name)
 {
-    scoped(mem_release) char *pattern = mem_format("%s/etc/systemd/system/*.wants/%s",
-                                                   look->root ? look->root : "", name);
+    scoped(mem_release) char *pattern =
+        mem_format("%s/etc/systemd/system/*.wants/%s", look->root ? look->root : "", name);
     glob_t found = {0};
     bool enabled = glob(pattern, 0, NULL, &found) == 0;
 
@@ -185,7 +185,8 @@ bool look_has_table(const struct look *look, const char *family, const char *nam
     size_t i;
     json_t *item;
 
-    json_array_foreach (look->ruleset, i, item) {
+    json_array_foreach(look->ruleset, i, item)
+    {
         const json_t *table = json_object_get(item, "table");
         if (table && is(table, "family", family) && is(table, "name", name))
             return true;
@@ -199,7 +200,8 @@ bool look_has_chain(const struct look *look, const char *family, const char *tab
     size_t i;
     json_t *item;
 
-    json_array_foreach (look->ruleset, i, item) {
+    json_array_foreach(look->ruleset, i, item)
+    {
         const json_t *chain = json_object_get(item, "chain");
         if (chain && is(chain, "family", family) && is(chain, "table", table) &&
             is(chain, "name", name))

@@ -9,9 +9,9 @@
 
 /** Of a program of the iptables family and one IP version: `iptables-nft -S`, ... */
 struct look_xt {
-    char *filter;  /**< what `-S` says of the filter table; NULL: not there, or not to be seen */
-    char *nat;     /**< the same of the nat table */
-    bool cut;      /**< there was more than could be taken */
+    char *filter; /**< what `-S` says of the filter table; NULL: not there, or not to be seen */
+    char *nat;    /**< the same of the nat table */
+    bool cut;     /**< there was more than could be taken */
 };
 
 enum look_flavour { LOOK_XT_NFT, LOOK_XT_LEGACY, LOOK_XT_FLAVOURS };
@@ -34,13 +34,14 @@ struct look {
     bool docker;             /**< an interface docker0 is there */
 };
 
-/** Gathers the facts of this machine. Runs `iptables -S` only where tables exist already, so that it
- *  loads no kernel module.
+/** Gathers the facts of this machine. Runs `iptables -S` only where tables exist already, so that
+ * it loads no kernel module.
  *  @param root  prefix of paths, for tests; "" for none */
 void look_take(struct look *ret_look, const char *root);
 void look_finish(struct look *look);
 
-/** The file at a path beneath the look's root. @return its text for free(), at most 1 MiB, or NULL */
+/** The file at a path beneath the look's root. @return its text for free(), at most 1 MiB, or NULL
+ */
 char *look_file(const struct look *look, const char *path);
 /** Is there a table in the kernel's ruleset? @param family  "inet"; NULL for any */
 bool look_has_table(const struct look *look, const char *family, const char *name);

@@ -1,6 +1,6 @@
-/* The contract of a firewall manager: one row of a table, one file. A manager says from the facts of
- * a look whether it is in force, and adds the steps to a plan that open or close ports in its own
- * way. It changes nothing itself. */
+/* The contract of a firewall manager: one row of a table, one file. A manager says from the facts
+ * of a look whether it is in force, and adds the steps to a plan that open or close ports in its
+ * own way. It changes nothing itself. */
 #pragma once
 
 #include "base/diag.h"
@@ -20,7 +20,7 @@ struct wish {
 
 enum presence {
     PRESENCE_ABSENT,
-    PRESENCE_IDLE,    /**< installed, but it filters nothing now */
+    PRESENCE_IDLE, /**< installed, but it filters nothing now */
     PRESENCE_IN_FORCE,
     PRESENCE_UNKNOWN, /**< could not be told without rights */
 };

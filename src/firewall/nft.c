@@ -25,7 +25,7 @@ static unsigned flags_of(enum nft_output output)
 static int error_of(const char *said)
 {
     return strstr(said, "Operation not permitted") || strstr(said, "you must be root") ? -EPERM
-                                                                                      : -EINVAL;
+                                                                                       : -EINVAL;
 }
 
 int nft_run(const char *script, enum nft_output output, char **ret_output, char **ret_error)

@@ -19,5 +19,6 @@ enum nft_output {
  *  @return 0; -EPERM without CAP_NET_ADMIN; -EINVAL when refused; -ENOMEM */
 must_check int nft_run(const char *script, enum nft_output output, char **ret_output,
                        char **ret_error);
-/** The array "nftables" of `nft -j list ruleset`. @return 0 with a new reference, or as nft_run() */
+/** The array "nftables" of `nft -j list ruleset`. @return 0 with a new reference, or as nft_run()
+ */
 must_check int nft_ruleset(json_t **ret_array);

@@ -26,9 +26,9 @@ enum { PLAN_STEPS_MAX = 1024 };
 /** What is done. Which members count depends on the kind; all strings are owned. */
 struct plan_action {
     enum plan_kind kind;
-    char **argv; /**< COMMAND: NULL-terminated */
-    char *text;  /**< NFT: the script; WRITE: the content; SYSTEM: its arguments as JSON */
-    char *path;  /**< WRITE, REMOVE */
+    char **argv;   /**< COMMAND: NULL-terminated */
+    char *text;    /**< NFT: the script; WRITE: the content; SYSTEM: its arguments as JSON */
+    char *path;    /**< WRITE, REMOVE */
     unsigned mode; /**< WRITE: permissions of a new file */
     bool lenient;  /**< COMMAND, DBUS: any answer counts as done, to undo what may be gone */
     struct {

@@ -23,8 +23,7 @@ void plan_print(const struct face *face, const struct plan *plan)
 {
     for (size_t i = 0; i < plan->count; i++) {
         const struct plan_step *step = &plan->items[i];
-        scoped(mem_release) char *reason =
-            mem_format("%s: %s", step->manager, step->reason);
+        scoped(mem_release) char *reason = mem_format("%s: %s", step->manager, step->reason);
         scoped(mem_release) char *shown = face_escape(span_str(reason));
         fprintf(face->out, "%4zu. ", i + 1);
         face_wrap(face, 6, 6, shown);
@@ -60,11 +59,11 @@ json_t *plan_json(const struct plan *plan)
 
     for (size_t i = 0; i < plan->count; i++) {
         const struct plan_step *step = &plan->items[i];
-        json_array_append_new(
-            steps, json_pack("{s:s, s:s, s:s, s:o*, s:s*, s:s*, s:s*}", "manager", step->manager,
-                             "kind", kind_name(step->action.kind), "reason", step->reason, "argv",
-                             argv_json(&step->action), "path", step->action.path, "typed",
-                             step->typed, "undo", step->untyped));
+        json_array_append_new(steps, json_pack("{s:s, s:s, s:s, s:o*, s:s*, s:s*, s:s*}", "manager",
+                                               step->manager, "kind", kind_name(step->action.kind),
+                                               "reason", step->reason, "argv",
+                                               argv_json(&step->action), "path", step->action.path,
+                                               "typed", step->typed, "undo", step->untyped));
     }
     return json_pack("{s:o, s:o}", "steps", steps, "notes", findings_json(&plan->notes));
 }

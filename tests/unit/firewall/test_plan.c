@@ -70,8 +70,8 @@ static void test_json_has_steps_and_notes(void **state)
     plan_spell(step);
     findings_add(&plan.notes, FINDING_NOTE, "test", "a word");
     json_t *json = plan_json(&plan);
-    assert_int_equal(
-        json_unpack(json, "{s:[{s:s, s:s}]}", "steps", "typed", &typed, "kind", &kind), 0);
+    assert_int_equal(json_unpack(json, "{s:[{s:s, s:s}]}", "steps", "typed", &typed, "kind", &kind),
+                     0);
     assert_string_equal(typed, "true");
     assert_string_equal(kind, "command");
     assert_int_equal(json_array_size(json_object_get(json, "notes")), 1);

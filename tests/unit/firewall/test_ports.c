@@ -43,9 +43,10 @@ static void test_port_alone_is_tcp(void **state)
 
 static void test_wrong_port_shows_the_right_form(void **state)
 {
-    static const char *const wrong[] = {"",     "0",       "65536",    "443/sctp", "443/", "https",
-                                        "-443", "443.0",   "443 ",     "443/tcp/", "/tcp", "+443",
-                                        "1e3",  "0x1bb", "99999999999999999999"};
+    static const char *const wrong[] = {
+        "",      "0",    "65536", "443/sctp", "443/",
+        "https", "-443", "443.0", "443 ",     "443/tcp/",
+        "/tcp",  "+443", "1e3",   "0x1bb",    "99999999999999999999"};
 
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
         assert_no_port(wrong[i], "443, 8443/tcp, 443/udp");
@@ -112,9 +113,9 @@ static void test_networks_of_both_families(void **state)
 
 static void test_wrong_networks_are_refused(void **state)
 {
-    static const char *const wrong[] = {"192.0.2.0/33", "192.0.2/24", "2001:db8::/129", "here",
-                                        "10.0.0.0/",    "/8",         "10.0.0.0/8/8",   "",
-                                        "10.0.0.0-10.0.0.9"};
+    static const char *const wrong[] = {"192.0.2.0/33", "192.0.2/24", "2001:db8::/129",
+                                        "here",         "10.0.0.0/",  "/8",
+                                        "10.0.0.0/8/8", "",           "10.0.0.0-10.0.0.9"};
 
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
         struct diags diags = {0};
