@@ -2,6 +2,7 @@
 #pragma once
 
 #include "firewall/apply.h"
+#include "firewall/done.h"
 #include "firewall/look.h"
 #include "firewall/manager.h"
 #include "firewall/path.h"

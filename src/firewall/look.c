@@ -13,6 +13,7 @@
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "firewall/bus.h"
+#include "firewall/done.h"
 #include "firewall/nft.h"
 #include "os/command.h"
 
@@ -135,10 +136,11 @@ static bool iptables_is_legacy(void)
 
 /* ---- all of it ---- */
 
-void look_take(struct look *ret_look, const char *root)
+void look_take(struct look *ret_look, const char *root, const char *state)
 {
     struct look look = {.here = true, .root = mem_string(span_str(root))};
 
+    look.done = done_load(state);
     look.privileged = nft_ruleset(&look.ruleset) >= 0;
     look.has_nft = command_exists("nft");
     look.has_iptables = command_exists("iptables-nft");
@@ -168,6 +170,7 @@ void look_finish(struct look *look)
             free(look->xt[flavour][version].filter);
             free(look->xt[flavour][version].nat);
         }
+    json_decref(look->done);
     json_decref(look->ruleset);
     free(look->root);
     *look = (struct look){0};

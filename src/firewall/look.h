@@ -22,6 +22,7 @@ struct look {
     bool privileged; /**< the kernel's rules could be read, and may be changed */
     char *root;      /**< in front of every path that is read or written; "" or NULL for / */
 
+    json_t *done;    /**< what gardien did before: see done.h */
     json_t *ruleset; /**< the array "nftables" of `nft -j list ruleset`; NULL: not to be seen */
     struct look_xt xt[LOOK_XT_FLAVOURS][2]; /**< [flavour][0: IPv4, 1: IPv6] */
 
@@ -36,8 +37,9 @@ struct look {
 
 /** Gathers the facts of this machine. Runs `iptables -S` only where tables exist already, so that
  * it loads no kernel module.
- *  @param root  prefix of paths, for tests; "" for none */
-void look_take(struct look *ret_look, const char *root);
+ *  @param root   prefix of paths, for tests; "" for none
+ *  @param state  the state folder, which need not exist; NULL for none */
+void look_take(struct look *ret_look, const char *root, const char *state);
 void look_finish(struct look *look);
 
 /** The file at a path beneath the look's root. @return its text for free(), at most 1 MiB, or NULL

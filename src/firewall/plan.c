@@ -221,6 +221,7 @@ void plan_finish(struct plan *plan)
     for (size_t i = 0; i < plan->count; i++) {
         action_finish(&plan->items[i].action);
         action_finish(&plan->items[i].undo);
+        free(plan->items[i].record.detail);
         free(plan->items[i].reason);
         free(plan->items[i].typed);
         free(plan->items[i].untyped);

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "base/span.h"
+#include "firewall/ports.h"
 #include "report/finding.h"
 
 struct face;
@@ -39,14 +40,22 @@ struct plan_action {
     } dbus;
 };
 
+/** What is entered into the state folder once the step is done; see done.h. */
+enum plan_record { PLAN_RECORD_NONE, PLAN_RECORD_OPENED, PLAN_RECORD_CLOSED };
+
 struct plan_step {
     const char *manager; /**< name of the one who planned it; a literal */
     struct plan_action action;
     struct plan_action undo;
     bool undo_last; /**< the undo runs after those of all other steps: it saves their outcome */
-    char *reason;   /**< why, a sentence without full stop */
-    char *typed;    /**< what a person would type to do the same; may have several lines */
-    char *untyped;  /**< the same for the undo; NULL for none */
+    struct {
+        enum plan_record what;
+        struct port port;
+        char *detail; /**< owned; what the undo needs to know: a zone; may be NULL */
+    } record;
+    char *reason;  /**< why, a sentence without full stop */
+    char *typed;   /**< what a person would type to do the same; may have several lines */
+    char *untyped; /**< the same for the undo; NULL for none */
 };
 
 /** All zero is empty. */
