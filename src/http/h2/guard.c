@@ -7,7 +7,6 @@
 #include "base/error.h"
 
 enum {
-    FRAME_HEADER = 9,
     CREDIT_FIRST = 64, /* clients that still build a priority tree open with a handful */
     CREDIT_MAX = 1 << 16,
     CREDIT_FRAME = 4,       /* a stream's and the connection's window, twice over */
@@ -16,7 +15,7 @@ enum {
 
 void h2_guard_init(struct h2_guard *guard)
 {
-    *guard = (struct h2_guard){.payload = NGHTTP2_CLIENT_MAGIC_LEN, .credit = CREDIT_FIRST};
+    *guard = (struct h2_guard){.credit = CREDIT_FIRST};
 }
 
 /** Takes one of `per_minute` tokens, of which as many may be spent at once (GCRA).
@@ -51,9 +50,10 @@ void h2_guard_credit(struct h2_guard *guard, size_t bytes)
         guard->credit = CREDIT_MAX;
 }
 
-static int judge_settings(struct h2_guard *guard, const struct http_limits *limits, nsec_t now)
+static int judge_settings(struct h2_guard *guard, struct h2_frame frame,
+                          const struct http_limits *limits, nsec_t now)
 {
-    if (guard->header[4] & NGHTTP2_FLAG_ACK) /* one that nobody asked for ends the connection */
+    if (frame.flags & NGHTTP2_FLAG_ACK) /* one that nobody asked for ends the connection */
         return 0;
     if (!guard->settled) {
         guard->settled = true;
@@ -62,33 +62,34 @@ static int judge_settings(struct h2_guard *guard, const struct http_limits *limi
     return spend(&guard->settings, limits->h2_settings_per_minute, now);
 }
 
-static int judge_block(struct h2_guard *guard, const struct http_limits *limits, nsec_t now)
+static int judge_block(struct h2_guard *guard, struct h2_frame frame,
+                       const struct http_limits *limits, nsec_t now)
 {
-    bool first = guard->header[3] == NGHTTP2_HEADERS;
+    bool first = frame.type == NGHTTP2_HEADERS;
 
     guard->continuations = first ? 0 : guard->continuations + 1;
     if (guard->continuations > limits->h2_continuations)
         return ERR_LIMIT;
-    if (guard->payload == 0 && !(guard->header[4] & NGHTTP2_FLAG_END_HEADERS))
+    if (frame.length == 0 && !(frame.flags & NGHTTP2_FLAG_END_HEADERS))
         return h2_guard_empty(guard, limits, now);
     return 0;
 }
 
-/** Judges the frame whose header is complete. */
-static int judge(struct h2_guard *guard, const struct http_limits *limits, nsec_t now)
+int h2_guard_frame(struct h2_guard *guard, struct h2_frame frame, const struct http_limits *limits,
+                   nsec_t now)
 {
-    switch (guard->header[3]) {
+    switch (frame.type) {
     case NGHTTP2_DATA:
-        if (guard->payload || (guard->header[4] & NGHTTP2_FLAG_END_STREAM))
+        if (frame.length || (frame.flags & NGHTTP2_FLAG_END_STREAM))
             return 0;
         return h2_guard_empty(guard, limits, now);
     case NGHTTP2_HEADERS:
     case NGHTTP2_CONTINUATION:
-        return judge_block(guard, limits, now);
+        return judge_block(guard, frame, limits, now);
     case NGHTTP2_RST_STREAM:
         return h2_guard_reset(guard, limits, now);
     case NGHTTP2_SETTINGS:
-        return judge_settings(guard, limits, now);
+        return judge_settings(guard, frame, limits, now);
     case NGHTTP2_PING:
         return spend(&guard->pings, limits->h2_pings_per_minute, now);
     case NGHTTP2_PRIORITY:
@@ -102,35 +103,4 @@ static int judge(struct h2_guard *guard, const struct http_limits *limits, nsec_
     default: /* GOAWAY and what nobody knows */
         return h2_guard_empty(guard, limits, now);
     }
-}
-
-int h2_guard_watch(struct h2_guard *guard, struct span bytes, const struct http_limits *limits,
-                   nsec_t now)
-{
-    const char *at = bytes.ptr;
-    const char *end = at + bytes.len;
-
-    while (at < end) {
-        size_t left = (size_t)(end - at);
-        if (guard->payload) {
-            size_t skip = left < guard->payload ? left : guard->payload;
-            guard->payload -= (uint32_t)skip;
-            at += skip;
-            continue;
-        }
-        size_t part = FRAME_HEADER - guard->have;
-        part = left < part ? left : part;
-        memcpy(guard->header + guard->have, at, part);
-        guard->have = (uint8_t)(guard->have + part);
-        at += part;
-        if (guard->have < FRAME_HEADER)
-            break;
-        guard->have = 0;
-        guard->payload =
-            (uint32_t)guard->header[0] << 16 | (uint32_t)guard->header[1] << 8 | guard->header[2];
-        int r = judge(guard, limits, now);
-        if (r < 0)
-            return r;
-    }
-    return 0;
 }

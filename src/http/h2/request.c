@@ -1,12 +1,8 @@
-/* Builds requests from header blocks as they are decoded, within the limits, and hands on their
- * bodies. Framing, HPACK and the grammar of field names and values are nghttp2's to check. */
+/* Builds requests from fields as they are decoded, within the limits, and hands on their bodies.
+ * A request that RFC 9113 section 8 calls malformed ends with its stream; one that is merely
+ * refused is handed on, so that it gets an answer. */
+#include "http/h2/check.h"
 #include "http/h2/engine.h"
-
-enum {
-    FIELD_OVERHEAD = 32, /* RFC 9113 section 6.5.2 */
-    FIELDS_USUAL = 16,
-    BOMB_FACTOR = 4, /* decoding goes on that far past a limit, for the sake of a clean 431 */
-};
 
 /** The first reason to refuse stands. */
 static void refuse(struct h2_stream *stream, int status, const char *reason)
@@ -19,184 +15,145 @@ static void refuse(struct h2_stream *stream, int status, const char *reason)
     request->refusal_reason = reason;
 }
 
-static struct h2_stream *make_stream(struct h2_engine *h2, int32_t id)
+static void malformed(struct h2_engine *h2, struct h2_stream *stream)
 {
-    struct http_exchange *x = http_exchange_take(h2->base.config.pool);
-    struct h2_stream *stream = arena_alloc(&x->arena, sizeof *stream);
-
-    if (!stream) {
-        http_exchange_give(h2->base.config.pool, x);
-        return NULL;
-    }
-    *stream = (struct h2_stream){.exchange = x, .id = id};
-    x->stream = stream;
-    x->engine = &h2->base;
-    x->started = h2->now;
-    x->request.version = HTTP_2;
-    x->request.fields.items =
-        arena_alloc(&x->arena, FIELDS_USUAL * sizeof *x->request.fields.items);
-    x->request.fields.room = x->request.fields.items ? FIELDS_USUAL : 0;
-    list_append(&h2->unannounced, &x->link);
-    h2->live++;
-    return stream;
+    h2_stream_reset(h2, stream, NGHTTP2_PROTOCOL_ERROR);
 }
 
-static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+void h2_too_large(struct h2_engine *h2, struct h2_stream *stream)
 {
-    struct h2_engine *h2 = user;
-    int32_t id = frame->hd.stream_id;
-
-    h2->opening = NULL;
-    if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
-        h2->opening = h2_stream_of(h2, id);
-        if (h2->opening)
-            h2->opening->trailing = true;
-        return 0;
-    }
-    /* nghttp2 counts streams too, but a reload may have lowered the limit since. */
-    struct h2_stream *stream = NULL;
-    if (h2->live < h2->base.config.limits->h2_streams)
-        stream = make_stream(h2, id);
-    if (!stream) {
-        h2_reset_stream(h2, id, NGHTTP2_REFUSED_STREAM);
-        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    }
-    h2->opening = stream;
-    h2_guard_credit(&h2->guard, 0);
-    return nghttp2_session_set_stream_user_data(session, id, stream);
-}
-
-static int drop_trailers(struct h2_engine *h2, struct h2_stream *stream)
-{
-    h2_reset_stream(h2, stream->id, NGHTTP2_ENHANCE_YOUR_CALM);
-    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-}
-
-/** Counts a field. @return 0; 1 when it is past the limits and dropped; an error of nghttp2 when
- * the block ends there: trailers too large, or a bomb */
-static int count_field(struct h2_engine *h2, struct h2_stream *stream, size_t len)
-{
-    const struct http_limits *limits = h2->base.config.limits;
-    uint64_t bytes = stream->header_bytes + len + FIELD_OVERHEAD;
-
-    stream->header_bytes = bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes;
-    stream->header_count++;
-    if (likely(bytes <= limits->header_bytes && stream->header_count <= limits->header_count))
-        return 0;
-    if (!stream->trailing)
+    if (stream->trailing)
+        h2_stream_reset(h2, stream, NGHTTP2_ENHANCE_YOUR_CALM);
+    else
         refuse(stream, 431, "header section too large");
-    if (bytes / BOMB_FACTOR <= limits->header_bytes &&
-        stream->header_count / BOMB_FACTOR <= limits->header_count)
-        return stream->trailing ? drop_trailers(h2, stream) : 1;
-    h2_calm(h2);
-    return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
-/** A copy in the arena, unless the bytes are nghttp2's constants. ptr is NULL past the ceiling. */
-static struct span keep(struct http_exchange *x, nghttp2_rcbuf *buf, nghttp2_vec vec)
+/** Copies of both in the arena, one behind the other. @return false past the ceiling */
+static bool keep(struct http_exchange *x, struct span *name, struct span *value)
 {
-    if (nghttp2_rcbuf_is_static(buf))
-        return span_of((const char *)vec.base, vec.len);
-    char *copy = arena_alloc(&x->arena, vec.len);
+    char *copy = arena_alloc(&x->arena, name->len + value->len);
+
     if (!copy)
-        return (struct span){0};
-    memcpy(copy, vec.base, vec.len);
-    return span_of(copy, vec.len);
+        return false;
+    memcpy(copy, name->ptr, name->len);
+    if (value->len)
+        memcpy(copy + name->len, value->ptr, value->len);
+    *name = span_of(copy, name->len);
+    *value = span_of(copy + name->len, value->len);
+    return true;
 }
 
-static void take_pseudo(struct http_request *request, char initial, struct span value)
+static bool pseudo_valid(unsigned pseudo, struct span value)
 {
-    switch (initial) { /* nghttp2 lets only the four of requests through, each once */
-    case 'm':
-        request->method_text = value;
-        break;
-    case 's':
-        request->scheme = value;
-        break;
-    case 'a':
-        request->authority = value;
-        break;
-    case 'p':
-        request->target = value;
-        break;
+    switch (pseudo) {
+    case H2_METHOD:
+        return h2_token_valid(value);
+    case H2_PATH:
+        return value.len > 0 && h2_visible(value, false);
     default:
-        break;
+        return h2_visible(value, true);
     }
 }
 
-static void note_field(struct h2_stream *stream, struct span name, struct span value)
+static struct span *place_of(struct http_request *request, unsigned pseudo)
 {
-    struct http_request *request = &stream->exchange->request;
+    switch (pseudo) {
+    case H2_METHOD:
+        return &request->method_text;
+    case H2_SCHEME:
+        return &request->scheme;
+    case H2_AUTHORITY:
+        return &request->authority;
+    default:
+        return &request->target;
+    }
+}
 
+/** Section 8.3: the four of requests, each once, before all other fields and never in trailers. */
+static void on_pseudo(struct h2_engine *h2, struct h2_stream *stream, struct span name,
+                      struct span value)
+{
+    unsigned pseudo = h2_pseudo_of(name);
+
+    if (!pseudo || stream->trailing || stream->regular || stream->pseudo & pseudo ||
+        !pseudo_valid(pseudo, value)) {
+        malformed(h2, stream);
+        return;
+    }
+    stream->pseudo |= (uint8_t)pseudo;
+    name.len = 0; /* need not be kept */
+    if (keep(stream->exchange, &name, &value))
+        *place_of(&stream->exchange->request, pseudo) = value;
+    else
+        h2_too_large(h2, stream);
+}
+
+static bool take_length(struct http_request *request, struct span value)
+{
+    uint64_t length;
+
+    if (request->content_length >= 0 || span_to_uint(value, &length) < 0)
+        return false;
+    request->content_length = (int64_t)length;
+    return true;
+}
+
+/** Notes what a field says to the engine itself. @return false when it makes the request malformed
+ */
+static bool note_field(struct h2_engine *h2, struct h2_stream *stream, struct span name,
+                       struct span value)
+{
     switch (name.len) {
     case 4:
-        if (span_equal(name, SPAN("host")))
-            stream->host = value;
-        break;
+        if (!span_equal(name, SPAN("host")))
+            return true;
+        if (stream->host.ptr)
+            return false;
+        stream->host = value;
+        return h2_visible(value, true);
     case 6:
         if (span_equal(name, SPAN("cookie")))
             stream->cookies++;
         if (span_equal(name, SPAN("expect")))
             stream->expects = span_equal_nocase(value, SPAN("100-continue"));
-        break;
+        return true;
+    case 8:
+        if (!stream->prioritised && span_equal(name, SPAN("priority")))
+            h2_prioritise(h2, stream, value);
+        return true;
     case 14:
-        if (span_equal(name, SPAN("content-length"))) {
-            uint64_t length;
-            if (span_to_uint(value, &length) == 0)
-                request->content_length = (int64_t)length;
-            else
-                refuse(stream, 400, "content-length is no number");
-        }
-        break;
+        return !span_equal(name, SPAN("content-length")) ||
+               take_length(&stream->exchange->request, value);
     default:
-        break;
+        return true;
     }
 }
 
-/** The exchange's memory is used up before its limits are. */
-static int no_room(struct h2_engine *h2, struct h2_stream *stream)
+void h2_on_field(struct h2_engine *h2, struct span name, struct span value)
 {
-    if (stream->trailing)
-        return drop_trailers(h2, stream);
-    refuse(stream, 431, "header section too large");
-    return 0;
-}
-
-static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghttp2_rcbuf *name_buf,
-                     nghttp2_rcbuf *value_buf, uint8_t flags, void *user)
-{
-    struct h2_engine *h2 = user;
     struct h2_stream *stream = h2->opening;
-
-    if (!stream || stream->id != frame->hd.stream_id)
-        return 0;
     struct http_exchange *x = stream->exchange;
-    nghttp2_vec name_vec = nghttp2_rcbuf_get_buf(name_buf);
-    nghttp2_vec value_vec = nghttp2_rcbuf_get_buf(value_buf);
-    int r = count_field(h2, stream, name_vec.len + value_vec.len);
-    if (r != 0)
-        return r < 0 ? r : 0;
-    struct span value = keep(x, value_buf, value_vec);
-    if (value.ptr && name_vec.base[0] == ':') {
-        take_pseudo(&x->request, (char)name_vec.base[1], value);
-        return 0;
-    }
-    struct span name = keep(x, name_buf, name_vec);
-    if (!name.ptr || !value.ptr)
-        return no_room(h2, stream);
-    if (!stream->trailing)
-        note_field(stream, name, value);
-    struct http_fields *fields = stream->trailing ? &x->request.trailers : &x->request.fields;
-    return http_add(&x->arena, fields, name, value) < 0 ? no_room(h2, stream) : 0;
-}
 
-/** nghttp2 would drop a field with a bad name or value; RFC 9113 section 8.2.1 calls the whole
- *  request malformed. */
-static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *frame,
-                             const uint8_t *name, size_t name_len, const uint8_t *value,
-                             size_t value_len, uint8_t flags, void *user)
-{
-    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    if (name.len && name.ptr[0] == ':') {
+        on_pseudo(h2, stream, name, value);
+        return;
+    }
+    if (!h2_name_valid(name) || !h2_value_valid(value) || h2_is_connection_field(name, value)) {
+        malformed(h2, stream);
+        return;
+    }
+    stream->regular = true;
+    if (!keep(x, &name, &value)) {
+        h2_too_large(h2, stream);
+        return;
+    }
+    if (!stream->trailing && !note_field(h2, stream, name, value)) {
+        malformed(h2, stream);
+        return;
+    }
+    struct http_fields *fields = stream->trailing ? &x->request.trailers : &x->request.fields;
+    if (http_add(&x->arena, fields, name, value) < 0)
+        h2_too_large(h2, stream);
 }
 
 /** Joins the crumbs of the cookie field (RFC 9113 section 8.2.3). @return false past the ceiling */
@@ -314,12 +271,29 @@ static void settle_scheme(struct h2_engine *h2, struct h2_stream *stream)
     }
 }
 
+/** Section 8.3.1: what a request must say, and what its path looks like. */
+static bool is_whole(const struct h2_stream *stream, bool ended)
+{
+    const struct http_request *request = &stream->exchange->request;
+    const unsigned needed = H2_METHOD | H2_SCHEME | H2_PATH;
+    bool web = span_equal_nocase(request->scheme, SPAN("https")) ||
+               span_equal_nocase(request->scheme, SPAN("http"));
+
+    if (ended && request->content_length > 0)
+        return false;
+    if (request->method == HTTP_CONNECT)
+        return (stream->pseudo & (needed | H2_AUTHORITY)) == (H2_METHOD | H2_AUTHORITY);
+    if ((stream->pseudo & needed) != needed || (!request->authority.ptr && !stream->host.ptr))
+        return request->refusal == 431; /* some of it was not kept */
+    return !web || request->target.ptr[0] == '/' ||
+           (request->method == HTTP_OPTIONS && span_equal(request->target, SPAN("*")));
+}
+
 /** Makes the message whole once its header block is. */
 static void settle(struct h2_engine *h2, struct h2_stream *stream)
 {
     struct http_request *request = &stream->exchange->request;
 
-    request->method = http_method_of(request->method_text);
     if (request->method == HTTP_CONNECT)
         refuse(stream, 501, "CONNECT");
     settle_authority(stream);
@@ -345,14 +319,11 @@ static void count_request(struct h2_engine *h2)
     h2_shutdown(&h2->base);
     if (h2->requests - most < limits->h2_streams || h2->drain == H2_DRAIN_FINAL)
         return;
-    h2->drain = H2_DRAIN_FINAL;
-    if (nghttp2_submit_goaway(h2->session, NGHTTP2_FLAG_NONE,
-                              nghttp2_session_get_last_proc_stream_id(h2->session),
-                              NGHTTP2_NO_ERROR, NULL, 0) != 0)
-        h2_calm(h2);
+    h2_last_word(h2);
 }
 
-void h2_on_request_end(struct h2_engine *h2, struct h2_stream *stream)
+/** The client has sent everything. */
+static void end_request(struct h2_engine *h2, struct h2_stream *stream)
 {
     const struct http_events *events = h2->base.config.events;
 
@@ -360,6 +331,23 @@ void h2_on_request_end(struct h2_engine *h2, struct h2_stream *stream)
     bool heard = !stream->exchange->request.refusal && !stream->cut && !stream->answered;
     if (events->on_request_end && heard)
         events->on_request_end(h2->base.config.owner, stream->exchange);
+}
+
+void h2_on_end(struct h2_engine *h2, struct h2_stream *stream)
+{
+    const struct http_exchange *x = stream->exchange;
+
+    if (stream->reset)
+        return;
+    if (!stream->cut && x->request.content_length >= 0 &&
+        x->body_received != (uint64_t)x->request.content_length) {
+        malformed(h2, stream); /* section 8.1.1 */
+        return;
+    }
+    h2->current = stream;
+    end_request(h2, stream);
+    if (h2->current && stream->answered && !stream->reset)
+        h2_close(h2, stream);
 }
 
 static void announce(struct h2_engine *h2, struct h2_stream *stream, bool whole)
@@ -371,28 +359,32 @@ static void announce(struct h2_engine *h2, struct h2_stream *stream, bool whole)
     x->request.has_body = !whole;
     stream->announced = true;
     stream->request_done = whole;
+    h2->last_taken = stream->id;
     count_request(h2);
     h2->current = stream;
     h2->base.config.events->on_request(h2->base.config.owner, x);
     if (whole && h2->current)
-        h2_on_request_end(h2, stream);
+        end_request(h2, stream);
 }
 
-int h2_on_headers(struct h2_engine *h2, const nghttp2_frame *frame)
+void h2_on_block(struct h2_engine *h2)
 {
     struct h2_stream *stream = h2->opening;
-    bool whole = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+    struct http_request *request = &stream->exchange->request;
+    bool whole = h2->in.block_ends;
 
     h2->opening = NULL;
-    if (!stream || stream->id != frame->hd.stream_id)
-        return 0;
-    if (!stream->trailing) {
-        settle(h2, stream);
-        announce(h2, stream, whole);
-    } else if (whole) { /* nghttp2 refuses trailers that do not end the stream */
-        h2_on_request_end(h2, stream);
+    if (stream->trailing) {
+        h2_on_end(h2, stream);
+        return;
     }
-    return 0;
+    request->method = http_method_of(request->method_text);
+    if (!is_whole(stream, whole)) {
+        malformed(h2, stream);
+        return;
+    }
+    settle(h2, stream);
+    announce(h2, stream, whole);
 }
 
 /** Past the limit: the client learns why if no answer has begun (RFC 9110 section 15.5.14). */
@@ -402,7 +394,7 @@ static void refuse_body(struct h2_engine *h2, struct h2_stream *stream)
 
     stream->cut = true;
     if (x->responded) {
-        h2_reset_stream(h2, stream->id, NGHTTP2_CANCEL);
+        h2_stream_reset(h2, stream, NGHTTP2_CANCEL);
         return;
     }
     x->responded = true;
@@ -411,47 +403,35 @@ static void refuse_body(struct h2_engine *h2, struct h2_stream *stream)
 }
 
 /** Body that comes after the answer: a little of it, and then no more. */
-static void discard(struct h2_engine *h2, struct h2_stream *stream, size_t len)
+static void discard(struct h2_engine *h2, struct h2_stream *stream)
 {
-    struct http_exchange *x = stream->exchange;
-    bool enough = x->body_received > H2_DISCARD_MAX;
-
-    x->body_received += len;
-    if (!enough && x->body_received > H2_DISCARD_MAX)
-        h2_reset_stream(h2, stream->id, NGHTTP2_NO_ERROR);
+    if (stream->exchange->body_received > H2_DISCARD_MAX)
+        h2_stream_reset(h2, stream, NGHTTP2_NO_ERROR);
 }
 
-static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *bytes,
-                   size_t len, void *user)
+void h2_on_data(struct h2_engine *h2, struct h2_stream *stream, struct span bytes)
 {
-    struct h2_engine *h2 = user;
     const struct http_events *events = h2->base.config.events;
-    struct h2_stream *stream = h2_stream_of(h2, id);
-
-    if (!stream || !stream->announced || stream->cut)
-        return 0;
-    if (stream->answered) {
-        discard(h2, stream, len);
-        return 0;
-    }
     struct http_exchange *x = stream->exchange;
+
+    if (stream->reset || stream->cut)
+        return;
     stream->expects = false;
-    x->body_received += len;
+    x->body_received += bytes.len;
+    if (x->request.content_length >= 0 && x->body_received > (uint64_t)x->request.content_length) {
+        malformed(h2, stream);
+        return;
+    }
+    if (stream->answered) {
+        discard(h2, stream);
+        return;
+    }
     if (x->request.refusal)
-        return 0;
+        return;
     if (x->body_received > h2->base.config.limits->body_bytes) {
         refuse_body(h2, stream);
-        return 0;
+        return;
     }
     if (events->on_body)
-        events->on_body(h2->base.config.owner, x, span_of((const char *)bytes, len));
-    return 0;
-}
-
-void h2_request_callbacks(nghttp2_session_callbacks *callbacks)
-{
-    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
-    nghttp2_session_callbacks_set_on_header_callback2(callbacks, on_header);
-    nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);
-    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
+        events->on_body(h2->base.config.owner, x, bytes);
 }

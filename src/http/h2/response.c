@@ -1,37 +1,16 @@
 /* Turns answers into HEADERS and DATA frames, body bytes going straight from the body's read() into
- * the caller's output. When a stream may send is nghttp2's decision (RFC 9113, RFC 9218). */
+ * the caller's output. Whose turn it is to send is output.c's to say. */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
+#include "base/mem.h"
 #include "http/h2/engine.h"
 
 enum {
-    FRAME_HEADER = 9,
-    DATA_WORTH = 4096, /* less room than that is not worth a frame of its own */
-    NV_USUAL = 32,     /* fields of a usual answer, ours included */
-    NV_OURS = 3,       /* :status, date, content-length */
+    DATA_WORTH = 4096,   /* less room than that is not worth a frame of its own */
+    BLOCK_MAX = 1 << 16, /* of an answer's header or trailers */
+    DIGITS_MAX = 20,
 };
-
-static nghttp2_nv make_nv(struct span name, struct span value)
-{
-    return (nghttp2_nv){
-        .name = (uint8_t *)name.ptr,
-        .namelen = name.len,
-        .value = (uint8_t *)value.ptr,
-        .valuelen = value.len,
-        .flags = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE,
-    };
-}
-
-/** The first byte of the answer is on its way. */
-static void note_headers(struct h2_engine *h2, struct h2_stream *stream)
-{
-    struct http_exchange *x = stream->exchange;
-
-    if (x->responded && x->first_byte == 0)
-        x->first_byte = h2->now;
-}
 
 /** Whether the rest of the body is too much to take it for nothing, or would never come. What is
  *  less is let in, because some clients lose an answer whose stream is reset while they send. */
@@ -43,157 +22,20 @@ static bool body_is_burden(const struct h2_stream *stream)
            x->request.content_length > H2_DISCARD_MAX;
 }
 
-/** The stream's last frame was put out. A client that still sends much is told that nobody listens
+/** The stream's last frame is put out. A client that still sends much is told that nobody listens
  *  (RFC 9113 section 8.1). */
 static void note_end(struct h2_engine *h2, struct h2_stream *stream)
 {
     stream->answered = true;
-    if (!stream->request_done && body_is_burden(stream))
-        h2_reset_stream(h2, stream->id, NGHTTP2_NO_ERROR);
+    if (stream->request_done)
+        h2_close(h2, stream);
+    else if (body_is_burden(stream))
+        h2_stream_reset(h2, stream, NGHTTP2_NO_ERROR);
+    else
+        h2_take_out(h2, stream);
 }
 
-/** Resets that the client's own doing brought about, or may have. */
-static bool is_clients_fault(uint32_t code)
-{
-    return code != NGHTTP2_NO_ERROR && code != NGHTTP2_INTERNAL_ERROR && code != NGHTTP2_CANCEL;
-}
-
-static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *user)
-{
-    struct h2_engine *h2 = user;
-    struct h2_stream *stream = NULL;
-
-    if (frame->hd.type == NGHTTP2_DATA) {
-        stream = h2->sending;
-    } else if (frame->hd.type == NGHTTP2_HEADERS) {
-        stream = h2_stream_of(h2, frame->hd.stream_id);
-        if (stream)
-            note_headers(h2, stream);
-    } else if (frame->hd.type == NGHTTP2_RST_STREAM) {
-        if (is_clients_fault(frame->rst_stream.error_code) &&
-            h2_guard_reset(&h2->guard, h2->base.config.limits, h2->now) < 0)
-            h2_calm(h2);
-        return 0;
-    }
-    if (stream && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
-        note_end(h2, stream);
-    return 0;
-}
-
-/** A header that cannot be sent (64 KiB of fields are nghttp2's bound) takes its stream along. */
-static int on_frame_not_send(nghttp2_session *session, const nghttp2_frame *frame, int error,
-                             void *user)
-{
-    struct h2_engine *h2 = user;
-    bool gone = error == NGHTTP2_ERR_STREAM_CLOSED || error == NGHTTP2_ERR_STREAM_CLOSING ||
-                error == NGHTTP2_ERR_SESSION_CLOSING;
-
-    if (frame->hd.type == NGHTTP2_HEADERS && !gone)
-        h2_reset_stream(h2, frame->hd.stream_id, NGHTTP2_INTERNAL_ERROR);
-    return 0;
-}
-
-static ssize_t on_send(nghttp2_session *session, const uint8_t *bytes, size_t len, int flags,
-                       void *user)
-{
-    struct h2_engine *h2 = user;
-
-    if (h2->cap - h2->used < len)
-        return NGHTTP2_ERR_WOULDBLOCK;
-    memcpy(h2->out + h2->used, bytes, len);
-    h2->used += len;
-    return (ssize_t)len;
-}
-
-/** The payload stands where it belongs since read_body(); its frame header goes before it. */
-static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *header,
-                        size_t len, nghttp2_data_source *source, void *user)
-{
-    struct h2_engine *h2 = user;
-
-    h2->sending = source->ptr;
-    memcpy(h2->out + h2->used, header, FRAME_HEADER);
-    h2->used += FRAME_HEADER + len;
-    h2_guard_credit(&h2->guard, len);
-    return 0;
-}
-
-void h2_response_callbacks(nghttp2_session_callbacks *callbacks)
-{
-    nghttp2_session_callbacks_set_send_callback(callbacks, on_send);
-    nghttp2_session_callbacks_set_send_data_callback(callbacks, on_send_data);
-    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_send);
-    nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, on_frame_not_send);
-}
-
-/** The nv array for `fields` and `extra` more: on the stack if it fits, else in the arena. */
-static nghttp2_nv *nv_room(struct http_exchange *x, nghttp2_nv *usual, size_t count)
-{
-    return count <= NV_USUAL ? usual : arena_alloc(&x->arena, count * sizeof *usual);
-}
-
-/** Queues the trailer section. @return false when there is none, or none can be sent */
-static bool submit_trailers(struct h2_engine *h2, struct h2_stream *stream)
-{
-    struct http_exchange *x = stream->exchange;
-    const struct http_fields *trailers = x->body->trailers;
-    nghttp2_nv usual[NV_USUAL];
-
-    if (!trailers || trailers->count == 0)
-        return false;
-    nghttp2_nv *nva = nv_room(x, usual, trailers->count);
-    if (!nva)
-        return false;
-    for (unsigned i = 0; i < trailers->count; i++)
-        nva[i] = make_nv(trailers->items[i].name, trailers->items[i].value);
-    return nghttp2_submit_trailer(h2->session, stream->id, nva, trailers->count) == 0;
-}
-
-/** How many bytes the next DATA frame takes; 0 when it had better wait for an emptier output. */
-static size_t frame_room(const struct h2_engine *h2, const struct h2_stream *stream, size_t most)
-{
-    size_t room = h2->cap - h2->used;
-
-    if (room <= FRAME_HEADER)
-        return 0;
-    room -= FRAME_HEADER;
-    if (stream->body_left >= 0 && (uint64_t)stream->body_left < most)
-        most = (size_t)stream->body_left;
-    if (room >= most)
-        return most;
-    return room >= DATA_WORTH ? room : 0;
-}
-
-/** nghttp2 asks for the next DATA frame of a stream. The bytes are put where the frame will stand
- * in the output: nothing is sent between this call and on_send_data(). */
-static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *unused, size_t most,
-                         uint32_t *flags, nghttp2_data_source *source, void *user)
-{
-    struct h2_engine *h2 = user;
-    struct h2_stream *stream = source->ptr;
-    struct http_exchange *x = stream->exchange;
-    size_t room = frame_room(h2, stream, most);
-
-    if (room == 0)
-        return NGHTTP2_ERR_PAUSE;
-    ssize_t count = x->body->read(x->body, h2->out + h2->used + FRAME_HEADER, room);
-    if (count == -EAGAIN) {
-        stream->deferred = true;
-        return NGHTTP2_ERR_DEFERRED;
-    }
-    if (count < 0 || (count == 0 && stream->body_left > 0))
-        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* resets the stream: INTERNAL_ERROR */
-    x->body_sent += (uint64_t)count;
-    if (stream->body_left > 0)
-        stream->body_left -= count;
-    *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-    if (count == 0 || stream->body_left == 0) {
-        *flags |= NGHTTP2_DATA_FLAG_EOF;
-        if (submit_trailers(h2, stream))
-            *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-    }
-    return count;
-}
+/* ---- header blocks ---- */
 
 /** Writes a number in at most 19 digits. @return how many */
 static size_t write_length(char *digits, int64_t number)
@@ -248,48 +90,209 @@ static int64_t length_to_tell(const struct http_exchange *x)
     return !x->body && may_have_content(x) ? 0 : -1;
 }
 
-/** Writes the answer's fields. @return their count */
-static size_t fill_nva(struct h2_engine *h2, struct h2_stream *stream, nghttp2_nv *nva)
+/** Most bytes that the fields take in a block. */
+static size_t bound_of(const struct http_fields *fields)
 {
-    struct http_exchange *x = stream->exchange;
-    const struct http_fields *fields = &x->response.fields;
-    int64_t length = length_to_tell(x);
-    size_t count = 0;
+    size_t bound = H2_HPACK_START + 3 * H2_HPACK_FIELD + 64; /* with :status, date, length */
 
-    write_length(stream->status, x->response.status);
-    nva[count++] = make_nv(SPAN(":status"), span_of(stream->status, 3));
-    if (h2->base.config.date)
-        nva[count++] = make_nv(SPAN("date"), span_of(h2->base.config.date, 29));
-    if (length >= 0) {
-        size_t digits = write_length(stream->length, length);
-        nva[count++] = make_nv(SPAN("content-length"), span_of(stream->length, digits));
-    }
+    for (unsigned i = 0; i < fields->count && bound <= BLOCK_MAX; i++)
+        bound += fields->items[i].name.len + fields->items[i].value.len + H2_HPACK_FIELD;
+    return bound;
+}
+
+static char *put_fields(struct h2_engine *h2, char *at, const struct http_fields *fields)
+{
     for (unsigned i = 0; i < fields->count; i++)
         if (!is_ours(fields->items[i].name))
-            nva[count++] = make_nv(fields->items[i].name, fields->items[i].value);
-    return count;
+            at = h2_hpack_put(&h2->hpack, at, fields->items[i].name, fields->items[i].value);
+    return at;
 }
+
+/** Writes the block of the answer's header, or of its trailers. @return its length */
+static size_t put_block(struct h2_engine *h2, struct h2_stream *stream, char *out)
+{
+    struct http_exchange *x = stream->exchange;
+    char *at = h2_hpack_begin(&h2->hpack, out);
+
+    if (stream->ending)
+        return (size_t)(put_fields(h2, at, x->body->trailers) - out);
+    at = h2_hpack_put_status(&h2->hpack, at, x->response.status);
+    if (h2->base.config.date)
+        at = h2_hpack_put(&h2->hpack, at, SPAN("date"), span_of(h2->base.config.date, 29));
+    int64_t length = length_to_tell(x);
+    if (length >= 0) {
+        char digits[DIGITS_MAX];
+        size_t count = write_length(digits, length);
+        at = h2_hpack_put(&h2->hpack, at, SPAN("content-length"), span_of(digits, count));
+    }
+    return (size_t)(put_fields(h2, at, &x->response.fields) - out);
+}
+
+/** Queues a block that one frame may not hold (RFC 9113 section 4.3). */
+static void queue_block(struct h2_engine *h2, uint32_t id, struct span block, uint8_t flags)
+{
+    uint8_t type = NGHTTP2_HEADERS;
+
+    while (block.len > H2_FRAME_MAX) {
+        h2_queue(h2, type, flags, id, span_of(block.ptr, H2_FRAME_MAX));
+        block = span_from(block, H2_FRAME_MAX);
+        type = NGHTTP2_CONTINUATION;
+        flags = 0;
+    }
+    h2_queue(h2, type, flags | NGHTTP2_FLAG_END_HEADERS, id, block);
+}
+
+static bool has_content(const struct http_exchange *x)
+{
+    return x->body && may_have_content(x) && x->response.content_length != 0;
+}
+
+/** The header or the trailers are out. */
+static void note_head(struct h2_engine *h2, struct h2_stream *stream, bool last)
+{
+    struct http_exchange *x = stream->exchange;
+
+    stream->begun = true;
+    if (x->first_byte == 0)
+        x->first_byte = h2->now;
+    h2_take_out(h2, stream);
+    if (last)
+        note_end(h2, stream);
+    else
+        h2_make_ready(h2, stream);
+}
+
+bool h2_put_head(struct h2_engine *h2, struct h2_stream *stream)
+{
+    struct http_exchange *x = stream->exchange;
+    size_t room = h2->cap - h2->used;
+    size_t bound = bound_of(stream->ending ? x->body->trailers : &x->response.fields);
+    bool last = stream->ending || !has_content(x);
+    uint8_t flags = last ? NGHTTP2_FLAG_END_STREAM : 0;
+
+    if (bound > BLOCK_MAX) {
+        h2_stream_reset(h2, stream, NGHTTP2_INTERNAL_ERROR);
+        return true;
+    }
+    if (likely(bound <= H2_FRAME_MAX)) {
+        if (room < H2_FRAME_HEADER + bound)
+            return false;
+        char *frame = h2->out + h2->used;
+        size_t len = put_block(h2, stream, frame + H2_FRAME_HEADER);
+        h2_put_frame(frame, len, NGHTTP2_HEADERS, flags | NGHTTP2_FLAG_END_HEADERS, stream->id);
+        h2->used += H2_FRAME_HEADER + len;
+    } else {
+        scoped(mem_release) char *block = mem_alloc(bound);
+        size_t len = put_block(h2, stream, block);
+        queue_block(h2, stream->id, span_of(block, len), flags);
+    }
+    note_head(h2, stream, last);
+    return true;
+}
+
+/* ---- DATA ---- */
+
+/** How many bytes the next DATA frame takes; 0 when it had better wait for an emptier output. */
+static size_t frame_room(const struct h2_engine *h2, const struct h2_stream *stream)
+{
+    size_t room = h2->cap - h2->used;
+    size_t most = H2_FRAME_MAX;
+
+    if (room <= H2_FRAME_HEADER)
+        return 0;
+    room -= H2_FRAME_HEADER;
+    if ((size_t)h2->send_window < most)
+        most = (size_t)h2->send_window;
+    if ((size_t)stream->send_window < most)
+        most = (size_t)stream->send_window;
+    if (stream->body_left >= 0 && (uint64_t)stream->body_left < most)
+        most = (size_t)stream->body_left;
+    if (room >= most)
+        return most;
+    return room >= DATA_WORTH ? room : 0;
+}
+
+/** After a frame that was not the last: who is next. */
+static void pass_turn(struct h2_engine *h2, struct h2_stream *stream)
+{
+    if (stream->send_window <= 0)
+        list_remove(&stream->turn);
+    else if (stream->priority.incremental)
+        h2_make_ready(h2, stream); /* behind the others of its urgency */
+}
+
+/** Puts out what was read: `count` bytes stand where the payload belongs. */
+static void put_frame(struct h2_engine *h2, struct h2_stream *stream, size_t count)
+{
+    struct http_exchange *x = stream->exchange;
+    const struct http_fields *trailers = x->body->trailers;
+    bool done = count == 0 || stream->body_left == (int64_t)count;
+    bool trail = done && trailers && trailers->count > 0;
+
+    x->body_sent += count;
+    if (stream->body_left > 0)
+        stream->body_left -= (int64_t)count;
+    h2->send_window -= (int32_t)count;
+    stream->send_window -= (int32_t)count;
+    if (count || !trail) {
+        h2_put_frame(h2->out + h2->used, count, NGHTTP2_DATA,
+                     done && !trail ? NGHTTP2_FLAG_END_STREAM : 0, stream->id);
+        h2->used += H2_FRAME_HEADER + count;
+        h2_guard_credit(&h2->guard, count);
+    }
+    if (trail) {
+        stream->ending = true;
+        h2_make_starting(h2, stream);
+    } else if (done) {
+        note_end(h2, stream);
+    } else {
+        pass_turn(h2, stream);
+    }
+}
+
+bool h2_put_data(struct h2_engine *h2, struct h2_stream *stream)
+{
+    struct http_exchange *x = stream->exchange;
+    size_t room = frame_room(h2, stream);
+
+    if (room == 0)
+        return false;
+    h2->sending = stream;
+    ssize_t count = x->body->read(x->body, h2->out + h2->used + H2_FRAME_HEADER, room);
+    bool gone = !h2->sending; /* its owner has ended it meanwhile */
+    h2->sending = NULL;
+    if (gone || stream->reset)
+        return true;
+    if (count == -EAGAIN) {
+        stream->deferred = true;
+        h2_take_out(h2, stream);
+        return true;
+    }
+    if (count < 0 || (count == 0 && stream->body_left > 0))
+        h2_stream_reset(h2, stream, NGHTTP2_INTERNAL_ERROR); /* so that the client can tell */
+    else
+        put_frame(h2, stream, (size_t)count);
+    return true;
+}
+
+/* ---- what the owner calls ---- */
 
 void h2_respond(struct http_engine *engine, struct http_exchange *x)
 {
     struct h2_engine *h2 = h2_of(engine);
     struct h2_stream *stream = x->stream;
-    nghttp2_nv usual[NV_USUAL];
-    nghttp2_nv *nva = nv_room(x, usual, x->response.fields.count + NV_OURS);
-    nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = read_body};
     bool content = may_have_content(x) && x->response.content_length != 0;
     bool broken = x->response.status < 200 || x->response.status > 999 ||
                   (content && !x->body && x->response.content_length > 0);
 
-    if (!nva || broken) {
-        h2_reset_stream(h2, stream->id, NGHTTP2_INTERNAL_ERROR);
+    if (stream->reset)
+        return;
+    if (broken) {
+        h2_stream_reset(h2, stream, NGHTTP2_INTERNAL_ERROR);
         return;
     }
     stream->body_left = x->response.content_length;
-    size_t count = fill_nva(h2, stream, nva);
-    if (nghttp2_submit_response(h2->session, stream->id, nva, count,
-                                content && x->body ? &provider : NULL) != 0)
-        h2_reset_stream(h2, stream->id, NGHTTP2_INTERNAL_ERROR);
+    h2_make_starting(h2, stream);
     if (x->response.close)
         h2_shutdown(engine);
 }
@@ -298,14 +301,14 @@ void h2_inform(struct http_engine *engine, struct http_exchange *x, int status)
 {
     struct h2_engine *h2 = h2_of(engine);
     struct h2_stream *stream = x->stream;
-    nghttp2_nv nv = make_nv(SPAN(":status"), SPAN("100"));
+    char block[H2_HPACK_START + H2_HPACK_FIELD];
 
-    if (status != 100 || !stream->expects || x->responded || stream->request_done)
+    if (status != 100 || !stream->expects || x->responded || stream->request_done || stream->reset)
         return;
     stream->expects = false;
-    int r = nghttp2_submit_headers(h2->session, NGHTTP2_FLAG_NONE, stream->id, NULL, &nv, 1, NULL);
-    if (r < 0)
-        h2_reset_stream(h2, stream->id, NGHTTP2_INTERNAL_ERROR);
+    char *end = h2_hpack_put_status(&h2->hpack, h2_hpack_begin(&h2->hpack, block), 100);
+    h2_queue(h2, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, stream->id,
+             span_of(block, (size_t)(end - block)));
 }
 
 void h2_resume(struct http_engine *engine, struct http_exchange *x)
@@ -316,6 +319,5 @@ void h2_resume(struct http_engine *engine, struct http_exchange *x)
     if (!stream->deferred)
         return;
     stream->deferred = false;
-    if (nghttp2_session_resume_data(h2->session, stream->id) != 0)
-        h2_reset_stream(h2, stream->id, NGHTTP2_INTERNAL_ERROR);
+    h2_make_ready(h2, stream);
 }

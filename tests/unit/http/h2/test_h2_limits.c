@@ -541,7 +541,7 @@ static void test_h2_ends_on_errors_of_the_connection(void **state)
     assert_int_equal(rig.goaway, NGHTTP2_PROTOCOL_ERROR);
     assert_int_equal(http_wait(rig.engine), HTTP_WAIT_CLOSED);
     rig_stop(&rig);
-    assert_int_equal(rig.closes[HTTP_END_CLIENT], 1);
+    assert_int_equal(rig.closes[HTTP_END_SERVER], 1);
 }
 
 int main(void)
