@@ -117,16 +117,28 @@ static json_t *worker_status(const struct worker_process *worker)
                      "requests", (json_int_t)stats->requests);
 }
 
+static json_t *listen_status(const struct endpoints *endpoints)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < endpoints->count; i++)
+        json_array_append_new(
+            list, json_pack("{s:s, s:i, s:b}", "address", endpoints->items[i].text, "port",
+                            (int)socket_address_port(&endpoints->items[i].address), "secure",
+                            (int)endpoints->items[i].secure));
+    return list;
+}
+
 static json_t *status(struct guardian *g)
 {
     json_t *workers = json_array();
 
     list_for_each (worker, spare, &g->workers, struct worker_process, link)
         json_array_append_new(workers, worker_status(worker));
-    return json_pack("{s:b, s:s, s:i, s:i, s:i, s:I, s:o}", "ok", 1, "version", GARDIEN_VERSION,
-                     "pid", (int)getpid(), "keys", (int)g->keys_process.pid, "logs",
-                     (int)g->logs_process.pid, "generation", (json_int_t)g->generation, "workers",
-                     workers);
+    return json_pack("{s:b, s:s, s:i, s:i, s:i, s:I, s:o, s:o}", "ok", 1, "version",
+                     GARDIEN_VERSION, "pid", (int)getpid(), "keys", (int)g->keys_process.pid,
+                     "logs", (int)g->logs_process.pid, "generation", (json_int_t)g->generation,
+                     "listen", listen_status(&g->live->endpoints), "workers", workers);
 }
 
 static void on_status_time(struct loop_timer *timer, nsec_t now)

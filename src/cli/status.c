@@ -1,19 +1,38 @@
-/* `gardien status`. */
-#include "app/app.h"
-#include "cli/cli.h"
+/* `gardien status`: the picture of ports, and the processes of a running gardien. */
+#include <errno.h>
+#include <stdlib.h>
 
-const struct option status_options[] = {OPTION_STATE, OPTION_CONFIG, OPTION_JSON, OPTION_END};
+#include "app/app.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "firewall/firewall.h"
+#include "report/face.h"
+
+enum { STATUS_WARNED = 4 };
+
+const struct option status_options[] = {
+    {"no-connect", NULL, false, "do not connect to who listens to see whether it takes connections",
+     NULL},
+    {"here", NULL, false, "leave out containers and other network namespaces", NULL},
+    OPTION_STATE,
+    OPTION_CONFIG,
+    OPTION_JSON,
+    OPTION_END,
+};
+
+/* ---- a running gardien ---- */
 
 static int number(const json_t *object, const char *key)
 {
     return (int)json_integer_value(json_object_get(object, key));
 }
 
-static void print_status(const json_t *answer)
+static void print_gardien(const json_t *answer)
 {
     const json_t *workers = json_object_get(answer, "workers");
 
-    printf("gardien %s\n", json_string_value(json_object_get(answer, "version")));
+    printf("\ngardien %s\n", json_string_value(json_object_get(answer, "version")));
     printf("guardian  pid %d, settings number %d\n", number(answer, "pid"),
            number(answer, "generation"));
     printf("keys      pid %d\nlogs      pid %d\n", number(answer, "keys"), number(answer, "logs"));
@@ -26,15 +45,102 @@ static void print_status(const json_t *answer)
     }
 }
 
+/* The gardien of the default state folder, if one runs there and answers us. */
+static json_t *ask_default(void)
+{
+    scoped(mem_release) char *state = settings_default_state();
+    json_t *request = json_pack("{s:s}", "do", "status"), *answer = NULL;
+    int r = state ? control_ask(state, request, 10 * NSEC_PER_SEC, &answer) : -ENOENT;
+
+    json_decref(request);
+    if (r < 0 && r != -ENOENT && r != -ECONNREFUSED)
+        print_error("ask as root, or as whoever started it", "the gardien of %s does not tell: %s",
+                    state, error_text(r));
+    return r < 0 ? NULL : answer;
+}
+
+/* A gardien that was named must be there; another one need not.
+ * @return an enum app_exit */
+static int ask_gardien(const struct arguments *arguments, json_t **ret_answer)
+{
+    if (arguments_get(arguments, "state") || arguments_get(arguments, "config"))
+        return ask(arguments, json_pack("{s:s}", "do", "status"), 10 * NSEC_PER_SEC, ret_answer);
+    *ret_answer = ask_default();
+    return APP_OK;
+}
+
+/* ---- which ports ---- */
+
+static void add_listening(const json_t *answer, struct ports *ports)
+{
+    const json_t *list = json_object_get(answer, "listen");
+
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        json_int_t port = json_integer_value(json_object_get(json_array_get(list, i), "port"));
+        if (port > 0 && port <= UINT16_MAX &&
+            ports_add(ports, (struct port){(uint16_t)port, PORT_TCP}) < 0)
+            return;
+    }
+}
+
+/* @return 0, or ERR_SYNTAX or ERR_LIMIT with what is wrong printed */
+static int choose_ports(const struct arguments *arguments, const json_t *answer,
+                        struct status_wish *wish)
+{
+    static const struct port perhaps[] = {{8443, PORT_TCP}, {2096, PORT_TCP}};
+    struct diags diags = {0};
+    int r = 0;
+
+    if (arguments->word_count) {
+        r = ports_parse(arguments->words, arguments->word_count, &diags, &wish->ports);
+        print_diags(stderr, &diags);
+        diags_finish(&diags);
+        return r;
+    }
+    wish->ports = ports_default();
+    add_listening(answer, &wish->ports);
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(perhaps); i++)
+        r = ports_add(&wish->perhaps, perhaps[i]);
+    return r;
+}
+
+/* ---- the verb ---- */
+
+static void show(const struct arguments *arguments, const struct firewall_status *status,
+                 json_t *answer)
+{
+    struct face face = face_of(stdout);
+
+    if (arguments_get(arguments, "json")) {
+        json_t *object = status_json(status);
+        if (answer)
+            json_object_set(object, "gardien", answer);
+        print_json(object);
+        return;
+    }
+    status_print(&face, status);
+    if (answer)
+        print_gardien(answer);
+}
+
 int status_run(const struct arguments *arguments)
 {
-    json_t *answer;
-    int code = ask(arguments, json_pack("{s:s}", "do", "status"), 10 * NSEC_PER_SEC, &answer);
+    struct status_wish wish = {.connect = !arguments_get(arguments, "no-connect"),
+                               .here = arguments_get(arguments, "here") != NULL,
+                               .root = ""};
+    struct firewall_status status;
+    json_t *answer = NULL;
+    int code = ask_gardien(arguments, &answer);
 
-    if (code == APP_OK && arguments_get(arguments, "json"))
-        print_json(json_incref(answer));
-    else if (code == APP_OK)
-        print_status(answer);
+    if (code == APP_OK && choose_ports(arguments, answer, &wish) < 0)
+        code = APP_USAGE;
+    if (code == APP_OK) {
+        status_take(&wish, &status);
+        show(arguments, &status, answer);
+        if (arguments->word_count && findings_worst(&status.findings) >= FINDING_WARNING)
+            code = STATUS_WARNED;
+        status_finish(&status);
+    }
     json_decref(answer);
     return code;
 }

@@ -2,6 +2,7 @@
 #include "app/app.h"
 #include "cli/cli.h"
 #include "config/config.h"
+#include "firewall/firewall.h"
 
 const struct verb verbs[] = {
     {"serve", serve_run, "serve a folder, or what a settings file says, over HTTPS",
@@ -29,8 +30,20 @@ const struct verb verbs[] = {
     {"stop", stop_run, "stop a running gardien after answers under way", "[OPTION...]",
      "Waits until it has ended, at most the `stop_deadline` of its settings.", "gardien stop\n",
      control_options, 0},
-    {"status", status_run, "show the processes of a running gardien", "[OPTION...]", NULL,
-     "gardien status\ngardien status --json\n", status_options, 0},
+    {"status", status_run, "show who listens, and what the firewall lets in",
+     "[PORT[/PROTOCOL]...] [OPTION...]",
+     "For each port: whether a stranger's packet would come in over IPv4 and over IPv6, who "
+     "listens\n"
+     "(program, user, container), whether it takes connections, and what is odd about that. "
+     "Without\n"
+     "ports: 80/tcp, 443/tcp, 443/udp, those of a running gardien, and 8443 and 2096 where "
+     "somebody\n"
+     "listens or rules name them. Others' programs and the rules are shown to root only.",
+     "sudo gardien status\nsudo gardien status 443 443/udp 8443\ngardien status --json\n",
+     status_options, PORTS_MAX,
+     "0 it was looked at; 2 the command line is wrong; 3 no gardien runs with the state folder\n"
+     "that was named; 4 a port that was named has a warning",
+     "443 443/tcp 443/udp 80 8443"},
     {"upgrade", upgrade_run, "replace a running gardien's program without refusing a connection",
      "[PROGRAM] [OPTION...]",
      "Starts PROGRAM (by default the file it was started from, which may have changed) with the\n"

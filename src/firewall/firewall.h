@@ -2,9 +2,11 @@
 #pragma once
 
 #include "firewall/apply.h"
+#include "firewall/cloud.h"
 #include "firewall/done.h"
 #include "firewall/look.h"
 #include "firewall/manager.h"
 #include "firewall/path.h"
 #include "firewall/plan.h"
 #include "firewall/ports.h"
+#include "firewall/status.h"

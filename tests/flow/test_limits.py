@@ -79,7 +79,7 @@ ATTACKS = {
 
 
 def connections_of(server):
-    report = json.loads(server.cli("status", "--json", check=True).stdout)
+    report = json.loads(server.cli("status", "--json", "--here", "--no-connect", check=True).stdout)["gardien"]
     return sum(worker["connections"] for worker in report["workers"])
 
 

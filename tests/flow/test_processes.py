@@ -28,7 +28,7 @@ def server(start):
 
 
 def status(server):
-    return json.loads(server.cli("status", "--json", check=True).stdout)
+    return json.loads(server.cli("status", "--json", "--here", "--no-connect", check=True).stdout)["gardien"]
 
 
 def connections_of(server):

@@ -18,8 +18,8 @@ ASK = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 def pid_of(server):
     """The guardian that answers on the control socket; 0 for none."""
-    result = server.cli("status", "--json")
-    return json.loads(result.stdout)["pid"] if result.returncode == 0 else 0
+    result = server.cli("status", "--json", "--here", "--no-connect")
+    return json.loads(result.stdout)["gardien"]["pid"] if result.returncode == 0 else 0
 
 
 @pytest.fixture

@@ -1,0 +1,180 @@
+/* Gathers the picture of ports from where each part is known. What is odd about it is
+ * status_judge.c's, how it looks status_face.c's. */
+#include "firewall/status.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "firewall/status_path.h"
+#include "os/network.h"
+
+static const int families[STATUS_FAMILIES] = {AF_INET, AF_INET6};
+
+static int protocol_of(struct port port)
+{
+    return port.protocol == PORT_TCP ? IPPROTO_TCP : IPPROTO_UDP;
+}
+
+/* ---- which ports ---- */
+
+static bool somebody_listens(const struct listeners *listeners, struct port port)
+{
+    for (size_t i = 0; i < listeners->count; i++)
+        if (listeners->items[i].socket.port == port.number &&
+            listeners->items[i].socket.protocol == protocol_of(port))
+            return true;
+    return false;
+}
+
+/* Does any number in the rules equal the port's? */
+static bool rules_name(const json_t *json, uint16_t number)
+{
+    const char *key;
+    json_t *item;
+    size_t at;
+
+    if (json_is_integer(json))
+        return json_integer_value(json) == number;
+    json_array_foreach(json, at, item)
+    {
+        if (rules_name(item, number))
+            return true;
+    }
+    json_object_foreach((json_t *)(uintptr_t)json, key, item)
+    {
+        if (strcmp(key, "handle") != 0 && strcmp(key, "prio") != 0 && strcmp(key, "counter") != 0 &&
+            rules_name(item, number))
+            return true;
+    }
+    return false;
+}
+
+static void add_port(struct firewall_status *status, struct port port)
+{
+    for (size_t i = 0; i < status->count; i++)
+        if (port_equal(status->ports[i].port, port))
+            return;
+    status->ports = mem_resize(status->ports, status->count + 1, sizeof *status->ports);
+    status->ports[status->count++] = (struct port_status){.port = port};
+}
+
+static void choose_ports(struct firewall_status *status, const struct status_wish *wish,
+                         const struct look *look)
+{
+    for (size_t i = 0; i < wish->ports.count; i++)
+        add_port(status, wish->ports.items[i]);
+    for (size_t i = 0; i < wish->perhaps.count; i++) {
+        struct port port = wish->perhaps.items[i];
+        if (somebody_listens(&status->listeners, port) || rules_name(look->ruleset, port.number))
+            add_port(status, port);
+    }
+}
+
+/* ---- who listens ---- */
+
+static void look_for_listeners(struct firewall_status *status, const struct status_wish *wish)
+{
+    const struct ports *lists[] = {&wish->ports, &wish->perhaps};
+    uint16_t numbers[2 * PORTS_MAX];
+    size_t count = 0;
+    unsigned how = wish->here ? 0 : LISTENERS_SPACES;
+
+    if (wish->connect)
+        how |= LISTENERS_CONNECT;
+    for (size_t l = 0; l < ARRAY_SIZE(lists); l++)
+        for (size_t i = 0; i < lists[l]->count; i++) {
+            size_t at = 0;
+            while (at < count && numbers[at] != lists[l]->items[i].number)
+                at++;
+            if (at == count)
+                numbers[count++] = lists[l]->items[i].number;
+        }
+    listeners_look(numbers, count, how, &status->listeners);
+}
+
+static void note_listeners(struct firewall_status *status, struct port_status *port)
+{
+    for (size_t i = 0; i < status->listeners.count; i++) {
+        const struct listener *listener = &status->listeners.items[i];
+        if (listener->socket.port != port->port.number ||
+            listener->socket.protocol != protocol_of(port->port))
+            continue;
+        port->listens = true;
+        if (!listener->space && !sockdiag_loopback(&listener->socket))
+            port->outside = true;
+    }
+}
+
+/* ---- what the firewall says ---- */
+
+static void look_for_managers(struct firewall_status *status, const struct look *look)
+{
+    for (const struct manager *const *manager = managers; *manager; manager++) {
+        struct manager_sight seen = {.manager = *manager};
+        if (strcmp((*manager)->system, "linux") != 0 || status->manager_count == STATUS_MANAGERS)
+            continue;
+        (*manager)->detect(look, &seen.sight);
+        if (seen.sight.presence == PRESENCE_IN_FORCE)
+            status->filtered = true;
+        if (seen.sight.presence == PRESENCE_ABSENT)
+            free(seen.sight.sentence);
+        else
+            status->managers[status->manager_count++] = seen;
+    }
+}
+
+static void ask_firewall(struct firewall_status *status, const struct look *look)
+{
+    struct status_asker *asker = status_asker_create(look);
+
+    for (int f = 0; f < STATUS_FAMILIES; f++) {
+        struct network_place places[NETWORK_PLACES_MAX];
+        status->has_family[f] = network_places(families[f], places) > 0;
+        if (status->has_family[f] && !status->interface[0])
+            memcpy(status->interface, places[0].interface, sizeof status->interface);
+        for (size_t i = 0; i < status->count; i++) {
+            struct port_status *port = &status->ports[i];
+            struct firewall_probe probe = {.family = families[f],
+                                           .protocol = protocol_of(port->port),
+                                           .port = port->port.number};
+            if (status->has_family[f])
+                status_probe_fill(&probe, &places[0]);
+            firewall_path_init(&port->paths[f], &probe);
+            if (status->has_family[f])
+                status_ask(asker, &port->paths[f]);
+        }
+    }
+    status_asker_destroy(asker);
+}
+
+void status_take(const struct status_wish *wish, struct firewall_status *ret_status)
+{
+    struct look look;
+
+    *ret_status = (struct firewall_status){0};
+    look_take(&look, wish->root, NULL);
+    look_for_listeners(ret_status, wish);
+    choose_ports(ret_status, wish, &look);
+    for (size_t i = 0; i < ret_status->count; i++)
+        note_listeners(ret_status, &ret_status->ports[i]);
+    look_for_managers(ret_status, &look);
+    ask_firewall(ret_status, &look);
+    ret_status->system_default = status_system_default(wish->root);
+    cloud_detect(wish->root, &ret_status->cloud);
+    status_judge(ret_status);
+    look_finish(&look);
+}
+
+void status_finish(struct firewall_status *status)
+{
+    for (size_t i = 0; i < status->count; i++)
+        for (int f = 0; f < STATUS_FAMILIES; f++)
+            firewall_path_finish(&status->ports[i].paths[f]);
+    free(status->ports);
+    for (size_t i = 0; i < status->manager_count; i++)
+        free(status->managers[i].sight.sentence);
+    listeners_finish(&status->listeners);
+    findings_finish(&status->findings);
+    *status = (struct firewall_status){0};
+}

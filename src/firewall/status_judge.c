@@ -1,0 +1,264 @@
+/* What is odd about a picture of ports, and how to mend it. */
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "firewall/status.h"
+#include "report/face.h"
+
+static const char *const family_names[STATUS_FAMILIES] = {"IPv4", "IPv6"};
+static const int families[STATUS_FAMILIES] = {AF_INET, AF_INET6};
+
+static bool is_open(const struct firewall_path *path)
+{
+    return path->verdict == FIREWALL_ACCEPTED || path->verdict == FIREWALL_FORWARDED;
+}
+
+static bool is_closed(const struct firewall_path *path)
+{
+    return path->verdict == FIREWALL_DROPPED || path->verdict == FIREWALL_REJECTED;
+}
+
+static bool belongs(const struct listener *listener, const struct port_status *port)
+{
+    int protocol = port->port.protocol == PORT_TCP ? IPPROTO_TCP : IPPROTO_UDP;
+
+    return listener->socket.port == port->port.number && listener->socket.protocol == protocol;
+}
+
+/* Does somebody listen to strangers of the family? */
+static bool meets(const struct firewall_status *status, const struct port_status *port, int family)
+{
+    for (size_t i = 0; i < status->listeners.count; i++) {
+        const struct listener *listener = &status->listeners.items[i];
+        if (belongs(listener, port) && !listener->space && !sockdiag_loopback(&listener->socket) &&
+            sockdiag_takes(&listener->socket, families[family]))
+            return true;
+    }
+    return false;
+}
+
+static bool is_forwarded(const struct port_status *port)
+{
+    return port->paths[STATUS_IPV4].verdict == FIREWALL_FORWARDED ||
+           port->paths[STATUS_IPV6].verdict == FIREWALL_FORWARDED;
+}
+
+/* "nginx", or "a program of user 33". @return for free() */
+static char *who(const struct listener *listener)
+{
+    if (listener->holder_count)
+        return face_escape(span_str(listener->holders[0].program));
+    return mem_format("a program of user %u", (unsigned)listener->socket.uid);
+}
+
+static struct finding *add(struct firewall_status *status, const struct port_status *port,
+                           enum finding_grade grade, const char *topic, const char *sentence)
+{
+    char text[PORT_TEXT];
+    struct finding *finding = findings_add(&status->findings, grade, topic, "%s", sentence);
+
+    finding_subject(finding, "%s", port_text(port->port, text));
+    return finding;
+}
+
+/* ---- who listens ---- */
+
+/* Only where nobody else listens to the outside: a second socket on 127.0.0.1 is no mistake. */
+static void judge_loopback(struct firewall_status *status, const struct port_status *port,
+                           const struct listener *listener)
+{
+    char address[80];
+
+    if (port->outside || listener->space || !sockdiag_loopback(&listener->socket))
+        return;
+    scoped(mem_release) char *program = who(listener);
+    scoped(mem_release) char *sentence =
+        mem_format("nobody outside this machine can reach %s: it listens on %s only", program,
+                   sockdiag_text(&listener->socket, address));
+    struct finding *finding = add(status, port, FINDING_WARNING, "listener", sentence);
+    finding_mend(finding,
+                 "if others shall reach it, let it listen on all addresses (\":%u\", \"0.0.0.0\" "
+                 "and \"[::]\" in most settings)",
+                 (unsigned)port->port.number);
+}
+
+static void judge_listener(struct firewall_status *status, const struct port_status *port,
+                           const struct listener *listener)
+{
+    const struct sockdiag_socket *socket = &listener->socket;
+    scoped(mem_release) char *program = who(listener);
+    char address[80];
+
+    judge_loopback(status, port, listener);
+    if (listener->connects == 0) {
+        scoped(mem_release) char *sentence = mem_format("%s listens on %s and takes no connections",
+                                                        program, sockdiag_text(socket, address));
+        finding_mend(add(status, port, FINDING_BAD, "listener", sentence),
+                     "see what it is busy with, or restart it");
+    } else if (socket->waiting_most && socket->waiting >= socket->waiting_most) {
+        scoped(mem_release) char *sentence =
+            mem_format("%u connections wait for %s, no more may: it takes them too slowly",
+                       socket->waiting, program);
+        finding_mend(add(status, port, FINDING_WARNING, "listener", sentence),
+                     "see what it is busy with, or raise its backlog");
+    }
+    if (listener->space && !is_forwarded(port)) {
+        scoped(mem_release) char *sentence = mem_format(
+            "%s listens in %s%s, to which the firewall leads nobody from outside", program,
+            listener->container[0] ? "the container " : "another network", listener->container);
+        finding_mend(add(status, port, FINDING_NOTE, "container", sentence),
+                     "publish its port when the container is started (docker run -p %u:%u)",
+                     (unsigned)port->port.number, (unsigned)port->port.number);
+    }
+}
+
+/* ---- what the firewall says ---- */
+
+static void judge_closed(struct firewall_status *status, const struct port_status *port, int family)
+{
+    const struct firewall_path *path = &port->paths[family];
+    char text[PORT_TEXT];
+
+    if (!is_closed(path) || !meets(status, port, family))
+        return;
+    scoped(mem_release) char *sentence = mem_format(
+        "somebody listens, and the firewall keeps strangers away over %s%s%s", family_names[family],
+        path->reason ? ": " : "", path->reason ? path->reason : "");
+    struct finding *finding = add(status, port, FINDING_WARNING, "firewall", sentence);
+    if (path->mend)
+        finding_mend(finding, "%s", path->mend);
+    else
+        finding_mend(finding, "gardien open %s", port_text(port->port, text));
+}
+
+/* The same port seen differently over IPv4 and IPv6 is mostly a mistake. */
+static void judge_families(struct firewall_status *status, const struct port_status *port)
+{
+    char text[PORT_TEXT];
+
+    for (int f = 0; f < STATUS_FAMILIES; f++) {
+        int other = !f;
+        if (!status->has_family[f] || !status->has_family[other])
+            continue;
+        if (is_open(&port->paths[f]) && is_closed(&port->paths[other])) {
+            scoped(mem_release) char *sentence =
+                mem_format("open over %s and closed over %s", family_names[f], family_names[other]);
+            finding_mend(add(status, port, FINDING_WARNING, "firewall", sentence),
+                         "gardien open %s opens it over both, gardien close %s closes it",
+                         port_text(port->port, text), text);
+        }
+        if (meets(status, port, f) && !meets(status, port, other) && !is_forwarded(port)) {
+            scoped(mem_release) char *sentence =
+                mem_format("somebody listens to %s and nobody to %s, though this machine has "
+                           "addresses of both",
+                           family_names[f], family_names[other]);
+            finding_mend(add(status, port, FINDING_NOTE, "listener", sentence),
+                         "let it listen on [::] too, or take the %s addresses out of the DNS",
+                         family_names[other]);
+        }
+    }
+}
+
+/* An open port with nothing behind it: harmless today, and a door for whatever starts tomorrow.
+ * Without a firewall all ports are such, and the head says so. */
+static void judge_empty(struct firewall_status *status, const struct port_status *port)
+{
+    char text[PORT_TEXT];
+    bool open = is_open(&port->paths[STATUS_IPV4]) || is_open(&port->paths[STATUS_IPV6]);
+
+    if (!status->filtered || !open || port->listens || is_forwarded(port))
+        return;
+    finding_mend(
+        add(status, port, FINDING_WARNING, "firewall", "open, with nobody listening behind it"),
+        "start what shall serve there, or: gardien close %s", port_text(port->port, text));
+}
+
+/* "to 172.17.0.2:8443": somebody in another network namespace, or another machine. */
+static void judge_forwarded(struct firewall_status *status, const struct port_status *port)
+{
+    for (int f = 0; f < STATUS_FAMILIES; f++) {
+        const struct firewall_path *path = &port->paths[f];
+        if (path->verdict != FIREWALL_FORWARDED)
+            continue;
+        scoped(mem_release) char *to =
+            face_escape(span_str(path->forwarded ? path->forwarded : "another address"));
+        scoped(mem_release) char *sentence =
+            mem_format("over %s the firewall sends strangers on to %s: a container or another "
+                       "machine",
+                       family_names[f], to);
+        add(status, port, FINDING_NOTE, "firewall", sentence);
+    }
+}
+
+static void judge_unknown(struct firewall_status *status)
+{
+    for (size_t i = 0; i < status->count; i++)
+        for (int f = 0; f < STATUS_FAMILIES; f++) {
+            const struct firewall_path *path = &status->ports[i].paths[f];
+            if (!status->has_family[f] || path->verdict != FIREWALL_UNKNOWN)
+                continue;
+            struct finding *finding =
+                findings_add(&status->findings, FINDING_UNKNOWN, "firewall",
+                             "what the firewall says could not be told: %s",
+                             path->reason ? path->reason : "no reason was given");
+            if (geteuid() != 0)
+                finding_mend(finding, "ask as root: sudo gardien status");
+            return; /* the reason is nearly always the same */
+        }
+}
+
+/* ---- what could not be seen ---- */
+
+static void judge_listing(struct firewall_status *status)
+{
+    const struct listeners *listeners = &status->listeners;
+    size_t unnamed = 0;
+
+    for (size_t i = 0; i < listeners->count; i++)
+        unnamed += listeners->items[i].holder_count == 0;
+    if (listeners->tcp_error)
+        findings_add(&status->findings, FINDING_UNKNOWN, "listener",
+                     "the kernel does not list who listens over TCP: %s",
+                     error_text(listeners->tcp_error));
+    if (listeners->udp_error)
+        findings_add(&status->findings, FINDING_UNKNOWN, "listener",
+                     "the kernel does not list who listens over UDP: %s",
+                     error_text(listeners->udp_error));
+    if (unnamed && listeners->hidden)
+        finding_mend(findings_add(&status->findings, FINDING_UNKNOWN, "listener",
+                                  "programs of other users are not shown"),
+                     "ask as root: sudo gardien status");
+    if (listeners->spaces_hidden) {
+        struct finding *finding = findings_add(
+            &status->findings, FINDING_UNKNOWN, "container",
+            "other network namespaces (containers) are hidden: %zu of them, or of their processes",
+            listeners->spaces_hidden);
+        if (geteuid() != 0)
+            finding_mend(finding, "ask as root: sudo gardien status");
+    }
+    if (listeners->dropped)
+        findings_add(&status->findings, FINDING_UNKNOWN, "listener",
+                     "there are more sockets than are looked at: %zu were left out",
+                     listeners->dropped);
+}
+
+void status_judge(struct firewall_status *status)
+{
+    for (size_t i = 0; i < status->count; i++) {
+        const struct port_status *port = &status->ports[i];
+        for (size_t l = 0; l < status->listeners.count; l++)
+            if (belongs(&status->listeners.items[l], port))
+                judge_listener(status, port, &status->listeners.items[l]);
+        for (int f = 0; f < STATUS_FAMILIES; f++)
+            judge_closed(status, port, f);
+        judge_families(status, port);
+        judge_empty(status, port);
+        judge_forwarded(status, port);
+    }
+    judge_unknown(status);
+    judge_listing(status);
+}
