@@ -355,6 +355,7 @@ static int set_up(struct worker *worker)
     if (r < 0)
         return r;
     options.loop = worker->loop;
+    map_init(&worker->materials.contexts, worker->materials.secret);
     r = tls_library_create(&worker->materials.tls);
     if (r >= 0)
         tls_library_set_clock(worker->materials.tls, nsec_realtime);
@@ -403,6 +404,7 @@ int worker_run(const struct worker_start *start)
     }
     server_destroy(worker.server);
     access_log_destroy(worker.access_log);
+    worker_sites_forget(&worker.materials);
     keys_remote_destroy(worker.materials.keys);
     tls_library_destroy(worker.materials.tls);
     snapshot_inbox_finish(&worker.inbox);

@@ -7,9 +7,10 @@
 
 #include "app/settings.h"
 #include "app/snapshot.h"
+#include "base/buffer.h"
 #include "base/mem.h"
 
-enum { WHY_SIZE = 256 };
+enum { WHY_SIZE = 256, CONTEXT_NAME_MAX = 256 };
 
 /* ---- fields ---- */
 
@@ -77,8 +78,21 @@ static void add_hsts(struct site *site, const struct settings_site *from)
 
 /* ---- one site ---- */
 
-static int make_tls(const struct snapshot_site *from, const struct tls_settings *settings,
-                    const struct worker_materials *materials, struct tls_context **ret_context)
+/* A key's number stands for its chain, too, and is never used again: another chain or key file is
+ * another key to the guardian. So the numbers and the profile say what a context is made of. */
+static int name_context(const struct snapshot_site *from, const struct tls_settings *settings,
+                        struct buffer *name)
+{
+    int r = buffer_append(name, (const char *)&settings->profile, sizeof settings->profile);
+
+    for (size_t i = 0; r >= 0 && i < from->certificate_count; i++)
+        r = buffer_append(name, (const char *)&from->certificates[i].key_id,
+                          sizeof from->certificates[i].key_id);
+    return r;
+}
+
+static int make_context(const struct snapshot_site *from, const struct tls_settings *settings,
+                        const struct worker_materials *materials, struct tls_context **ret_context)
 {
     struct tls_certificate *certificates =
         mem_zalloc(from->certificate_count * sizeof *certificates);
@@ -98,9 +112,63 @@ static int make_tls(const struct snapshot_site *from, const struct tls_settings 
     return r;
 }
 
-static int make_site(const struct settings *settings, size_t index, const struct snapshot *snapshot,
-                     const struct worker_materials *materials, struct site *site, char *why)
+/* The context of a site: one made for this snapshot already, one of the last snapshot, or a new
+ * one; it is noted in `made`, which has a reference of its own. */
+static int get_context(const struct snapshot_site *from, const struct tls_settings *settings,
+                       const struct worker_materials *materials, struct map *made,
+                       struct tls_context **ret_context)
 {
+    struct buffer name = buffer_make(CONTEXT_NAME_MAX);
+    struct tls_context *context;
+
+    int r = name_context(from, settings, &name);
+    context = r < 0 ? NULL : map_get(made, buffer_span(&name));
+    if (r >= 0 && !context) {
+        context = map_get(&materials->contexts, buffer_span(&name));
+        if (context)
+            tls_context_ref(context);
+        else
+            r = make_context(from, settings, materials, &context);
+        if (r >= 0)
+            map_set(made, buffer_span(&name), context);
+    }
+    buffer_finish(&name);
+    if (r >= 0)
+        *ret_context = tls_context_ref(context);
+    return r;
+}
+
+static void release_contexts(struct map *contexts)
+{
+    struct span name;
+    size_t cursor = 0;
+    void *context;
+
+    while (map_next(contexts, &cursor, &name, &context))
+        tls_context_destroy(context);
+    map_finish(contexts);
+}
+
+void worker_sites_forget(struct worker_materials *materials)
+{
+    release_contexts(&materials->contexts);
+}
+
+/* What sites are made from. */
+struct making {
+    const struct settings *settings;
+    const struct snapshot *snapshot;
+    const struct worker_materials *materials;
+    struct map contexts; /* that the snapshot uses */
+    char *why;
+};
+
+static int make_site(struct making *making, size_t index, struct site *site)
+{
+    const struct settings *settings = making->settings;
+    const struct snapshot *snapshot = making->snapshot;
+    const struct worker_materials *materials = making->materials;
+    char *why = making->why;
     const struct settings_site *from = &settings_sites(settings)[index];
     const struct snapshot_site *resources = &snapshot->sites[index];
     int r = 0;
@@ -119,7 +187,7 @@ static int make_site(const struct settings *settings, size_t index, const struct
         return r;
     }
     if (resources->certificate_count > 0)
-        r = make_tls(resources, &settings->tls, materials, &site->tls);
+        r = get_context(resources, &settings->tls, materials, &making->contexts, &site->tls);
     if (r < 0)
         snprintf(why, WHY_SIZE, "site %s: its certificate can't be used: %s", site->main_name,
                  tls_last_error());
@@ -141,17 +209,16 @@ static uint16_t https_port(const struct snapshot *snapshot)
     return 0;
 }
 
-static int fill_sites(struct sites *sites, const struct settings *settings,
-                      const struct snapshot *snapshot, const struct worker_materials *materials,
-                      char *why)
+static int fill_sites(struct sites *sites, struct making *making)
 {
     for (size_t i = 0; i < sites->count; i++) {
-        const struct settings_site *from = &settings_sites(settings)[i];
-        int r = make_site(settings, i, snapshot, materials, &sites->items[i], why);
+        const struct settings_site *from = &settings_sites(making->settings)[i];
+        int r = make_site(making, i, &sites->items[i]);
         for (size_t n = 0; r >= 0 && n < from->names.count; n++) {
             r = sites_name(sites, span_str(from->names.items[n]), &sites->items[i]);
             if (r < 0)
-                snprintf(why, WHY_SIZE, "the name %s belongs to two sites", from->names.items[n]);
+                snprintf(making->why, WHY_SIZE, "the name %s belongs to two sites",
+                         from->names.items[n]);
         }
         if (r < 0)
             return r;
@@ -159,13 +226,15 @@ static int fill_sites(struct sites *sites, const struct settings *settings,
     return 0;
 }
 
-int worker_sites_create(struct snapshot *snapshot, const struct worker_materials *materials,
+int worker_sites_create(struct snapshot *snapshot, struct worker_materials *materials,
                         struct sites **ret_sites, struct tls_context **ret_tls, char *ret_why)
 {
     struct settings *settings = take(snapshot->settings);
     struct sites *sites = sites_create(settings->sites.count, materials->secret);
+    struct making making = {settings, snapshot, materials, {0}, ret_why};
     size_t bad = 0;
 
+    map_init(&making.contexts, materials->secret);
     sites->backing = settings;
     sites->release_backing = release_settings;
     sites->limits = settings->limits;
@@ -176,7 +245,7 @@ int worker_sites_create(struct snapshot *snapshot, const struct worker_materials
     if (r < 0)
         snprintf(ret_why, WHY_SIZE, "the snapshot does not fit its settings");
     if (r >= 0)
-        r = fill_sites(sites, settings, snapshot, materials, ret_why);
+        r = fill_sites(sites, &making);
     int fallback = settings_default_site(settings);
     if (fallback >= 0)
         sites->fallback = &sites->items[fallback];
@@ -192,9 +261,12 @@ int worker_sites_create(struct snapshot *snapshot, const struct worker_materials
             snprintf(ret_why, WHY_SIZE, "TLS can't be set up: %s", tls_last_error());
     }
     if (r < 0) {
+        release_contexts(&making.contexts);
         sites_unref(sites);
         return r;
     }
+    release_contexts(&materials->contexts);
+    materials->contexts = making.contexts;
     *ret_sites = sites;
     return 0;
 }

@@ -376,6 +376,12 @@ int tls_context_create(const struct tls_settings *settings, struct tls_library *
     return 0;
 }
 
+struct tls_context *tls_context_ref(struct tls_context *context)
+{
+    context->references++;
+    return context;
+}
+
 void tls_context_destroy(struct tls_context *context)
 {
     if (!context || --context->references > 0)

@@ -70,7 +70,9 @@ typedef struct tls_context *tls_choose(void *owner, struct span name);
 must_check int tls_context_create(const struct tls_settings *settings, struct tls_library *library,
                                   const struct tls_certificate *certificates, size_t count,
                                   struct tls_context **ret_context);
-/** Sessions that use it live on. NULL is fine. */
+/** One more owner, who gives it back by tls_context_destroy(). @return `context` */
+struct tls_context *tls_context_ref(struct tls_context *context);
+/** Sessions and other owners that use it live on. NULL is fine. */
 void tls_context_destroy(struct tls_context *context);
 /** Sets who chooses by name; on the context that sessions are created from. */
 void tls_context_set_choose(struct tls_context *context, tls_choose *choose, void *owner);
