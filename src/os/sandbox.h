@@ -18,6 +18,9 @@ enum sandbox_role {
     SANDBOX_WORKER, /**< sockets it is handed, files opened for reading */
     SANDBOX_KEYS,   /**< messages on sockets it is handed; opens nothing */
     SANDBOX_LOGS,   /**< messages in, bytes out to files it is handed; opens nothing */
+    SANDBOX_CLIENT, /**< looks names up and connects; opens files for reading. Whatever else it
+                       tries fails with EPERM: the plug-ins that look names up are not ours, and may
+                       try what they can do without */
 };
 
 /** Becomes `user` with that user's own group and no other, and drops all capabilities, the bounding
@@ -43,7 +46,8 @@ must_check int sandbox_landlock(const int *directories, size_t count);
 /** The same for a process that asks others: TCP connections to anybody stay allowed. */
 must_check int sandbox_landlock_client(const int *directories, size_t count);
 /** Allows the system calls that the role needs; any other ends the process with SIGSYS. No new
- *  sockets, programs, processes, threads or executable memory in any role. Whether openat2() opens
- *  for writing cannot be seen from here: that is Landlock's part.
+ *  programs, processes or threads in any role; no new sockets and executable memory but for the
+ *  client, which loads plug-ins, though never memory that can be written and executed. Whether
+ * openat2() opens for writing cannot be seen from here: that is Landlock's part.
  *  @return 0, SANDBOX_SKIPPED, or -errno. Source: seccomp(2) */
 must_check int sandbox_seccomp(enum sandbox_role role);

@@ -4,9 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <seccomp.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /** Every role: memory, time, messages on what it holds, its own signals, the end. */
@@ -100,6 +103,14 @@ static const int logs[] = {
     SCMP_SYS(ftruncate),
 };
 
+/** Connections of its own, and what the C library does to look a name up. */
+static const int client[] = {
+    SCMP_SYS(connect),  SCMP_SYS(bind),     SCMP_SYS(getsockname), SCMP_SYS(getpeername),
+    SCMP_SYS(sendmmsg), SCMP_SYS(recvmmsg), SCMP_SYS(select),      SCMP_SYS(pselect6),
+    SCMP_SYS(statx),    SCMP_SYS(access),   SCMP_SYS(faccessat),   SCMP_SYS(faccessat2),
+    SCMP_SYS(stat),     SCMP_SYS(lstat),    SCMP_SYS(alarm),       SCMP_SYS(newfstatat),
+};
+
 static const struct {
     const int *calls;
     size_t count;
@@ -107,6 +118,7 @@ static const struct {
     [SANDBOX_WORKER] = {worker, ARRAY_SIZE(worker)},
     [SANDBOX_KEYS] = {NULL, 0},
     [SANDBOX_LOGS] = {logs, ARRAY_SIZE(logs)},
+    [SANDBOX_CLIENT] = {client, ARRAY_SIZE(client)},
 };
 
 static int allow_list(scmp_filter_ctx filter, const int *calls, size_t count)
@@ -149,7 +161,7 @@ static int allow_fcntl(scmp_filter_ctx filter)
 
 /** Calls with an answer that libraries know how to live with: there are no threads, nothing is a
  *  terminal, no name can be set and no path is there (allocators look for NUMA nodes). */
-static int answer_politely(scmp_filter_ctx filter)
+static int answer_politely(scmp_filter_ctx filter, enum sandbox_role role)
 {
     static const struct {
         int call, error;
@@ -160,6 +172,8 @@ static int answer_politely(scmp_filter_ctx filter)
         {SCMP_SYS(access), EACCES},
     };
 
+    if (role == SANDBOX_CLIENT) /* everything that is not allowed is answered so */
+        return 0;
     for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
         uint32_t action = SCMP_ACT_ERRNO((uint32_t)answers[i].error);
         int r = seccomp_rule_add(filter, action, answers[i].call, 0);
@@ -167,6 +181,32 @@ static int answer_politely(scmp_filter_ctx filter)
             return r;
     }
     return 0;
+}
+
+/** Sockets to ask with: TCP, UDP, those of local name services, and netlink, which tells the C
+ *  library what addresses this machine has. No raw ones. Plug-ins are mapped to be executed, but no
+ *  memory may be both written and executed. */
+static int allow_client(scmp_filter_ctx filter)
+{
+    static const int families[] = {AF_INET, AF_INET6, AF_UNIX};
+    static const int types[] = {SOCK_STREAM, SOCK_DGRAM};
+    struct scmp_arg_cmp netlink = SCMP_A0(SCMP_CMP_EQ, AF_NETLINK);
+    struct scmp_arg_cmp route = SCMP_A2(SCMP_CMP_EQ, NETLINK_ROUTE);
+    int r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, netlink, route);
+
+    for (size_t f = 0; f < ARRAY_SIZE(families); f++)
+        for (size_t t = 0; r == 0 && t < ARRAY_SIZE(types); t++)
+            r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+                                 SCMP_A0(SCMP_CMP_EQ, (uint64_t)families[f]),
+                                 SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, (uint64_t)types[t]));
+    if (r == 0)
+        r = allow_only(filter, SCMP_SYS(ioctl), 1, FIONREAD);
+    if (r == 0)
+        r = allow_only(filter, SCMP_SYS(ioctl), 1, FIONBIO);
+    if (r == 0)
+        r = allow_without(filter, SCMP_SYS(mmap), 2,
+                          PROT_WRITE); /* the rest is in allow_partly() */
+    return r == 0 ? allow_without(filter, SCMP_SYS(openat), 2, O_ACCMODE | O_CREAT | O_TRUNC) : r;
 }
 
 /** Calls whose arguments decide. */
@@ -177,6 +217,8 @@ static int allow_partly(scmp_filter_ctx filter, enum sandbox_role role)
 
     if (r == 0)
         r = allow_without(filter, SCMP_SYS(mprotect), 2, PROT_EXEC);
+    if (r == 0 && role == SANDBOX_CLIENT)
+        r = allow_client(filter);
     if (r == 0)
         r = allow_only(filter, SCMP_SYS(tgkill), 0, (uint64_t)getpid()); /* abort() */
     if (r == 0)
@@ -185,7 +227,8 @@ static int allow_partly(scmp_filter_ctx filter, enum sandbox_role role)
         r = allow_fcntl(filter);
     if (r == 0 && role == SANDBOX_WORKER)
         r = allow_without(filter, SCMP_SYS(openat), 2, O_ACCMODE | O_CREAT | O_TRUNC);
-    if (r == 0 && role != SANDBOX_WORKER) /* how the C library spells fstat() */
+    if (r == 0 && role != SANDBOX_WORKER &&
+        role != SANDBOX_CLIENT) /* how the C library spells fstat() */
         r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1,
                              SCMP_A3(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH));
     return r;
@@ -195,7 +238,8 @@ int sandbox_seccomp(enum sandbox_role role)
 {
     if (sandbox_is_instrumented())
         return SANDBOX_SKIPPED;
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+    scmp_filter_ctx filter =
+        seccomp_init(role == SANDBOX_CLIENT ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_KILL_PROCESS);
     if (!filter)
         return -ENOMEM;
     int r = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
@@ -210,7 +254,7 @@ int sandbox_seccomp(enum sandbox_role role)
     if (r == 0)
         r = allow_partly(filter, role);
     if (r == 0)
-        r = answer_politely(filter);
+        r = answer_politely(filter, role);
     if (r == 0)
         r = seccomp_load(filter);
     seccomp_release(filter);

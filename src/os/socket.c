@@ -15,7 +15,10 @@
 #include "base/error.h"
 #include "base/span.h"
 
-enum { BACKLOG = 4096 /* the kernel caps it at net.core.somaxconn */ };
+enum {
+    BACKLOG = 4096, /* the kernel caps it at net.core.somaxconn */
+    UNSENT_MOST = 256 * 1024,
+};
 
 static int parse_port(struct span text, uint16_t *ret_port)
 {
@@ -185,13 +188,24 @@ int socket_probe(const struct socket_address *address)
     return 0;
 }
 
+/* What accepted sockets inherit, at no call of their own. Without the bound the kernel keeps up to
+ * 4 MB for a reader that has stalled; with it, what the reader's window leaves unsent plus this.
+ * It is what a worker seals at a time, so that a fast reader is not kept waiting: no cost a byte
+ * could be measured at this size. */
+static int set_inherited(int fd)
+{
+    int r = set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+
+    return r < 0 ? r : set_flag(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_MOST);
+}
+
 int socket_listen(const struct socket_address *address)
 {
     int fd = bind_any(address, true);
 
     if (fd < 0)
         return fd;
-    int r = set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    int r = set_inherited(fd);
     if (r >= 0 && listen(fd, BACKLOG) < 0)
         r = -errno;
     if (r < 0) {
@@ -229,8 +243,8 @@ void socket_prepare(int fd)
 
     if (flags >= 0)
         fcntl(fd, F_SETFL, flags | O_NONBLOCK);
-    /* Without it answers may be a little later, no more. */
-    int r = set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    /* Without it answers may be a little later, and stalled readers cost more memory; no more. */
+    int r = set_inherited(fd);
     (void)r;
 }
 

@@ -37,7 +37,7 @@ must_check int socket_listen(const struct socket_address *address);
  *  @return 0; -ENOTSOCK, -EINVAL for no listening TCP socket; -errno */
 must_check int socket_listening_address(int fd, struct socket_address *ret_address);
 /** Makes a listening socket that somebody else opened like one of socket_listen(), as far as that
- * can be done later: non-blocking, TCP_NODELAY. */
+ * can be done later: non-blocking, TCP_NODELAY, bounded unsent bytes. */
 void socket_prepare(int fd);
 /** Bounds each blocking receive. @return 0, or -errno */
 must_check int socket_receive_timeout(int fd, nsec_t timeout);

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from lib import (PATIENCE, SANITIZED, anything_goes, limit, limits_of, read_all, read_answer, run,
+from lib import (PATIENCE, SANITIZED, anything_goes, have, limit, limits_of, read_all, read_answer, run,
                  wait_until)
 from load import Load
 
@@ -433,3 +433,27 @@ def test_memory_is_bounded_whatever_slow_clients_do(serve):
     assert server.curl("/").status == 200
     for peer in peers:
         linger_not(peer)
+
+
+@pytest.mark.skipif(not have("ss"), reason="ss is needed")
+def test_the_kernel_keeps_little_for_a_reader_that_stalls(serve):
+    """Megabytes each, where nothing bounds what it takes ahead."""
+    server = serve()
+    peers = [server.tls() for _ in range(5)]
+    for peer in peers:
+        peer.sendall(b"GET /big.bin HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert peer.recv(100)
+
+    def queues():
+        said = run("ss", "-tnH", "state", "established", "sport", "=", f":{server.https}").stdout
+        return [int(line.split()[1]) for line in said.splitlines()]
+
+    wait_until(lambda: len(queues()) == 5 and min(queues()) > 0, 10, "the readers' windows to be full")
+    time.sleep(0.5)
+    assert max(queues()) < 600 << 10, queues()
+    for peer in peers[1:]:
+        peer.close()
+    got = len(peers[0].recv(100))
+    while got < BIG:  # who reads on gets it all
+        got += len(peers[0].recv(1 << 20))
+    peers[0].close()

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <pwd.h>
 #include <setjmp.h>
@@ -31,6 +32,7 @@
 
 #include <brotli/encode.h>
 #include <cmocka.h>
+#include <openssl/bio.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
@@ -476,6 +478,32 @@ static void work_as_logs(const struct scene *scene)
     exit(0);
 }
 
+/* Looks a name up, and connects to our own listener in the way that OpenSSL's client does. */
+static void work_as_client(const struct scene *scene)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
+    struct sockaddr_in to;
+    socklen_t len = sizeof to;
+    struct addrinfo *found;
+    char port[8];
+    int unused = 0;
+
+    EXPECT(getsockname(scene->listener, (struct sockaddr *)&to, &len) == 0);
+    snprintf(port, sizeof port, "%u", ntohs(to.sin_port));
+    EXPECT(sandbox_no_new_privs() == 0 && sandbox_seccomp(SANDBOX_CLIENT) == 0);
+    use_memory_and_time();
+    use_messages(scene);
+    EXPECT(getaddrinfo("localhost", port, &hints, &found) == 0);
+    freeaddrinfo(found);
+    BIO *bio = BIO_new_connect("127.0.0.1");
+    BIO_set_conn_port(bio, port);
+    BIO_set_nbio(bio, 1);
+    EXPECT(BIO_do_connect_retry(bio, 5, -1) == 1);
+    EXPECT(BIO_get_fd(bio, &unused) >= 0);
+    BIO_free_all(bio);
+    exit(0);
+}
+
 static void test_sandbox_seccomp_lets_each_role_work(void **state)
 {
     if (sandbox_is_instrumented())
@@ -483,6 +511,7 @@ static void test_sandbox_seccomp_lets_each_role_work(void **state)
     must_pass(work_as_worker, *state);
     must_pass(work_as_keys, *state);
     must_pass(work_as_logs, *state);
+    must_pass(work_as_client, *state);
 }
 
 /* ---- seccomp: what must end the process ---- */
@@ -645,6 +674,39 @@ static void test_sandbox_seccomp_ends_who_does_anything_else(void **state)
     }
 }
 
+/* A client is refused, not ended. */
+static void sin_as_client(const struct scene *scene)
+{
+    char *none[] = {NULL}, path[128];
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    snprintf(path, sizeof path, "%s/open/file", scene->root);
+    EXPECT(sandbox_no_new_privs() == 0 && sandbox_seccomp(SANDBOX_CLIENT) == 0);
+    EXPECT(open(path, O_RDONLY) >= 0);
+    EXPECT(fork() < 0 && errno == EPERM);
+    EXPECT(execve("/bin/true", none, none) < 0 && errno == EPERM);
+    EXPECT(open(path, O_WRONLY) < 0 && errno == EPERM);
+    EXPECT(unlink(path) < 0 && errno == EPERM);
+    EXPECT(listen(fd, 1) < 0 && errno == EPERM);
+    EXPECT(socket(AF_INET, SOCK_RAW, IPPROTO_ICMP) < 0 && errno == EPERM);
+    EXPECT(socket(AF_PACKET, SOCK_DGRAM, 0) < 0 && errno == EPERM);
+    EXPECT(kill(getppid(), 0) < 0 && errno == EPERM);
+    EXPECT(ptrace(PTRACE_ATTACH, getppid(), 0, 0) < 0 && errno == EPERM);
+    EXPECT(mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                0) == MAP_FAILED &&
+           errno == EPERM);
+    void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    EXPECT(page != MAP_FAILED);
+    EXPECT(mprotect(page, 4096, PROT_READ | PROT_EXEC) < 0 && errno == EPERM);
+}
+
+static void test_sandbox_seccomp_refuses_a_client_anything_else(void **state)
+{
+    if (sandbox_is_instrumented())
+        skip();
+    must_pass(sin_as_client, *state);
+}
+
 static void abort_inside(const struct scene *scene)
 {
     const struct rlimit none = {0, 0};
@@ -681,6 +743,7 @@ int main(void)
         cmocka_unit_test(test_sandbox_landlock_reads_only_beneath_its_folders),
         cmocka_unit_test(test_sandbox_seccomp_lets_each_role_work),
         cmocka_unit_test(test_sandbox_seccomp_ends_who_does_anything_else),
+        cmocka_unit_test(test_sandbox_seccomp_refuses_a_client_anything_else),
         cmocka_unit_test(test_sandbox_seccomp_lets_a_process_abort),
         cmocka_unit_test(test_sandbox_says_when_it_is_skipped),
     };
