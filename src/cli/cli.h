@@ -74,6 +74,7 @@ int stop_run(const struct arguments *arguments);
 int status_run(const struct arguments *arguments);
 int upgrade_run(const struct arguments *arguments);
 int cert_run(const struct arguments *arguments);
+int why_run(const struct arguments *arguments);
 int help_run(const struct arguments *arguments);
 int version_run(const struct arguments *arguments);
 
@@ -83,5 +84,6 @@ extern const struct option control_options[];
 extern const struct option status_options[];
 extern const struct option upgrade_options[];
 extern const struct option cert_options[];
+extern const struct option why_options[];
 extern const struct option help_options[];
 extern const struct option version_options[];

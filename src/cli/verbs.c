@@ -58,6 +58,21 @@ const struct verb verbs[] = {
      "untrust  takes it out again",
      "gardien cert trust\ngardien cert show\ngardien cert show fullchain.pem\n", cert_options,
      SIZE_MAX, .words = "show trust untrust FILE"},
+    {"why", why_run, "name the rule that keeps a port closed", "[PORT[/tcp|/udp]] [OPTION...]",
+     "Makes the kernel receive a forged packet to PORT (by default 443/tcp), as if it had come in\n"
+     "from outside, follows it through the firewall and shows each rule that it meets, the one\n"
+     "that decides last, with the command that mends it; then whether anybody listens. The packet\n"
+     "leaves this host neither itself nor by an answer, and reaches no program. Needs root, or "
+     "the\n"
+     "capabilities cap_net_admin and cap_bpf (and cap_perfmon for what is lost outside of "
+     "nftables).",
+     "gardien why 443\n"
+     "gardien why 443/udp -6\n"
+     "gardien why 8443 --from 192.0.2.7 --interface eth1\n"
+     "gardien why 443 --json\n",
+     why_options, 1,
+     "0 it is open; 1 something keeps it closed; 2 the command line is wrong; 3 it "
+     "could not be told"},
     {"help", help_run, "explain a verb", "[VERB]", NULL,
      "gardien help serve\n"
      "gardien help --bash-completion >~/.local/share/bash-completion/completions/gardien\n",

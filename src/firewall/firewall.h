@@ -10,3 +10,4 @@
 #include "firewall/plan.h"
 #include "firewall/ports.h"
 #include "firewall/status.h"
+#include "firewall/why.h"

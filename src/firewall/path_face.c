@@ -57,13 +57,16 @@ static const char *obstacle_name(enum firewall_obstacle obstacle)
 
 /* ---- text ---- */
 
-/* "inet filter input" or "iptables-legacy ip filter INPUT". @return for free() */
+/* "inet filter input (input 0)" or "iptables-legacy ip filter INPUT". @return for free() */
 static char *step_place(const struct firewall_step *step)
 {
     const char *layer = step->layer == FIREWALL_NFTABLES ? "" : layer_name(step->layer);
 
-    char *place = mem_format("%s %s %s %s", layer, step->family ? step->family : "",
-                             step->table ? step->table : "", step->chain ? step->chain : "");
+    scoped(mem_release) char *hook =
+        step->hook ? mem_format("(%s %d)", step->hook, step->priority) : NULL;
+    char *place = mem_format("%s %s %s %s %s", layer, step->family ? step->family : "",
+                             step->table ? step->table : "", step->chain ? step->chain : "",
+                             hook ? hook : "");
     char *to = place, before = ' ';
     for (const char *from = place; *from; from++) { /* single blanks, none at the ends */
         if (*from != ' ' || before != ' ')

@@ -62,11 +62,12 @@ static void test_path_prints_its_steps_and_marks_the_culprit(void **state)
     fill(&path);
     firewall_path_print(&face, &path);
     fclose(face.out);
-    assert_string_equal(text, "443/tcp over IPv4, from 192.0.2.7 to 10.0.0.1 on eth0: closed\n"
-                              "    ip raw PREROUTING    accept  policy\n"
-                              "=>  inet filter \\x1b[2J  drop    tcp dport 443 drop  # handle 7\n"
-                              "a rule drops it\n"
-                              "-> nft delete rule inet filter c handle 7\n");
+    assert_string_equal(
+        text, "443/tcp over IPv4, from 192.0.2.7 to 10.0.0.1 on eth0: closed\n"
+              "    ip raw PREROUTING (prerouting -300)  accept  policy\n"
+              "=>  inet filter \\x1b[2J                  drop    tcp dport 443 drop  # handle 7\n"
+              "a rule drops it\n"
+              "-> nft delete rule inet filter c handle 7\n");
     free(text);
     firewall_path_finish(&path);
 }

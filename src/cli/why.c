@@ -1,0 +1,183 @@
+/* `gardien why`. */
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "app/app.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "firewall/firewall.h"
+#include "report/face.h"
+
+const struct option why_options[] = {
+    {"from", "ADDR", false, "as if it came from this address (default: from the Internet)"},
+    {"to", "ADDR", false, "to this address of this host (default: that of the interface)"},
+    {"interface", "NAME", false, "as if it came in here (default: where ADDR is reached)"},
+    {"ipv4", NULL, false, "IPv4 only", "-4"},
+    {"ipv6", NULL, false, "IPv6 only", "-6"},
+    OPTION_JSON,
+    OPTION_END,
+};
+
+enum { FAMILIES = 2, WHY_UNKNOWN = 3 };
+
+struct answer {
+    int family;
+    bool asked;
+    bool possible; /* this host has an address of the family */
+    struct firewall_path path;
+};
+
+static int read_address(const struct arguments *arguments, const char *option, struct diags *diags,
+                        unsigned char bytes[16], int *ret_family)
+{
+    const char *text = arguments_get(arguments, option);
+    struct network network;
+
+    if (!text)
+        return 0;
+    int r = network_parse(text, diags, &network);
+    if (r == 0 && network.prefix != (network.family == 4 ? 32 : 128)) {
+        diag_hint(
+            diags_add(diags, "--%s %s is a network, and a packet has one address", option, text),
+            "name one of its addresses");
+        r = ERR_SYNTAX;
+    }
+    if (r < 0)
+        return r;
+    memcpy(bytes, network.bytes, sizeof network.bytes);
+    *ret_family = network.family == 4 ? AF_INET : AF_INET6;
+    return 0;
+}
+
+static int read_question(const struct arguments *arguments, struct diags *diags,
+                         struct firewall_question *ret_question)
+{
+    struct port port = {.number = 443};
+    struct firewall_question question = {.interface = arguments_get(arguments, "interface")};
+    int r = 0;
+
+    if (arguments->word_count)
+        r = port_parse(arguments->words[0], diags, &port);
+    if (r == 0)
+        r = read_address(arguments, "from", diags, question.from, &question.from_family);
+    if (r == 0)
+        r = read_address(arguments, "to", diags, question.to, &question.to_family);
+    if (r < 0)
+        return r;
+    if (question.from_family && question.to_family && question.from_family != question.to_family) {
+        diag_hint(diags_add(diags, "--from and --to are addresses of IPv4 and of IPv6"),
+                  "give two of the same");
+        return ERR_SYNTAX;
+    }
+    question.port = port.number;
+    question.protocol = port.protocol == PORT_UDP ? IPPROTO_UDP : IPPROTO_TCP;
+    *ret_question = question;
+    return 0;
+}
+
+/* Which families are meant: those of the options, or of the addresses, or both. */
+static int choose_families(const struct arguments *arguments,
+                           const struct firewall_question *question, struct diags *diags,
+                           struct answer answers[FAMILIES])
+{
+    bool four = arguments_get(arguments, "ipv4"), six = arguments_get(arguments, "ipv6");
+    int named = question->from_family ? question->from_family : question->to_family;
+
+    answers[0] = (struct answer){.family = AF_INET, .asked = four || !six};
+    answers[1] = (struct answer){.family = AF_INET6, .asked = six || !four};
+    if (!named)
+        return 0;
+    struct answer *wanted = &answers[named == AF_INET6], *other = &answers[named != AF_INET6];
+    if ((four || six) && !wanted->asked) {
+        diag_hint(diags_add(diags, "the address is one of %s", named == AF_INET6 ? "IPv6" : "IPv4"),
+                  "leave -4 and -6 out");
+        return ERR_SYNTAX;
+    }
+    other->asked = false;
+    return 0;
+}
+
+/* Closed by something, else unknown by something, else open. */
+static int exit_code(const struct answer answers[FAMILIES], bool explicitly)
+{
+    bool closed = false, unknown = false, open = false;
+
+    for (int i = 0; i < FAMILIES; i++) {
+        const struct answer *answer = &answers[i];
+        if (!answer->asked || (!answer->possible && !explicitly))
+            continue;
+        if (firewall_path_open(&answer->path))
+            open = true;
+        else if (answer->path.verdict == FIREWALL_UNKNOWN &&
+                 answer->path.obstacle == FIREWALL_NO_OBSTACLE)
+            unknown = true;
+        else
+            closed = true;
+    }
+    return closed ? APP_FAILED : unknown || !open ? WHY_UNKNOWN : APP_OK;
+}
+
+static void print_text(const struct answer answers[FAMILIES])
+{
+    struct face face = face_of(stdout);
+    bool first = true;
+
+    for (int i = 0; i < FAMILIES; i++) {
+        if (!answers[i].asked)
+            continue;
+        if (!first)
+            putchar('\n');
+        firewall_path_print(&face, &answers[i].path);
+        first = false;
+    }
+}
+
+static void print_answers(const struct answer answers[FAMILIES], int code)
+{
+    json_t *paths = json_array();
+
+    for (int i = 0; i < FAMILIES; i++)
+        if (answers[i].asked)
+            json_array_append_new(paths, firewall_path_json(&answers[i].path));
+    print_json(json_pack("{s:o, s:o}", "open",
+                         code == WHY_UNKNOWN ? json_null() : json_boolean(code == APP_OK), "paths",
+                         paths));
+}
+
+static int answer_all(const struct arguments *arguments, const struct firewall_question *question,
+                      struct answer answers[FAMILIES])
+{
+    bool explicitly = !(answers[0].asked && answers[1].asked);
+
+    for (int i = 0; i < FAMILIES; i++)
+        if (answers[i].asked)
+            answers[i].possible =
+                firewall_why(question, answers[i].family, NULL, &answers[i].path) == 0;
+    int code = exit_code(answers, explicitly);
+    if (arguments_get(arguments, "json"))
+        print_answers(answers, code);
+    else
+        print_text(answers);
+    for (int i = 0; i < FAMILIES; i++)
+        if (answers[i].asked)
+            firewall_path_finish(&answers[i].path);
+    return code;
+}
+
+int why_run(const struct arguments *arguments)
+{
+    struct firewall_question question;
+    struct answer answers[FAMILIES];
+    struct diags diags = {0};
+    int code = APP_USAGE;
+
+    int r = read_question(arguments, &diags, &question);
+    if (r == 0)
+        r = choose_families(arguments, &question, &diags, answers);
+    if (r == 0)
+        code = answer_all(arguments, &question, answers);
+    print_diags(stderr, &diags);
+    diags_finish(&diags);
+    return code;
+}

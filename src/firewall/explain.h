@@ -1,0 +1,15 @@
+/* A trace as a path for people: rules by their text, with what their manager calls them, and the
+ * verdict where the trace tells it. */
+#pragma once
+
+#include "firewall/path.h"
+#include "firewall/prober.h"
+
+/** Adds the steps and, where a rule or policy dropped the packet or it came to the end of its way,
+ *  the verdict; else the verdict stays unknown. */
+void explain_trace(const struct prober_trace *trace, struct firewall_path *path);
+/** "8443" or "10.0.0.5:8443", where the packet went in the end; yields `text`. */
+const char *explain_destination(const struct prober_trace *trace, int family, char text[64]);
+/** What the rule's manager calls the culprit ("ufw: deny 443/tcp"), and how it is mended. For paths
+ *  with a culprit in nftables. @param index  the rule's place in its chain, from 0 */
+void explain_manager(struct firewall_path *path, size_t index);

@@ -1,0 +1,16 @@
+/* A packet that no rule of nftables dropped and that came nowhere: who else lost it. */
+#pragma once
+
+#include "firewall/path.h"
+#include "firewall/prober.h"
+
+/** Sends the probe again, under watch, and blames what is found: iptables-legacy, traffic control,
+ *  XDP, the kernel's own checks. The verdict stays unknown, with a reason, when nothing is. */
+void loss_explain(struct prober *prober, const struct prober_trace *trace,
+                  struct firewall_path *path);
+/** Blames the rule of iptables-legacy that dropped it, told from the counters that a burst of
+ * probes moves. @return whether one was found */
+bool legacy_blame(struct prober *prober, enum prober_place place, struct firewall_path *path);
+/** Are there tables of iptables-legacy for this family? @return 1, 0, or -EACCES when it may not be
+ *  asked */
+int legacy_present(int family);

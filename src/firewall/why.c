@@ -1,0 +1,225 @@
+/* The order of the looks: is the way there at all, what does the trace say, what else lost the
+ * packet, and who listens behind the firewall. */
+#include "firewall/why.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "firewall/explain.h"
+#include "firewall/loss.h"
+#include "firewall/prober.h"
+#include "os/sockdiag.h"
+
+/* ---- what is no firewall ---- */
+
+static bool is_up(const char *interface)
+{
+    struct ifreq request = {0};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    memcpy(request.ifr_name, interface, strnlen(interface, IF_NAMESIZE - 1));
+    bool up = fd < 0 || ioctl(fd, SIOCGIFFLAGS, &request) < 0 || (request.ifr_flags & IFF_UP);
+    if (fd >= 0)
+        close(fd);
+    return up;
+}
+
+static void say_link_down(struct firewall_path *path)
+{
+    path->obstacle = FIREWALL_LINK_DOWN;
+    firewall_path_reason(path, "the interface %s is down", path->probe.interface);
+    firewall_path_mend(path, "ip link set %s up", path->probe.interface);
+}
+
+struct heard {
+    bool here;      /* somebody takes the packet */
+    bool elsewhere; /* somebody listens on the port, but not at this address */
+    char where[80];
+};
+
+/* Would a socket bound there take a packet to this address? */
+static bool takes(const struct sockdiag_socket *socket, const struct firewall_path *path,
+                  const unsigned char *destination)
+{
+    static const unsigned char any[16];
+    size_t size = path->probe.family == AF_INET6 ? 16 : 4;
+
+    if (socket->interface && socket->interface != if_nametoindex(path->probe.interface))
+        return false;
+    if (!sockdiag_takes(socket, path->probe.family))
+        return false;
+    if (memcmp(socket->address, any, socket->family == AF_INET6 ? 16 : 4) == 0)
+        return true;
+    return socket->family == path->probe.family && memcmp(socket->address, destination, size) == 0;
+}
+
+static int listen_for(const struct firewall_path *path, const struct prober_trace *trace,
+                      struct heard *ret_heard)
+{
+    struct sockdiag_list list = {0};
+    int r = sockdiag_list(path->probe.protocol, trace->port, &list);
+
+    for (size_t i = 0; r == 0 && i < list.count; i++) {
+        if (takes(&list.items[i], path, trace->destination)) {
+            ret_heard->here = true;
+        } else {
+            ret_heard->elsewhere = true;
+            sockdiag_text(&list.items[i], ret_heard->where);
+        }
+    }
+    sockdiag_finish(&list);
+    return r;
+}
+
+static void look_for_listener(const struct prober_trace *trace, struct firewall_path *path)
+{
+    const char *protocol = path->probe.protocol == IPPROTO_UDP ? "udp" : "tcp";
+    struct heard heard = {0};
+    char at[64];
+    int r = listen_for(path, trace, &heard);
+
+    if (r < 0) {
+        findings_add(&path->notes, FINDING_UNKNOWN, "listener",
+                     "who listens could not be asked: %s", error_text(r));
+        return;
+    }
+    if (heard.here)
+        return;
+    path->obstacle = heard.elsewhere ? FIREWALL_LISTENS_ELSEWHERE : FIREWALL_NO_LISTENER;
+    explain_destination(trace, path->probe.family, at);
+    if (heard.elsewhere) {
+        firewall_path_reason(path,
+                             "the firewall lets it through, but the program on %u/%s listens "
+                             "only on %s, not on %s",
+                             (unsigned)trace->port, protocol, heard.where, at);
+        firewall_path_mend(path,
+                           "let that program listen on %s, or on all addresses (0.0.0.0 and "
+                           "[::])",
+                           at);
+    } else {
+        firewall_path_reason(path, "the firewall lets it through, but nothing listens on %u/%s",
+                             (unsigned)trace->port, protocol);
+        firewall_path_mend(path,
+                           "start the server, for example: gardien serve ./public --https "
+                           ":%u",
+                           (unsigned)trace->port);
+    }
+}
+
+static void look_at_destination(const struct prober_trace *trace, struct firewall_path *path)
+{
+    char address[FIREWALL_ADDRESS_TEXT];
+
+    if (path->verdict == FIREWALL_ACCEPTED)
+        look_for_listener(trace, path);
+    if (path->verdict != FIREWALL_FORWARDED || trace->moved)
+        return;
+    firewall_address_text(path->probe.family, path->probe.destination, address);
+    path->obstacle = FIREWALL_NOT_LOCAL;
+    firewall_path_reason(path, "%s is no address of this host, which would send the packet on",
+                         address);
+    firewall_path_mend(path,
+                       "give the address to an interface (ip address add %s dev %s), or ask "
+                       "with --to for one that `ip address` shows",
+                       address, path->probe.interface);
+}
+
+/* ---- the question ---- */
+
+static void say_unknown(struct firewall_path *path, const char *why)
+{
+    path->verdict = FIREWALL_UNKNOWN;
+    firewall_path_reason(path, "%s", why);
+}
+
+/* No probe: the simulator, when there is one, says what it can. */
+static void do_without(struct firewall_path *path, firewall_simulate *simulate, int error,
+                       const char *why)
+{
+    int r = simulate ? simulate(path) : ERR_NOT_FOUND;
+
+    if (r == 0) {
+        findings_add(&path->notes, FINDING_NOTE, "probe", "told from the rules alone: %s", why);
+        return;
+    }
+    say_unknown(path, why);
+    if (error == -EPERM)
+        firewall_path_mend(path, "run it as root: sudo gardien why %u/%s",
+                           (unsigned)path->probe.port,
+                           path->probe.protocol == IPPROTO_UDP ? "udp" : "tcp");
+}
+
+static void look(struct firewall_path *path, firewall_simulate *simulate)
+{
+    struct prober *prober = NULL;
+    struct prober_trace trace;
+    char *why = NULL;
+    int r = prober_open(path->probe.interface, &prober, &why);
+
+    if (r == 0) {
+        r = prober_follow(prober, &path->probe, &trace);
+        if (r < 0)
+            why = r == -EOPNOTSUPP
+                      ? mem_string(SPAN("this kernel cannot receive a forged packet, which it can "
+                                        "from Linux 5.18 on"))
+                      : mem_format("the probe could not be sent: %s", error_text(r));
+    }
+    if (r < 0) {
+        do_without(path, simulate, r, why);
+    } else {
+        explain_trace(&trace, path);
+        if (path->verdict == FIREWALL_UNKNOWN && !path->reason)
+            loss_explain(prober, &trace, path);
+        look_at_destination(&trace, path);
+        if (trace.cut)
+            findings_add(&path->notes, FINDING_NOTE, "trace",
+                         "the packet met more rules than are kept: some are not shown");
+        prober_trace_finish(&trace);
+    }
+    free(why);
+    prober_close(prober);
+}
+
+int firewall_why(const struct firewall_question *question, int family, firewall_simulate *simulate,
+                 struct firewall_path *ret_path)
+{
+    struct firewall_probe probe = {
+        .family = family, .protocol = question->protocol, .port = question->port};
+    char *why = NULL;
+    int r = vantage_choose(question, family, &probe, &why);
+
+    firewall_path_init(ret_path, &probe);
+    if (r < 0) {
+        say_unknown(ret_path, why ? why : error_text(r));
+        free(why);
+        return ERR_NOT_FOUND;
+    }
+    if (!is_up(probe.interface))
+        say_link_down(ret_path);
+    else
+        look(ret_path, simulate);
+    return 0;
+}
+
+int firewall_prove(uint16_t port, int protocol, int family, const char *interface,
+                   struct firewall_path *ret_path)
+{
+    struct firewall_question question = {
+        .port = port, .protocol = protocol, .interface = interface};
+
+    return firewall_why(&question, family, NULL, ret_path);
+}
+
+bool firewall_proved(const struct firewall_path *path)
+{
+    return path->verdict == FIREWALL_ACCEPTED ||
+           (path->verdict == FIREWALL_FORWARDED && path->obstacle != FIREWALL_NOT_LOCAL);
+}

@@ -1,0 +1,34 @@
+/* Why is a port closed, or is it open? One question, one answer a family, told by whoever can. */
+#pragma once
+
+#include "firewall/path.h"
+#include "firewall/vantage.h"
+
+/** Answers by another way when no probe may be sent: a ruleset as read. It fills path as
+ *  firewall_why() does. @return 0, or a negative error, after which the verdict stays unknown */
+typedef int firewall_simulate(struct firewall_path *path);
+
+/** Sends a probe and tells what becomes of it: the firewall's verdict with the rule that decides,
+ * and if the firewall lets it through, whether anybody listens. It takes some 20 ms; needs
+ *  CAP_NET_ADMIN and CAP_BPF, and with CAP_PERFMON also learns the kernel's own reasons to drop. No
+ *  packet leaves the host and no listener sees one. Counters, logs and sets of the rules that the
+ *  probe meets do change, as by any packet.
+ *  @param simulate  asked when no probe can be sent; may be NULL
+ *  @param ret_path  to be finished; its verdict is FIREWALL_UNKNOWN with a reason where it cannot
+ * be told
+ *  @return 0, or ERR_NOT_FOUND when this host has no address of the family or no such interface:
+ *  the path's reason says which, and it is to be finished too */
+must_check int firewall_why(const struct firewall_question *question, int family,
+                            firewall_simulate *simulate, struct firewall_path *ret_path);
+
+/** Is a port open to the Internet? For `gardien open`, which asks before its plan to learn the
+ * chain that drops (path.steps[path.culprit], when the verdict is dropped or rejected), and
+ * afterwards to prove its work. What listens is left out: obstacle is FIREWALL_LISTENS_ELSEWHERE,
+ *  FIREWALL_NO_LISTENER at most, which firewall_proved() does not look at.
+ *  @param protocol  IPPROTO_TCP or IPPROTO_UDP
+ *  @param interface NULL: the one towards the Internet
+ *  @return as firewall_why() */
+must_check int firewall_prove(uint16_t port, int protocol, int family, const char *interface,
+                              struct firewall_path *ret_path);
+/** Does the firewall let the packet through, whoever listens? */
+bool firewall_proved(const struct firewall_path *path);
