@@ -9,20 +9,25 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "os/idn.h"
 #include "os/process.h"
 
 #define ROOT_STATE "/var/lib/gardien"
 
 /* ---- decoding ---- */
 
-/* Lower case without a final dot; an IPv6 address as RFC 5952 writes it, which is how sites are
- * looked up. */
+/* In ASCII, lower case, without a final dot; an IPv6 address as RFC 5952 writes it: that is how
+ * sites are looked up. An international name that is none stays as it is, for settings_check(). */
 static char *normalise_name(char *name)
 {
-    char text[INET6_ADDRSTRLEN];
+    char text[INET6_ADDRSTRLEN], *ascii;
     struct in6_addr address;
-    size_t len = strlen(name);
 
+    if (idn_is_international(name) && idn_to_ascii(name, &ascii) >= 0) {
+        free(name);
+        name = ascii;
+    }
+    size_t len = strlen(name);
     if (inet_pton(AF_INET6, name, &address) == 1 &&
         inet_ntop(AF_INET6, &address, text, sizeof text)) {
         free(name);

@@ -35,7 +35,7 @@ static const char *label_wrong(struct span label)
         if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || (c == '-' && inner))
             continue;
         if ((unsigned char)c >= 0x80)
-            return "is not in ASCII; write its punycode form (\"xn--…\", as `idn2 NAME` prints it)";
+            return "is not an international host name: a character in it may not stand in one";
         return "is not a valid host name: letters, digits and inner hyphens make up its labels";
     }
     return NULL;

@@ -156,7 +156,8 @@ static const struct config_row site_rows[] = {
      .min = 1,
      .max = 1000,
      .required = true,
-     .help = "host names, the main one first; *.example.com stands for every name one label below",
+     .help = "host names, the main one first; *.example.com stands for every name one label "
+             "below; names such as bücher.example become their xn-- form",
      .example = "[example.com, www.example.com]"},
     {.name = "default",
      .type = CONFIG_BOOL,

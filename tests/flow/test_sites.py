@@ -206,3 +206,17 @@ def test_certificate_of_the_command_line(start, tmp_path):
     server = start(None, "localhost", "--cert", certificate, "--key", key)
     assert "hello" in server.curl("/", "--cacert", certificate).text
     assert not server.ca.exists(), "no CA is made where none is needed"
+
+
+def test_an_international_name_is_served_under_the_form_that_browsers_send(start):
+    server = start(lambda server: {"sites": [
+        {"names": ["Bücher.example", "*.bücher.example"], "files": str(server.public),
+         "redirect_to_main": False}]})
+    assert "names: xn--bcher-kva.example, *.xn--bcher-kva.example" in server.output()
+    assert server.curl("/", name="xn--bcher-kva.example").status == 200
+    assert server.curl("/", name="www.xn--bcher-kva.example").status == 200
+
+
+def test_an_international_name_is_taken_from_the_command_line(start):
+    server = start(None, "bücher.example")
+    assert server.curl("/", name="xn--bcher-kva.example").status == 200

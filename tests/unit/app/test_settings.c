@@ -210,6 +210,11 @@ static void test_mistakes_across_values(void **state)
     assert_complaint("sites:\n  - names: [a.test]\n  - names: [b.test, A.test]\n", 3,
                      "\"a.test\" belongs to the site \"a.test\" already");
     assert_complaint("sites:\n  - names: [a.test, a.test]\n", 2, "named twice");
+    assert_complaint("sites:\n  - names: [xn--bcher-kva.test, b\xc3\xbc"
+                     "cher.test]\n",
+                     2, "\"xn--bcher-kva.test\" is named twice");
+    assert_complaint("sites:\n  - names: [\xe2\x98\x83.test]\n", 2,
+                     "is not an international host name");
     assert_complaint("sites:\n  - {names: a.test, default: on}\n  - {names: b.test, default: on}\n",
                      3, "only one site can be the default");
     assert_complaint("sites: [{names: a.test}]\nlisten:\n  https: [\":443\", \"443\"]\n", 3,

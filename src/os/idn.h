@@ -1,0 +1,16 @@
+/* International host names: from the way people write them to the one that goes over the wire. What
+ * a host name may be otherwise is its users' business. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/macros.h"
+
+/** Whether it has a character outside of ASCII. */
+bool idn_is_international(const char *name);
+/** "Bücher.example" as "xn--bcher-kva.example"; a first label of "*" stays.
+ *  @param name  UTF-8
+ *  @param ret_ascii  for free()
+ *  @return 0, or ERR_SYNTAX for what IDNA2008 does not allow (RFC 5891; mapped by UTS #46,
+ *  non-transitional, as browsers do) */
+must_check int idn_to_ascii(const char *name, char **ret_ascii);
