@@ -9,5 +9,7 @@
 #include "firewall/path.h"
 #include "firewall/plan.h"
 #include "firewall/ports.h"
+#include "firewall/ruleset.h"
+#include "firewall/simulate.h"
 #include "firewall/status.h"
 #include "firewall/why.h"

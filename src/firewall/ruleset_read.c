@@ -1,0 +1,417 @@
+/* Where rulesets come from: the kernel, or a file of either form that nftables writes. Text is
+ * understood by nftables alone: a process of its own loads it into an empty network namespace that
+ * ends with it, and lists it as JSON. The machine's own rules are only ever read. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "base/mem.h"
+#include "firewall/nft.h"
+#include "firewall/ruleset.h"
+
+enum {
+    INTERFACES_MAX = 64, /* made in the namespace; rules that name more are refused by nftables */
+    LOADER_SECONDS = 30,
+};
+
+/* ---- bytes of a descriptor ---- */
+
+static int read_fd(int fd, struct buffer *text)
+{
+    char part[65536];
+    ssize_t got;
+
+    while ((got = read(fd, part, sizeof part)) != 0) {
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -errno;
+        int r = buffer_append(text, part, (size_t)got);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int write_all(int fd, struct span bytes)
+{
+    while (bytes.len) {
+        ssize_t sent = write(fd, bytes.ptr, bytes.len);
+        if (sent < 0 && errno != EINTR)
+            return -errno;
+        bytes = span_from(bytes, sent < 0 ? 0 : (size_t)sent);
+    }
+    return 0;
+}
+
+/* ---- the namespace ---- */
+
+/* Makes an interface of that name, so that `iif` finds it. What the kernel refuses nftables will
+ * complain about. */
+static void make_interface(int netlink, struct span name)
+{
+    struct {
+        struct nlmsghdr header;
+        struct ifinfomsg info;
+        struct nlattr name;
+        char text[IF_NAMESIZE];
+        struct nlattr link;
+        struct nlattr kind;
+        char dummy[8];
+    } ask = {
+        .header = {.nlmsg_len = sizeof ask,
+                   .nlmsg_type = RTM_NEWLINK,
+                   .nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK},
+        .name = {sizeof ask.name + sizeof ask.text, IFLA_IFNAME},
+        .link = {sizeof ask.link + sizeof ask.kind + sizeof ask.dummy, IFLA_LINKINFO},
+        .kind = {sizeof ask.kind + sizeof "dummy", IFLA_INFO_KIND},
+        .dummy = "dummy",
+    };
+    char answer[512];
+
+    memcpy(ask.text, name.ptr, name.len);
+    if (send(netlink, &ask, sizeof ask, 0) == sizeof ask)
+        (void)!recv(netlink, answer, sizeof answer, 0);
+}
+
+static bool names_interfaces(struct span line)
+{
+    static const char *const words[] = {"iif ", "oif ", "device", "iifname", "oifname"};
+    scoped(mem_release) char *text = mem_string(line);
+
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+        if (strstr(text, words[i]))
+            return true;
+    return false;
+}
+
+/* Quoted words in lines that name interfaces. */
+static void make_interfaces(struct span text)
+{
+    int netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    struct span line, part;
+    unsigned made = 0;
+
+    while (netlink >= 0 && span_next(&text, '\n', &line)) {
+        if (!names_interfaces(line))
+            continue;
+        for (bool quoted = false; span_next(&line, '"', &part); quoted = !quoted)
+            if (quoted && part.len && part.len < IF_NAMESIZE && span_find(part, ' ') < 0 &&
+                span_find(part, '*') < 0 && made++ < INTERFACES_MAX)
+                make_interface(netlink, part);
+    }
+    if (netlink >= 0)
+        close(netlink);
+}
+
+/* The loader process: prints JSON, or why not, to `out`. @return its exit code */
+static int load(const char *text, int out)
+{
+    char *json = NULL, *why = NULL;
+
+    alarm(LOADER_SECONDS);
+    if (unshare(CLONE_NEWNET) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
+        return 2;
+    make_interfaces(span_str(text));
+    int r = nft_run(text, NFT_PLAIN, NULL, &why);
+    if (r == 0)
+        r = nft_run("list ruleset", NFT_JSON, &json, &why);
+    const char *said = r == 0 ? json : why;
+    if (write_all(out, span_str(said ? said : "")) < 0)
+        return 2;
+    return r == 0 ? 0 : 1;
+}
+
+/* Runs the loader. @return its exit code, or -errno */
+static int run_loader(const char *text, int out)
+{
+    int status;
+    pid_t child = fork();
+
+    if (child < 0)
+        return -errno;
+    if (child == 0)
+        _exit(load(text, out));
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR)
+            return -errno;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 2;
+}
+
+/* ---- handles ---- */
+
+/* The handle at the end of a rule's line in `nft -a list ruleset`; 0: the line has none. */
+static uint64_t line_handle(struct span line)
+{
+    static const char mark[] = "# handle ";
+    ptrdiff_t at = span_find_last(line, '#');
+    uint64_t handle;
+
+    if (at < 0 || !span_starts(span_from(line, (size_t)at), span_str(mark)))
+        return 0;
+    struct span before = span_trim(span_of(line.ptr, (size_t)at));
+    if (span_ends(before, SPAN("{")) ||
+        span_to_uint(span_from(line, (size_t)at + sizeof mark - 1), &handle) < 0)
+        return 0;
+    return handle;
+}
+
+/* Gives rules the handles of the text that was loaded, not those of the namespace. */
+static void take_handles(struct ruleset *ruleset, struct span text)
+{
+    struct span line, rest = text;
+    size_t count = 0;
+
+    while (span_next(&rest, '\n', &line))
+        count += line_handle(line) != 0;
+    ruleset->handles_known = count > 0 && count == ruleset->rule_count;
+    for (struct ruleset_chain *chain = ruleset->chains; chain; chain = chain->next) {
+        for (struct ruleset_rule *rule = chain->rules; rule; rule = rule->next) {
+            rule->handle = 0;
+            while (ruleset->handles_known && !rule->handle && span_next(&text, '\n', &line))
+                rule->handle = line_handle(line);
+        }
+    }
+}
+
+/* ---- devices ---- */
+
+/* The words of a line, quotes and commas left out. @return how many */
+static size_t words_of(struct span line, struct span *words, size_t most)
+{
+    struct span part;
+    size_t count = 0;
+
+    line = span_trim(line);
+    while (count < most && span_next(&line, ' ', &part)) {
+        while (part.len && strchr("\"{,\t", *part.ptr))
+            part = span_from(part, 1);
+        while (part.len && strchr("\"},;", part.ptr[part.len - 1]))
+            part.len--;
+        if (part.len)
+            words[count++] = part;
+    }
+    return count;
+}
+
+static struct ruleset_chain *chain_of(struct ruleset *ruleset, const struct span table[2],
+                                      struct span name)
+{
+    for (struct ruleset_chain *chain = ruleset->chains; chain; chain = chain->next)
+        if (span_equal(span_str(chain->name), name) &&
+            span_equal(span_str(chain->table->name), table[1]) &&
+            span_equal(span_str(ruleset_family_name(chain->table->family)), table[0]))
+            return chain;
+    return NULL;
+}
+
+/* "type filter hook ingress device "eth0" priority 0" or "... devices = { eth0, eth1 } ...". */
+static void take_line_devices(struct ruleset *ruleset, struct ruleset_chain *chain,
+                              const struct span *words, size_t count)
+{
+    size_t i = 0;
+
+    while (i < count && !span_starts(words[i], SPAN("device")))
+        i++;
+    chain->devices = arena_alloc(&ruleset->arena, (count + 1) * sizeof *chain->devices);
+    for (i++; chain->devices && i < count && !span_equal(words[i], SPAN("priority")); i++) {
+        char *name = span_equal(words[i], SPAN("=")) ? NULL : arena_copy(&ruleset->arena, words[i]);
+        if (name)
+            chain->devices[chain->device_count++] = name;
+    }
+}
+
+/* JSON of older nftables does not say what devices ingress chains listen on; text does. */
+static void take_devices(struct ruleset *ruleset, struct span text)
+{
+    struct span line, words[32], table[2] = {0};
+    struct ruleset_chain *chain = NULL;
+
+    while (span_next(&text, '\n', &line)) {
+        size_t count = words_of(line, words, ARRAY_SIZE(words));
+        if (count >= 3 && span_equal(words[0], SPAN("table")))
+            table[0] = words[1], table[1] = words[2];
+        else if (count >= 2 && span_equal(words[0], SPAN("chain")))
+            chain = chain_of(ruleset, table, words[1]);
+        else if (count > 4 && span_equal(words[0], SPAN("type")) && chain &&
+                 chain->hook == RULESET_INGRESS && chain->device_count == 0)
+            take_line_devices(ruleset, chain, words, count);
+    }
+}
+
+static bool lacks_devices(const struct ruleset *ruleset)
+{
+    for (const struct ruleset_chain *chain = ruleset->chains; chain; chain = chain->next)
+        if (chain->hook == RULESET_INGRESS && chain->device_count == 0)
+            return true;
+    return false;
+}
+
+static int parse_text(const char *text, struct ruleset **ret_ruleset, char **ret_why)
+{
+    struct buffer json = buffer_make(RULESET_TEXT_MAX);
+    int out = memfd_create("ruleset", MFD_CLOEXEC);
+    int r = out < 0 ? -errno : run_loader(text, out);
+    int code = r;
+
+    if (r >= 0 && r < 2)
+        r = lseek(out, 0, SEEK_SET) < 0 ? -errno : read_fd(out, &json);
+    if (out >= 0)
+        close(out);
+    if (r == 0 && code == 0)
+        r = ruleset_parse(buffer_span(&json), ret_ruleset, ret_why);
+    else if (r == 0)
+        *ret_why = mem_string(buffer_span(&json)), r = ERR_SYNTAX;
+    if (code == 2)
+        r = -EPERM;
+    if (r == 0) {
+        take_handles(*ret_ruleset, span_str(text));
+        take_devices(*ret_ruleset, span_str(text));
+    }
+    buffer_finish(&json);
+    return r;
+}
+
+/* ---- the kernel ---- */
+
+static bool has_extensions(const struct ruleset *ruleset)
+{
+    for (const struct ruleset_chain *chain = ruleset->chains; chain; chain = chain->next)
+        for (const struct ruleset_rule *rule = chain->rules; rule; rule = rule->next)
+            for (size_t i = 0; i < json_array_size(rule->json); i++)
+                if (json_object_get(json_array_get(rule->json, i), "xt"))
+                    return true;
+    return false;
+}
+
+/* iptables' extensions have no JSON, but nftables writes what it can of them as text of its own. */
+static void translate_extensions(struct ruleset **ruleset, const char *text)
+{
+    scoped(mem_release) char *why = NULL;
+    struct ruleset *translated;
+
+    if (parse_text(text, &translated, &why) < 0)
+        return; /* then they stay unsure */
+    if (!translated->handles_known || translated->rule_count != (*ruleset)->rule_count) {
+        ruleset_destroy(translated);
+        return;
+    }
+    ruleset_destroy(*ruleset);
+    *ruleset = translated;
+}
+
+/* What JSON leaves out. */
+static void complete(struct ruleset **ruleset)
+{
+    scoped(mem_release) char *text = NULL;
+
+    if (nft_run("list ruleset", NFT_HANDLES, &text, NULL) < 0)
+        return;
+    take_devices(*ruleset, span_str(text));
+    if (has_extensions(*ruleset))
+        translate_extensions(ruleset, text);
+}
+
+int ruleset_read_live(struct ruleset **ret_ruleset, char **ret_why)
+{
+    scoped(mem_release) char *text = NULL;
+    struct ruleset *ruleset;
+    int r = nft_run("list ruleset", NFT_JSON, &text, ret_why);
+
+    if (r < 0)
+        return r;
+    r = ruleset_parse(span_str(text), &ruleset, ret_why);
+    if (r < 0)
+        return r;
+    if (has_extensions(ruleset) || lacks_devices(ruleset))
+        complete(&ruleset);
+    *ret_ruleset = ruleset;
+    return 0;
+}
+
+/* ---- files ---- */
+
+static int read_path(const char *path, struct buffer *text, struct diags *diags)
+{
+    int fd = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
+    int r = fd < 0 ? -errno : read_fd(fd, text);
+    struct diag *diag;
+
+    if (fd >= 0)
+        close(fd);
+    if (r == 0)
+        return 0;
+    diag = diags_add(diags, "the rules cannot be read: %s", error_text(r));
+    diag_place(diag, path, 0, 0, NULL);
+    if (r == ERR_LIMIT)
+        diag_hint(diag, "a ruleset of at most %d MiB is read", RULESET_TEXT_MAX >> 20);
+    else
+        diag_hint(diag, "save the rules with: nft -j list ruleset > rules.json");
+    return r;
+}
+
+/* libnftables' words name the line: "<cmdline>:3:1-4: Error: ...". */
+static void complain(struct diags *diags, const char *path, const char *why, int error)
+{
+    struct span text = span_str(why ? why : ""), line;
+    struct diag *diag;
+    unsigned at = 0;
+
+    if (!span_next(&text, '\n', &line))
+        line = SPAN("");
+    const char *sentence = why ? strstr(why, "Error: ") : NULL;
+    if (sentence && line.ptr == why) {
+        size_t skip = (size_t)(sentence - why) + strlen("Error: ");
+        const char *colon = memchr(why, ':', line.len);
+        at = colon ? (unsigned)strtoul(colon + 1, NULL, 10) : 0;
+        line = skip <= line.len ? span_from(line, skip) : line;
+    }
+    if (error == -EPERM) {
+        diag = diags_add(diags, "rules as text are read by nftables in a network namespace of "
+                                "their own, which this user may not make");
+        diag_hint(diag, "save them as JSON, which anybody can read: nft -j list ruleset > "
+                        "rules.json; or run this as root");
+    } else {
+        diag = diags_add(diags, "these are no rules as nftables lists them%s%.*s",
+                         line.len ? ": " : "", SPAN_ARGS(line));
+        diag_hint(diag, "save the rules with: nft -j list ruleset > rules.json");
+    }
+    diag_place(diag, path, at, 0, NULL);
+}
+
+int ruleset_read_file(const char *path, struct ruleset **ret_ruleset, struct diags *diags)
+{
+    struct buffer bytes = buffer_make(RULESET_TEXT_MAX);
+    scoped(mem_release) char *why = NULL;
+    int r = read_path(path, &bytes, diags);
+
+    if (r < 0) {
+        buffer_finish(&bytes);
+        return r;
+    }
+    struct span text = span_trim(buffer_span(&bytes));
+    while (text.len && (*text.ptr == '\n' || *text.ptr == '\r'))
+        text = span_trim(span_from(text, 1));
+    if (text.len && *text.ptr == '{') {
+        r = ruleset_parse(text, ret_ruleset, &why);
+    } else {
+        scoped(mem_release) char *copy = mem_string(text);
+        r = strlen(copy) == text.len && text.len ? parse_text(copy, ret_ruleset, &why) : ERR_SYNTAX;
+    }
+    if (r < 0)
+        complain(diags, path, why, r);
+    buffer_finish(&bytes);
+    return r;
+}
