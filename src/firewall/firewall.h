@@ -9,6 +9,7 @@
 #include "firewall/path.h"
 #include "firewall/plan.h"
 #include "firewall/ports.h"
+#include "firewall/router.h"
 #include "firewall/ruleset.h"
 #include "firewall/simulate.h"
 #include "firewall/status.h"
