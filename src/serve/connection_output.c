@@ -110,14 +110,29 @@ static int produce_sealed(struct connection *c, struct tls_io *io)
     return 0;
 }
 
+/* Once the engine is through and its output complete, our goodbye goes in the same packet. */
+static void add_goodbye(struct connection *c, struct tls_io *io)
+{
+    bool through = c->tls && !c->said_goodbye && io->out_len > 0 && io->out_len < c->chunk &&
+                   http_wait(c->engine) == HTTP_WAIT_CLOSED && !http_wants_input(c->engine);
+
+    if (!through)
+        return;
+    tls_close(c->tls, io);
+    c->said_goodbye = true;
+}
+
 /* Sends what the engine has, up to a chunk, together with what stands in io already.
  * @return bytes sent or kept, or a negative error: cut the connection */
 ssize_t connection_write(struct connection *c, struct tls_io *io)
 {
     int r = 0;
 
-    if (c->engine && c->state == CONNECTION_OPEN)
+    if (c->engine && c->state == CONNECTION_OPEN) {
         r = c->tls ? produce_sealed(c, io) : produce_plain(c, io);
+        if (r == 0)
+            add_goodbye(c, io);
+    }
     if (io->out_len > 0) {
         int sent = connection_send(c, io->out, io->out_len);
         if (sent < 0)
