@@ -45,7 +45,6 @@ struct side {
 };
 
 struct records {
-    const struct schedule *schedule;
     const struct record_suite *suite;
     struct side reading;
     struct side writing;
@@ -65,11 +64,9 @@ static int set_keys(const struct records *records, struct side *side, bool seali
     const struct span secret = {(const char *)side->secret, records->secret_len};
     unsigned char key[32];
 
-    int r = schedule_expand(records->schedule, suite->digest, secret, SPAN("key"), SPAN(""), key,
-                            suite->key_len);
+    int r = schedule_expand(suite->digest, secret, SPAN("key"), SPAN(""), key, suite->key_len);
     if (r >= 0)
-        r = schedule_expand(records->schedule, suite->digest, secret, SPAN("iv"), SPAN(""),
-                            side->iv, sizeof side->iv);
+        r = schedule_expand(suite->digest, secret, SPAN("iv"), SPAN(""), side->iv, sizeof side->iv);
     if (r >= 0 &&
         EVP_CipherInit_ex2(side->cipher, suite->cipher, key, side->iv, sealing, NULL) != 1)
         r = ERR_TLS;
@@ -82,7 +79,7 @@ static int update_keys(const struct records *records, struct side *side, bool se
 {
     unsigned char next[SECRET_MAX];
 
-    int r = schedule_expand(records->schedule, records->suite->digest,
+    int r = schedule_expand(records->suite->digest,
                             span_of((const char *)side->secret, records->secret_len),
                             SPAN("traffic upd"), SPAN(""), next, records->secret_len);
     if (r >= 0) {
@@ -94,13 +91,11 @@ static int update_keys(const struct records *records, struct side *side, bool se
     return r;
 }
 
-int records_create(const struct schedule *schedule, const struct record_suite *suite,
-                   const struct traffic_secrets *secrets, uint64_t written,
-                   struct records **ret_records)
+int records_create(const struct record_suite *suite, const struct traffic_secrets *secrets,
+                   uint64_t written, struct records **ret_records)
 {
     struct records *records = mem_new(struct records);
 
-    records->schedule = schedule;
     records->suite = suite;
     records->secret_len = secrets->len;
     records->reading.cipher = EVP_CIPHER_CTX_new();

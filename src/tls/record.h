@@ -25,7 +25,7 @@ struct record_suite {
 
 /** @param written  records that the server has sealed with its application key already (tickets)
  *  @return 0, or ERR_TLS */
-must_check int records_create(const struct schedule *schedule, const struct record_suite *suite,
+must_check int records_create(const struct record_suite *suite,
                               const struct traffic_secrets *secrets, uint64_t written,
                               struct records **ret_records);
 /** Wipes the keys. NULL is fine. */

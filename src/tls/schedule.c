@@ -1,5 +1,6 @@
-/* HKDF on prefetched digests, and the provider face that libssl calls. Protecting records with what
- * is derived is record.c's. */
+/* HKDF on OpenSSL's SHA-2 itself, without the layers above it, and the provider face that libssl
+ * calls. Protecting records with what is derived is record.c's. */
+#define OPENSSL_SUPPRESS_DEPRECATED /* SHA256_Init() and its like, which OpenSSL 3 still has */
 #include "tls/schedule.h"
 
 #include <openssl/core.h>
@@ -9,6 +10,7 @@
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 #include <openssl/provider.h>
+#include <openssl/sha.h>
 #include <stdlib.h>
 
 #include "base/error.h"
@@ -16,45 +18,59 @@
 
 #define PROVIDER_NAME "gardien-schedule"
 
-enum { BLOCK_MAX = 128, INFO_MAX = 2 + 1 + 255 + 1 + 255 };
+enum { INFO_MAX = 2 + 1 + 255 + 1 + 255 };
 
 /* ---- HMAC and HKDF ---- */
 
-static int hash_padded(const struct schedule *schedule, const EVP_MD *digest,
-                       const unsigned char *block, size_t block_len, const struct span parts[2],
+union hash {
+    SHA256_CTX sha256;
+    SHA512_CTX sha384;
+};
+
+static int hash_padded(bool sha384, const unsigned char *block, const struct span parts[2],
                        unsigned char *out)
 {
-    EVP_MD_CTX *hash = schedule->hash;
+    union hash hash;
+    bool fine;
 
-    if (EVP_DigestInit_ex2(hash, digest, NULL) != 1 ||
-        EVP_DigestUpdate(hash, block, block_len) != 1)
-        return ERR_TLS;
-    for (int i = 0; i < 2; i++)
-        if (parts[i].len && EVP_DigestUpdate(hash, parts[i].ptr, parts[i].len) != 1)
-            return ERR_TLS;
-    return EVP_DigestFinal_ex(hash, out, NULL) == 1 ? 0 : ERR_TLS;
+    if (sha384) {
+        fine = SHA384_Init(&hash.sha384) == 1 &&
+               SHA384_Update(&hash.sha384, block, SHA512_CBLOCK) == 1;
+        for (int i = 0; i < 2; i++)
+            fine = fine && SHA384_Update(&hash.sha384, parts[i].ptr, parts[i].len) == 1;
+        fine = fine && SHA384_Final(out, &hash.sha384) == 1;
+    } else {
+        fine = SHA256_Init(&hash.sha256) == 1 &&
+               SHA256_Update(&hash.sha256, block, SHA256_CBLOCK) == 1;
+        for (int i = 0; i < 2; i++)
+            fine = fine && SHA256_Update(&hash.sha256, parts[i].ptr, parts[i].len) == 1;
+        fine = fine && SHA256_Final(out, &hash.sha256) == 1;
+    }
+    OPENSSL_cleanse(&hash, sizeof hash);
+    return fine ? 0 : ERR_TLS;
 }
 
 /* RFC 2104, over two parts of a message. A key is never longer than a block here. */
-static int hmac(const struct schedule *schedule, const EVP_MD *digest, struct span key,
-                const struct span parts[2], unsigned char *out)
+static int hmac(const EVP_MD *digest, struct span key, const struct span parts[2],
+                unsigned char *out)
 {
-    size_t block_len = (size_t)EVP_MD_get_block_size(digest);
     size_t hash_len = (size_t)EVP_MD_get_size(digest);
-    unsigned char block[BLOCK_MAX] = {0};
+    bool sha384 = hash_len == SHA384_DIGEST_LENGTH;
+    size_t block_len = sha384 ? SHA512_CBLOCK : SHA256_CBLOCK;
+    unsigned char block[SHA512_CBLOCK] = {0};
 
-    if (key.len > block_len || block_len > sizeof block)
+    if (key.len > block_len)
         return ERR_TLS;
     if (key.len)
         memcpy(block, key.ptr, key.len);
     for (size_t i = 0; i < block_len; i++)
         block[i] ^= 0x36;
-    int r = hash_padded(schedule, digest, block, block_len, parts, out);
+    int r = hash_padded(sha384, block, parts, out);
     for (size_t i = 0; i < block_len; i++)
         block[i] ^= 0x36 ^ 0x5c;
     const struct span inner[2] = {{(const char *)out, hash_len}, {0}};
     if (r >= 0)
-        r = hash_padded(schedule, digest, block, block_len, inner, out);
+        r = hash_padded(sha384, block, inner, out);
     OPENSSL_cleanse(block, sizeof block);
     return r;
 }
@@ -83,8 +99,8 @@ static size_t write_info(unsigned char info[INFO_MAX], size_t len, const struct 
 }
 
 /* HKDF-Expand of at most one block (RFC 5869 section 2.3), of an HkdfLabel. */
-static int expand(const struct schedule *schedule, const EVP_MD *digest, struct span secret,
-                  const struct span label[2], struct span context, unsigned char *out, size_t len)
+static int expand(const EVP_MD *digest, struct span secret, const struct span label[2],
+                  struct span context, unsigned char *out, size_t len)
 {
     unsigned char info[INFO_MAX], block[EVP_MAX_MD_SIZE];
     size_t info_len = write_info(info, len, label, context);
@@ -92,19 +108,19 @@ static int expand(const struct schedule *schedule, const EVP_MD *digest, struct 
     if (info_len == 0 || len > (size_t)EVP_MD_get_size(digest))
         return ERR_TLS;
     const struct span parts[2] = {{(const char *)info, info_len}, SPAN("\1")};
-    int r = hmac(schedule, digest, secret, parts, block);
+    int r = hmac(digest, secret, parts, block);
     if (r >= 0)
         memcpy(out, block, len);
     OPENSSL_cleanse(block, sizeof block);
     return r;
 }
 
-int schedule_expand(const struct schedule *schedule, const EVP_MD *digest, struct span secret,
-                    struct span label, struct span context, unsigned char *out, size_t len)
+int schedule_expand(const EVP_MD *digest, struct span secret, struct span label,
+                    struct span context, unsigned char *out, size_t len)
 {
     const struct span labels[2] = {SPAN("tls13 "), label};
 
-    return expand(schedule, digest, secret, labels, context, out, len);
+    return expand(digest, secret, labels, context, out, len);
 }
 
 /* ---- one derivation, as libssl asks for it ---- */
@@ -200,27 +216,33 @@ static bool read_request(const struct schedule *schedule, const OSSL_PARAM param
     return request->digest != NULL;
 }
 
+/* The hash of no bytes, the context of "derived" (section 7.1). */
+static const struct span empty_sha256 =
+    SPAN("\xe3\xb0\xc4\x42\x98\xfc\x1c\x14\x9a\xfb\xf4\xc8\x99\x6f\xb9\x24"
+         "\x27\xae\x41\xe4\x64\x9b\x93\x4c\xa4\x95\x99\x1b\x78\x52\xb8\x55");
+static const struct span empty_sha384 =
+    SPAN("\x38\xb0\x60\xa7\x51\xac\x96\x38\x4c\xd9\x32\x7e\xb1\xb1\xe3\x6a"
+         "\x21\xfd\xb7\x11\x14\xbe\x07\x43\x4c\x0c\xc7\xbf\x63\xf6\xe1\xda"
+         "\x27\x4e\xde\xbf\xe7\x6f\x65\xfb\xd5\x1a\xd2\xf1\x48\x98\xb9\x5b");
+
 /* HKDF-Extract with the salt that "derived" makes of the secret before (section 7.1). */
-static int extract(const struct schedule *schedule, const struct request *request,
-                   unsigned char *out)
+static int extract(const struct request *request, unsigned char *out)
 {
     static const char zeros[EVP_MAX_MD_SIZE];
     size_t hash_len = (size_t)EVP_MD_get_size(request->digest);
-    unsigned char salt[EVP_MAX_MD_SIZE], empty[EVP_MAX_MD_SIZE];
+    unsigned char salt[EVP_MAX_MD_SIZE];
     struct span salt_span = {(const char *)salt, 0};
     int r = 0;
 
     if (request->has_salt) {
         const struct span labels[2] = {request->prefix, request->label};
-        if (EVP_Digest("", 0, empty, NULL, request->digest, NULL) != 1)
-            return ERR_TLS;
-        r = expand(schedule, request->digest, request->salt, labels,
-                   span_of((const char *)empty, hash_len), salt, hash_len);
+        r = expand(request->digest, request->salt, labels,
+                   hash_len == SHA384_DIGEST_LENGTH ? empty_sha384 : empty_sha256, salt, hash_len);
         salt_span.len = hash_len;
     }
     const struct span parts[2] = {request->has_key ? request->key : span_of(zeros, hash_len), {0}};
     if (r >= 0)
-        r = hmac(schedule, request->digest, salt_span, parts, out);
+        r = hmac(request->digest, salt_span, parts, out);
     OPENSSL_cleanse(salt, sizeof salt);
     return r;
 }
@@ -249,12 +271,11 @@ static int derive(void *derivation, unsigned char *out, size_t len, const OSSL_P
     if (!read_request(schedule, params, &request))
         return 0;
     if (request.mode == EVP_KDF_HKDF_MODE_EXTRACT_ONLY)
-        return len == (size_t)EVP_MD_get_size(request.digest) &&
-               extract(schedule, &request, out) == 0;
+        return len == (size_t)EVP_MD_get_size(request.digest) && extract(&request, out) == 0;
     if (request.mode != EVP_KDF_HKDF_MODE_EXPAND_ONLY || !request.has_key)
         return 0;
     const struct span labels[2] = {request.prefix, request.label};
-    if (expand(schedule, request.digest, request.key, labels, request.data, out, len) < 0)
+    if (expand(request.digest, request.key, labels, request.data, out, len) < 0)
         return 0;
     if (schedule->noting)
         note(schedule->noting, request.label, out, len);
@@ -350,8 +371,7 @@ int schedule_create(struct schedule **ret_schedule)
     schedule->defaults = defaults;
     schedule->sha256 = EVP_MD_fetch(library, "SHA2-256", NULL);
     schedule->sha384 = EVP_MD_fetch(library, "SHA2-384", NULL);
-    schedule->hash = EVP_MD_CTX_new();
-    if (!schedule->sha256 || !schedule->sha384 || !schedule->hash) {
+    if (!schedule->sha256 || !schedule->sha384) {
         schedule_destroy(schedule);
         return ERR_TLS;
     }
@@ -366,7 +386,6 @@ void schedule_destroy(struct schedule *schedule)
     OSSL_LIB_CTX *library = schedule->library;
     EVP_MD_free(schedule->sha256);
     EVP_MD_free(schedule->sha384);
-    EVP_MD_CTX_free(schedule->hash);
     OSSL_PROVIDER_unload(schedule->defaults);
     OSSL_PROVIDER_unload(schedule->provider);
     OSSL_LIB_CTX_free(library); /* calls teardown() */

@@ -28,7 +28,6 @@ struct schedule {
     OSSL_PROVIDER *defaults; /**< OpenSSL's own provider, for all the rest */
     EVP_MD *sha256;
     EVP_MD *sha384;
-    EVP_MD_CTX *hash;               /**< for one derivation at a time */
     struct traffic_secrets *noting; /**< of the session whose handshake runs; NULL: nobody's */
 };
 
@@ -40,6 +39,5 @@ void schedule_destroy(struct schedule *schedule);
 /** HKDF-Expand-Label (RFC 8446 section 7.1) of at most one hash of output.
  *  @param label  without "tls13 "
  *  @return 0, or ERR_TLS */
-must_check int schedule_expand(const struct schedule *schedule, const EVP_MD *digest,
-                               struct span secret, struct span label, struct span context,
-                               unsigned char *out, size_t len);
+must_check int schedule_expand(const EVP_MD *digest, struct span secret, struct span label,
+                               struct span context, unsigned char *out, size_t len);

@@ -197,8 +197,7 @@ static void detach(struct tls_session *session, const struct tls_io *io, size_t 
         !secrets->has_server || written < 0 || SSL_has_pending(session->ssl) ||
         wants_short_records(session->ssl))
         return;
-    if (records_create(tls_context_schedule(session->context), suite, secrets, (uint64_t)written,
-                       &session->records) < 0) {
+    if (records_create(suite, secrets, (uint64_t)written, &session->records) < 0) {
         ERR_clear_error();
         return; /* libssl goes on serving it */
     }
