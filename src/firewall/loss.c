@@ -15,7 +15,9 @@
 #include "base/nsec.h"
 #include "firewall/vantage.h"
 #include "os/bpf.h"
+#include "os/bpf_attached.h"
 #include "os/command.h"
+#include "report/face.h"
 
 enum {
     WAITS = 10, /* times a few ms, for a packet that is dealt with on another CPU */
@@ -196,14 +198,42 @@ static int list_filters(const char *interface, char text[256], unsigned *ret_pre
     return count;
 }
 
+/* A program of tcx goes before tc's filters. @return whether there is one */
+static bool blame_tcx(struct firewall_path *path)
+{
+    struct bpf_attached program;
+    char text[64];
+
+    if (bpf_attached_tcx(if_nametoindex(path->probe.interface), &program) != 1)
+        return false;
+    snprintf(text, sizeof text, "BPF program %u %s", program.program, program.name);
+    struct firewall_step *step = kernel_step(path, "tcx ingress", text);
+    step->layer = FIREWALL_TC;
+    step->policy = false;
+    firewall_path_reason(path,
+                         "a BPF program at the way in of %s drops it, before any firewall "
+                         "sees it",
+                         path->probe.interface);
+    if (program.link)
+        firewall_path_mend(path,
+                           "bpftool link detach id %u, unless whoever attached it ends; "
+                           "bpftool prog show id %u tells more",
+                           program.link, program.program);
+    else
+        firewall_path_mend(path, "bpftool net detach tcx_ingress dev %s", path->probe.interface);
+    return true;
+}
+
 static void blame_tc(struct firewall_path *path)
 {
     const char *interface = path->probe.interface;
     char text[256] = "";
     unsigned preference = 0;
     int count = list_filters(interface, text, &preference);
-    struct firewall_step *step = kernel_step(path, "ingress", text);
 
+    if (blame_tcx(path))
+        return;
+    struct firewall_step *step = kernel_step(path, "ingress", text);
     step->layer = FIREWALL_TC;
     step->policy = false;
     firewall_path_reason(path,
@@ -212,24 +242,45 @@ static void blame_tc(struct firewall_path *path)
                          interface);
     if (count == 1)
         firewall_path_mend(path, "tc filter del dev %s ingress pref %u", interface, preference);
-    else if (count > 1)
-        firewall_path_mend(path,
-                           "find the one of %d filters with tc -s filter show dev %s ingress, "
-                           "and remove it with tc filter del dev %s ingress pref N",
-                           count, interface, interface);
     else
         firewall_path_mend(path,
-                           "bpftool net show dev %s names the program; whoever attached it "
-                           "removes it",
-                           interface);
+                           "find the filter that drops with tc -s filter show dev %s ingress, "
+                           "and remove it with tc filter del dev %s ingress pref N",
+                           interface, interface);
 }
 
 static void blame_xdp(struct firewall_path *path)
 {
-    kernel_step(path, "xdp", "a BPF program")->layer = FIREWALL_XDP;
+    struct bpf_attached program = {0};
+    char text[64];
+
+    if (bpf_attached_xdp(if_nametoindex(path->probe.interface), &program) != 1)
+        program.program = 0;
+    snprintf(text, sizeof text, "BPF program %u %s", program.program, program.name);
+    struct firewall_step *step = kernel_step(path, "xdp", text);
+    step->layer = FIREWALL_XDP;
+    step->policy = false;
     firewall_path_reason(path, "an XDP program on %s drops it, before any firewall sees it",
                          path->probe.interface);
-    firewall_path_mend(path, "ip link set dev %s xdp off", path->probe.interface);
+    firewall_path_mend(path, "ip link set dev %s xdp%s off", path->probe.interface,
+                       program.native ? "drv" : "generic");
+}
+
+void loss_warn_of_xdp(struct firewall_path *path)
+{
+    struct bpf_attached program;
+    int r = bpf_attached_xdp(if_nametoindex(path->probe.interface), &program);
+
+    if (r != 1 || !program.native)
+        return;
+    scoped(mem_release) char *name = face_escape(span_str(program.name));
+    struct finding *note =
+        findings_add(&path->notes, FINDING_WARNING, "xdp",
+                     "the driver of %s runs XDP program %u %s on packets from outside first, which "
+                     "the probe did not meet",
+                     path->probe.interface, program.program, name);
+    finding_mend(note, "bpftool prog show id %u; ip link set dev %s xdp off", program.program,
+                 path->probe.interface);
 }
 
 static void blame_unknown(struct firewall_path *path, const char *reason)
@@ -247,12 +298,49 @@ static bool is_routing(enum prober_place place)
     return place == PROBER_ROUTING;
 }
 
+/* The kernel takes 127.0.0.0/8 from its own sockets only, not from the way that packets come in. */
+static bool is_loopback(const struct firewall_path *path, const struct prober_trace *trace)
+{
+    return path->probe.family == AF_INET && trace->destination[0] == 127 &&
+           is_routing(trace->place);
+}
+
+static void explain_loopback(struct firewall_path *path, const struct prober_trace *trace)
+{
+    char address[FIREWALL_ADDRESS_TEXT];
+
+    firewall_address_text(AF_INET, trace->destination, address);
+    if (strcmp(path->probe.interface, "lo") == 0) {
+        firewall_path_reason(path,
+                             "no probe can stand for a packet to %s, which the kernel takes "
+                             "from its own sockets only",
+                             address);
+        firewall_path_mend(path, "connect instead: nc -vz %s %u", address,
+                           (unsigned)path->probe.port);
+        return;
+    }
+    kernel_step(path, "routing", "127.0.0.0/8 is for this host alone");
+    path->obstacle = FIREWALL_NOT_LOCAL;
+    firewall_path_reason(path, "%s can be reached from this host only", address);
+    firewall_path_mend(path, "ask with --to for an address that `ip address` shows");
+}
+
+/* Such a program's drop has no reason of its own. */
+static bool is_generic_xdp(const struct firewall_path *path, const struct prober_trace *trace)
+{
+    struct bpf_attached program;
+
+    return trace->place == PROBER_NOWHERE &&
+           bpf_attached_xdp(if_nametoindex(path->probe.interface), &program) == 1 &&
+           !program.native;
+}
+
 static void judge(struct prober *prober, const struct prober_trace *trace, const char *reason,
                   struct firewall_path *path)
 {
     if (strcmp(reason, "TC_INGRESS") == 0)
         blame_tc(path);
-    else if (strcmp(reason, "XDP") == 0)
+    else if (strcmp(reason, "XDP") == 0 || is_generic_xdp(path, trace))
         blame_xdp(path);
     else if (strcmp(reason, "IP_RPFILTER") == 0)
         blame_rp_filter(path);
@@ -264,6 +352,13 @@ static void judge(struct prober *prober, const struct prober_trace *trace, const
         blame_unknown(path, reason);
 }
 
+static bool has_tcx(const char *interface)
+{
+    struct bpf_attached program;
+
+    return bpf_attached_tcx(if_nametoindex(interface), &program) == 1;
+}
+
 /* Without the kernel's word: from where it was lost. */
 static void guess(struct prober *prober, const struct prober_trace *trace, const char *why_not,
                   struct firewall_path *path)
@@ -273,8 +368,11 @@ static void guess(struct prober *prober, const struct prober_trace *trace, const
     unsigned preference;
 
     vantage_way_to(path->probe.family, path->probe.source, way);
-    if (trace->place == PROBER_NOWHERE && list_filters(interface, text, &preference) > 0)
+    if (trace->place == PROBER_NOWHERE &&
+        (list_filters(interface, text, &preference) > 0 || has_tcx(interface)))
         blame_tc(path);
+    else if (is_generic_xdp(path, trace))
+        blame_xdp(path);
     else if (is_routing(trace->place) && path->probe.family == AF_INET &&
              rp_filter_of(interface) > 0 && strcmp(way, interface) != 0)
         blame_rp_filter(path);
@@ -294,6 +392,11 @@ void loss_explain(struct prober *prober, const struct prober_trace *trace,
                   struct firewall_path *path)
 {
     struct bpf_drop drop;
+
+    if (is_loopback(path, trace)) {
+        explain_loopback(path, trace);
+        return;
+    }
     int r = ask_reason(prober, &path->probe, &drop);
 
     path->witness = FIREWALL_BY_DROP_REASON;

@@ -8,6 +8,9 @@
  *  XDP, the kernel's own checks. The verdict stays unknown, with a reason, when nothing is. */
 void loss_explain(struct prober *prober, const struct prober_trace *trace,
                   struct firewall_path *path);
+/** Notes an XDP program that sees packets from outside before the place where the probe comes in.
+ */
+void loss_warn_of_xdp(struct firewall_path *path);
 /** Blames the rule of iptables-legacy that dropped it, told from the counters that a burst of
  * probes moves. @return whether one was found */
 bool legacy_blame(struct prober *prober, enum prober_place place, struct firewall_path *path);

@@ -179,6 +179,7 @@ static void look(struct firewall_path *path, firewall_simulate *simulate)
         if (path->verdict == FIREWALL_UNKNOWN && !path->reason)
             loss_explain(prober, &trace, path);
         look_at_destination(&trace, path);
+        loss_warn_of_xdp(path);
         if (trace.cut)
             findings_add(&path->notes, FINDING_NOTE, "trace",
                          "the packet met more rules than are kept: some are not shown");
