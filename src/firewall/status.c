@@ -6,7 +6,9 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "firewall/status_path.h"
+#include "firewall/ruleset.h"
+#include "firewall/simulate.h"
+#include "firewall/why.h"
 #include "os/network.h"
 
 static const int families[STATUS_FAMILIES] = {AF_INET, AF_INET6};
@@ -124,10 +126,26 @@ static void look_for_managers(struct firewall_status *status, const struct look 
     }
 }
 
-static void ask_firewall(struct firewall_status *status, const struct look *look)
+/* The rules as read, for kernels that take no probe. */
+static int simulate_live(struct firewall_path *path)
 {
-    struct status_asker *asker = status_asker_create(look);
+    struct simulate_host host = {0};
+    struct ruleset *rules = NULL;
+    char *why = NULL;
+    int r = ruleset_read_live(&rules, &why);
 
+    free(why);
+    if (r < 0)
+        return r;
+    r = simulate_host_look(&host);
+    simulate(rules, r < 0 ? NULL : &host, path);
+    simulate_host_finish(&host);
+    ruleset_destroy(rules);
+    return 0;
+}
+
+static void ask_firewall(struct firewall_status *status)
+{
     for (int f = 0; f < STATUS_FAMILIES; f++) {
         struct network_place places[NETWORK_PLACES_MAX];
         status->has_family[f] = network_places(families[f], places) > 0;
@@ -135,17 +153,14 @@ static void ask_firewall(struct firewall_status *status, const struct look *look
             memcpy(status->interface, places[0].interface, sizeof status->interface);
         for (size_t i = 0; i < status->count; i++) {
             struct port_status *port = &status->ports[i];
-            struct firewall_probe probe = {.family = families[f],
-                                           .protocol = protocol_of(port->port),
-                                           .port = port->port.number};
-            if (status->has_family[f])
-                status_probe_fill(&probe, &places[0]);
-            firewall_path_init(&port->paths[f], &probe);
-            if (status->has_family[f])
-                status_ask(asker, &port->paths[f]);
+            struct firewall_question question = {.port = port->port.number,
+                                                 .protocol = protocol_of(port->port)};
+            /* Without an address the answer is unknown, with the reason in it. */
+            int r = firewall_why(&question, families[f], simulate_live, &port->paths[f]);
+            if (r < 0)
+                port->paths[f].verdict = FIREWALL_UNKNOWN;
         }
     }
-    status_asker_destroy(asker);
 }
 
 void status_take(const struct status_wish *wish, struct firewall_status *ret_status)
@@ -159,7 +174,7 @@ void status_take(const struct status_wish *wish, struct firewall_status *ret_sta
     for (size_t i = 0; i < ret_status->count; i++)
         note_listeners(ret_status, &ret_status->ports[i]);
     look_for_managers(ret_status, &look);
-    ask_firewall(ret_status, &look);
+    ask_firewall(ret_status);
     ret_status->system_default = status_system_default(wish->root);
     cloud_detect(wish->root, &ret_status->cloud);
     status_judge(ret_status);

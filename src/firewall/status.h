@@ -58,6 +58,8 @@ void status_finish(struct firewall_status *status);
  */
 const char *status_word(const struct firewall_status *status, const struct port_status *port,
                         int family);
+/** Is its queue full, so that nobody more gets in? */
+bool status_queue_full(const struct listener *listener);
 /** Adds the findings: called by status_take(). */
 void status_judge(struct firewall_status *status);
 /** What this distribution's firewall does before anybody sets it up, as a sentence. */

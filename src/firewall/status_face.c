@@ -1,5 +1,6 @@
 /* The picture of ports as a table for people and as JSON for programs. */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -109,7 +110,9 @@ static char *waiting_text(const struct sockdiag_socket *socket)
 
 static const char *connects_text(const struct listener *listener)
 {
-    return listener->connects == 1 ? "yes" : listener->connects == 0 ? "no" : "-";
+    if (listener->connects == 1)
+        return "yes";
+    return listener->connects == 0 || listener->connects == -ETIMEDOUT ? "no" : "-";
 }
 
 static void add_listener(struct table *table, const struct listener *listener)
@@ -121,7 +124,7 @@ static void add_listener(struct table *table, const struct listener *listener)
 
     table_add(table, FACE_PLAIN, address);
     table_add(table, FACE_PLAIN, waiting);
-    table_add(table, listener->connects == 0 ? FACE_RED : FACE_PLAIN, connects);
+    table_add(table, strcmp(connects, "no") == 0 ? FACE_RED : FACE_PLAIN, connects);
     table_add(table, FACE_PLAIN, program);
 }
 
@@ -244,8 +247,8 @@ static json_t *listener_json(const struct listener *listener)
     if (socket->protocol == IPPROTO_TCP) {
         json_object_set_new(object, "waiting", json_integer(socket->waiting));
         json_object_set_new(object, "waiting_most", json_integer(socket->waiting_most));
-        if (listener->connects >= 0)
-            json_object_set_new(object, "takes_connections", json_boolean(listener->connects));
+        if (strcmp(connects_text(listener), "-") != 0)
+            json_object_set_new(object, "takes_connections", json_boolean(listener->connects == 1));
     }
     if (socket->interface && !listener->space && if_indextoname(socket->interface, name))
         json_object_set_new(object, "interface", foreign(name));

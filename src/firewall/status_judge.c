@@ -1,4 +1,5 @@
 /* What is odd about a picture of ports, and how to mend it. */
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,34 +87,68 @@ static void judge_loopback(struct firewall_status *status, const struct port_sta
                  (unsigned)port->port.number);
 }
 
+bool status_queue_full(const struct listener *listener)
+{
+    const struct sockdiag_socket *socket = &listener->socket;
+
+    return socket->protocol == IPPROTO_TCP && socket->waiting > 0 &&
+           socket->waiting >= socket->waiting_most;
+}
+
+/* Does it take connections? In another network the way to it may be closed to us. */
+static void judge_queue(struct firewall_status *status, const struct port_status *port,
+                        const struct listener *listener)
+{
+    scoped(mem_release) char *program = who(listener), *sentence = NULL;
+    char address[80];
+
+    sockdiag_text(&listener->socket, address);
+    if (status_queue_full(listener)) {
+        sentence = mem_format("%s takes no connections on %s: %u wait, and no more may", program,
+                              address, listener->socket.waiting);
+        finding_mend(add(status, port, FINDING_BAD, "listener", sentence),
+                     "see what it is busy with, or restart it");
+    } else if (!listener->space && (listener->connects == 0 || listener->connects == -ETIMEDOUT)) {
+        sentence = mem_format("%s listens on %s, and a connection from this machine itself is %s",
+                              program, address, listener->connects ? "not answered" : "refused");
+        finding_mend(
+            add(status, port, FINDING_WARNING, "listener", sentence),
+            "let the firewall accept what comes in by lo, or see whether the program runs");
+    }
+}
+
 static void judge_listener(struct firewall_status *status, const struct port_status *port,
                            const struct listener *listener)
 {
-    const struct sockdiag_socket *socket = &listener->socket;
-    scoped(mem_release) char *program = who(listener);
-    char address[80];
-
     judge_loopback(status, port, listener);
-    if (listener->connects == 0) {
-        scoped(mem_release) char *sentence = mem_format("%s listens on %s and takes no connections",
-                                                        program, sockdiag_text(socket, address));
-        finding_mend(add(status, port, FINDING_BAD, "listener", sentence),
-                     "see what it is busy with, or restart it");
-    } else if (socket->waiting_most && socket->waiting >= socket->waiting_most) {
-        scoped(mem_release) char *sentence =
-            mem_format("%u connections wait for %s, no more may: it takes them too slowly",
-                       socket->waiting, program);
-        finding_mend(add(status, port, FINDING_WARNING, "listener", sentence),
-                     "see what it is busy with, or raise its backlog");
-    }
-    if (listener->space && !is_forwarded(port)) {
-        scoped(mem_release) char *sentence = mem_format(
-            "%s listens in %s%s, to which the firewall leads nobody from outside", program,
-            listener->container[0] ? "the container " : "another network", listener->container);
-        finding_mend(add(status, port, FINDING_NOTE, "container", sentence),
-                     "publish its port when the container is started (docker run -p %u:%u)",
+    judge_queue(status, port, listener);
+}
+
+/* Those in other networks, told together: a machine may run hundreds of containers. */
+static void judge_spaces(struct firewall_status *status, const struct port_status *port)
+{
+    const struct listener *first = NULL;
+    size_t count = 0;
+
+    for (size_t i = 0; i < status->listeners.count; i++)
+        if (status->listeners.items[i].space && belongs(&status->listeners.items[i], port)) {
+            first = first ? first : &status->listeners.items[i];
+            count++;
+        }
+    if (!first || is_forwarded(port))
+        return;
+    scoped(mem_release) char *program = who(first);
+    scoped(mem_release) char *others =
+        count > 1 ? mem_format(" and %zu more", count - 1) : mem_string(SPAN(""));
+    scoped(mem_release) char *sentence = mem_format(
+        "%s%s listens in %s%s, to which the firewall leads nobody from outside", program, others,
+        first->container[0] ? "the container " : "another network namespace", first->container);
+    struct finding *finding = add(status, port, FINDING_NOTE, "container", sentence);
+    if (first->container[0])
+        finding_mend(finding,
+                     "if others shall reach it, publish its port (-p %u:%u) when the "
+                     "container is made",
                      (unsigned)port->port.number, (unsigned)port->port.number);
-    }
 }
 
 /* ---- what the firewall says ---- */
@@ -253,6 +288,7 @@ void status_judge(struct firewall_status *status)
         for (size_t l = 0; l < status->listeners.count; l++)
             if (belongs(&status->listeners.items[l], port))
                 judge_listener(status, port, &status->listeners.items[l]);
+        judge_spaces(status, port);
         for (int f = 0; f < STATUS_FAMILIES; f++)
             judge_closed(status, port, f);
         judge_families(status, port);

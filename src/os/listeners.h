@@ -30,7 +30,7 @@ struct listener {
     size_t holders_more;             /**< beyond LISTENER_HOLDERS_MAX */
     uint64_t space;     /**< inode of its network namespace; 0: the one that we are in */
     char container[80]; /**< see container.h; "" for none */
-    int connects;       /**< TCP: 1 it took a connection, 0 it did not, -errno not tried */
+    int connects;       /**< what sockdiag_connect() said; -ECANCELED: it was not asked */
 };
 
 struct listeners {

@@ -53,5 +53,6 @@ bool sockdiag_loopback(const struct sockdiag_socket *socket);
 const char *sockdiag_text(const struct sockdiag_socket *socket, char text[80]);
 /** Connects to a TCP socket of this network namespace and hangs up at once.
  *  @param most  ms
- *  @return 1 when it took the connection, 0 when not, -errno when it could not be tried */
+ *  @return 1 when it took the connection, 0 when it was refused, -ETIMEDOUT when nobody answered,
+ *  another -errno when it could not be tried */
 must_check int sockdiag_connect(const struct sockdiag_socket *socket, int most);

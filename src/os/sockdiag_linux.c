@@ -256,10 +256,10 @@ static int await(int fd, int most)
     int n = poll(&wait, 1, most);
 
     if (n <= 0)
-        return n == 0 ? 0 : -errno;
+        return n == 0 ? -ETIMEDOUT : -errno;
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
         return -errno;
-    return error == 0;
+    return error == ECONNREFUSED ? 0 : error ? -error : 1;
 }
 
 int sockdiag_connect(const struct sockdiag_socket *target, int most)

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 from lib import BINARY, have, run, wait_until
-from netns import can_make_hosts, hosts, server_and_client
+from netns import cable, can_make_hosts, hosts, server_and_client
 
 pytestmark = pytest.mark.skipif(not can_make_hosts(), reason="takes the right to make namespaces")
 
@@ -178,9 +178,29 @@ def test_the_firewall_is_told_for_each_family():
         client.run("nc", "-z", "-w", "2", "fd99::1", "443")
         report = status(server, "443")
         port = port_of(report, "443/tcp")
-        # What cannot be told is said to be so; never the wrong thing.
-        assert port["ipv4"]["state"] in ("closed", "unknown")
-        assert port["ipv6"]["state"] in ("open", "unknown")
+        assert port["ipv4"]["state"] == "closed" and port["ipv4"]["culprit"] is not None
+        assert port["ipv6"]["state"] == "open"
+        said = warnings(report, "443/tcp")
+        assert any("keeps strangers away over IPv4" in sentence for sentence in said)
+        assert any("open over IPv6 and closed over IPv4" in sentence for sentence in said)
+        server.nft("flush ruleset")
+        assert warnings(status(server, "443", code=0), "443/tcp") == []
+
+
+def test_a_port_that_leads_elsewhere():
+    with server_and_client() as (server, client), hosts("container") as (container,):
+        cable(server, container, ("172.17.0.1/16",), ("172.17.0.2/16",), a_name="docker0")
+        container.run("ip", "route", "add", "default", "via", "172.17.0.1")
+        server.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+        listen(container, "tcp", "0.0.0.0", 8443)
+        server.nft("table ip nat { chain c { type nat hook prerouting priority -100;"
+                   "tcp dport 443 dnat to 172.17.0.2:8443; }; }")
+        client.run("nc", "-z", "-w", "2", "10.99.0.1", "443")
+        report = status(server, "443")
+        port = port_of(report, "443/tcp")
+        assert not port["listens"] and port["ipv4"]["state"] == "forwarded"
+        assert port["ipv4"]["forwarded"] == "172.17.0.2:8443"
+        assert any("172.17.0.2:8443" in f["sentence"] for f in report["findings"])
 
 
 def test_a_table_for_people():
