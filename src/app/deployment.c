@@ -102,7 +102,7 @@ static int open_log(const char *path, struct diags *diags, int *ret_fd)
         int error = errno;
         diag_hint(
             diags_add(diags, "the log file %s cannot be opened: %s", path, error_text(-error)),
-            "name another one in `logs`, or write `off` there");
+            "name another one, or off, as `access` or `error` of `logs`, or with --access-log");
         return -error;
     }
     /* O_NONBLOCK was for a pipe that nobody reads: its writer waits for no reader to come, but may

@@ -76,6 +76,14 @@ static void step_ports(struct guardian *g, const struct deployment *deployment)
     buffer_finish(&text);
 }
 
+static void step_log(struct guardian *g, const struct deployment *deployment)
+{
+    const struct settings *settings = deployment->prepared.settings;
+    scoped(mem_release) char *path = settings_access_log(settings, deployment->prepared.state);
+
+    step(g, "access log", "%s", path);
+}
+
 static void step_workers(struct guardian *g, const struct deployment *deployment)
 {
     unsigned count = settings_workers(deployment->prepared.settings);
@@ -319,6 +327,7 @@ static int serve(struct guardian *g, struct prepared *prepared, struct diags *di
     if (r < 0)
         return r;
     step_ports(g, g->next);
+    step_log(g, g->next);
     return hand_out(g, diags);
 }
 

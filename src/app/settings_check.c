@@ -266,8 +266,11 @@ static void check_headers(const struct check *check, const char *base,
 
 /* ---- folders ---- */
 
+/* Whom the workers are, or NULL: the one who asks, since only root can make them somebody else. */
 static const char *account(const struct settings *settings)
 {
+    if (geteuid() != 0)
+        return NULL;
     if (settings->user)
         return settings->user;
     return process_user_exists("gardien") ? "gardien" : "nobody";
@@ -286,6 +289,18 @@ static void complain_root(const struct check *check, size_t site, const char *ro
     } else if (error == ENOTDIR) {
         diag = config_complain(check->tree, check->diags, path, "%s is not a folder", root);
         diag_hint(diag, "name the folder that the file is in");
+    } else if (error == EACCES && geteuid() != 0) {
+        diag = config_complain(check->tree, check->diags, path, "you may not enter the folder %s",
+                               root);
+        diag_hint(diag,
+                  "let its owner allow you to: setfacl -m u:%u:rx %s; or start gardien as root",
+                  (unsigned)geteuid(), root);
+    } else if (error == ENOSYS || error == EPERM) {
+        diag =
+            config_complain(check->tree, check->diags, path,
+                            "no file can be opened safely: the system call openat2() is missing");
+        diag_hint(diag, "it takes Linux 5.6 or newer and nothing that filters it out, as "
+                        "RestrictSUIDSGID= of systemd and old containers do");
     } else if (error == EACCES) {
         const char *user = account(check->settings);
         diag = config_complain(check->tree, check->diags, path,
@@ -311,8 +326,10 @@ static void check_root(const struct check *check, size_t site)
         return;
     }
     int r = process_user_may_search(account(check->settings), fd);
-    if (r == -EACCES)
-        complain_root(check, site, s->files->root, EACCES);
+    if (r >= 0)
+        r = files_root_check(fd);
+    if (r == -EACCES || r == -ENOSYS || r == -EPERM)
+        complain_root(check, site, s->files->root, -r);
     close(fd);
 }
 

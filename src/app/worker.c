@@ -332,8 +332,8 @@ static int confine(struct worker *worker, const struct snapshot *snapshot)
     free(folders);
     if (r == -ENOSYS || r == -EOPNOTSUPP) {
         log_event(&worker->log, LOG_WARNING,
-                  "this kernel has no Landlock: a worker that is taken over could read what its "
-                  "user can",
+                  "no Landlock in this kernel or container: a worker that is taken over could read "
+                  "what its user can",
                   "%s", "");
         r = 0;
     }

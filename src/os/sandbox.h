@@ -40,7 +40,8 @@ must_check int sandbox_no_new_privs(void);
  *  6.12). Descriptors already open or received later stay usable, but opening *beneath* a directory
  *  received later fails unless it lies beneath one of these: the set can never grow.
  *  @param directories  O_PATH descriptors; still the caller's
- *  @return 0, SANDBOX_SKIPPED, -ENOSYS or -EOPNOTSUPP (kernel without Landlock), or -errno
+ *  @return 0, SANDBOX_SKIPPED, -ENOSYS or -EOPNOTSUPP (a kernel without Landlock, or a container
+ *  that denies it), or -errno
  *  Source: landlock(7) */
 must_check int sandbox_landlock(const int *directories, size_t count);
 /** The same for a process that asks others: TCP connections to anybody stay allowed. */

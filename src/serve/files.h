@@ -74,6 +74,9 @@ struct files; /* one folder in one worker */
  *  @param path  where they stand, such as "sites[0].files" */
 void files_check(const struct files_settings *settings, const struct config_tree *tree,
                  const char *path, struct diags *diags);
+/** Whether files can be opened beneath a folder at all. @return 0; -ENOSYS or -EPERM when the
+ * system lacks the call that does it, or a filter takes it away; -errno */
+must_check int files_root_check(int root_fd);
 /** Looks on the disk whether a fallback or error page is there to be served.
  *  @param page  a path beneath the root, "/404.html"
  *  @return NULL when it is, or what is wrong as a sentence's end */

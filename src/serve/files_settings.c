@@ -215,3 +215,16 @@ const char *files_page_wrong(const struct files_settings *settings, const char *
     opened_file_close(&file);
     return file.kind == FILE_REGULAR ? NULL : "is no ordinary file";
 }
+
+int files_root_check(int root_fd)
+{
+    struct file_path path;
+    struct opened_file file;
+
+    int r = file_path_set(&path, SPAN("/"));
+    if (r >= 0)
+        r = file_open(root_fd, &path, O_PATH, &file, NULL);
+    if (r >= 0)
+        opened_file_close(&file);
+    return r;
+}

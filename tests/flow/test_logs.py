@@ -110,6 +110,7 @@ def test_a_state_folder_of_its_own_has_the_access_log_too(server):
     """As root as well: two gardiens shall not write one file because nobody named another."""
     server.curl("/")
     assert '"GET / HTTP/' in lines_of(server.state / "access.log", 1)[0]
+    assert f"access log: {server.state / 'access.log'}" in server.output()
 
 
 @pytest.mark.skipif(not have("fail2ban-regex"), reason="fail2ban-regex is not installed")
