@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cert/info.h"
+#include "cert/judge.h"
 #include "cert/local.h"
 #include "cert/ocsp.h"
 #include "cert/pair.h"

@@ -58,6 +58,24 @@ const struct verb verbs[] = {
      "untrust  takes it out again",
      "gardien cert trust\ngardien cert show\ngardien cert show fullchain.pem\n", cert_options,
      SIZE_MAX, .words = "show trust untrust FILE"},
+    {"check", check_run, "look from outside whether a site is open, and if not, why not",
+     "HOST[:PORT] [OPTION...]",
+     "Looks at one site as a visitor does: its name in DNS and in this machine's own resolver, TCP\n"
+     "on every address with who refuses, TLS, the certificate, HTTP/1.1, HTTP/2, HTTP/3, redirects,\n"
+     "HSTS and port 80. The last line says what is wrong first, and how to mend it. HOST may be an\n"
+     "IP address or a whole URL.\n"
+     "With --expect only what is expected decides the exit code. It knows status, days (of the\n"
+     "certificate), time (to the first byte), rtt, addresses, failing, tls, http, h3, hsts, ipv6,\n"
+     "resumed, trusted and redirect80, with = != < <= > >=.",
+     "gardien check example.com\n"
+     "gardien check example.com:8443 --resolve example.com:192.0.2.7\n"
+     "gardien check https://example.com/login --expect \"status=200,days>14,time<500ms\"\n"
+     "gardien check example.com --watch --every 30\n"
+     "gardien check example.com --nagios\n",
+     check_options, 1,
+     "0 all is well (warnings count for nothing), or what is expected holds; 1 something is wrong;\n"
+     "2 the command line is wrong. With --nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN",
+     "example.com"},
     {"why", why_run, "name the rule that keeps a port closed", "[PORT[/tcp|/udp]] [OPTION...]",
      "Makes the kernel receive a forged packet to PORT (by default 443/tcp), as if it had come in\n"
      "from outside, follows it through the firewall and shows each rule that it meets, the one\n"

@@ -1,18 +1,16 @@
-/* Sessions: libssl between two pieces of memory, through a BIO that copies as little as it can, and
- * after a TLS 1.3 handshake our own records. Sockets, deadlines and buffers that outlive a call are
- * serve's. */
+/* Sessions: libssl between two pieces of memory, and after a TLS 1.3 handshake our own records.
+ * Sockets, deadlines and buffers that outlive a call are serve's. */
 #include "tls/session.h"
 
-#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "base/error.h"
 #include "base/mem.h"
 #include "tls/context.h"
 #include "tls/internal.h"
+#include "tls/io_bio.h"
 #include "tls/record.h"
 
 struct tls_session {
@@ -27,85 +25,21 @@ struct tls_session {
     bool resumed;
 };
 
-/* ---- the BIO ---- */
-
-static int bio_read(BIO *bio, char *out, size_t cap, size_t *ret_count)
-{
-    struct tls_session *session = BIO_get_data(bio);
-    struct span *in = &session->io->in;
-
-    if (in->len == 0) {
-        BIO_set_retry_read(bio);
-        return 0;
-    }
-    size_t count = cap < in->len ? cap : in->len;
-    memcpy(out, in->ptr, count);
-    in->ptr += count;
-    in->len -= count;
-    *ret_count = count;
-    return 1;
-}
-
-static int bio_write(BIO *bio, const char *bytes, size_t len, size_t *ret_count)
-{
-    struct tls_session *session = BIO_get_data(bio);
-    struct tls_io *io = session->io;
-
-    if (len > io->out_cap - io->out_len)
-        return 0;
-    memcpy(io->out + io->out_len, bytes, len);
-    io->out_len += len;
-    *ret_count = len;
-    return 1;
-}
-
-static long bio_control(BIO *bio, int command, long number, void *pointer)
-{
-    (void)bio;
-    (void)number;
-    (void)pointer;
-    return command == BIO_CTRL_FLUSH;
-}
-
-static int bio_create(BIO *bio)
-{
-    BIO_set_init(bio, 1);
-    return 1;
-}
-
-static BIO_METHOD *bio_method;
-
-/* Built once a process; OpenSSL wants it to live as long as any BIO. */
-static void make_bio_method(void)
-{
-    bio_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "gardien");
-    if (!bio_method || BIO_meth_set_read_ex(bio_method, bio_read) != 1 ||
-        BIO_meth_set_write_ex(bio_method, bio_write) != 1 ||
-        BIO_meth_set_ctrl(bio_method, bio_control) != 1 ||
-        BIO_meth_set_create(bio_method, bio_create) != 1)
-        abort(); /* out of memory at the first connection */
-}
-
 /* ---- sessions ---- */
 
 int tls_session_create(struct tls_context *context, struct tls_session **ret_session)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct tls_session *session = mem_new(struct tls_session);
 
-    pthread_once(&once, make_bio_method);
     session->context = context;
     session->version = session->cipher = "-";
     session->secrets = mem_new(struct traffic_secrets);
     session->ssl = tls_context_new_ssl(context);
-    BIO *bio = session->ssl ? BIO_new(bio_method) : NULL;
-    if (!bio || SSL_set_app_data(session->ssl, session) != 1) {
-        BIO_free(bio);
+    if (!session->ssl || SSL_set_app_data(session->ssl, session) != 1 ||
+        io_bio_attach(session->ssl, &session->io) < 0) {
         tls_session_destroy(session);
         return ERR_TLS;
     }
-    BIO_set_data(bio, session);
-    SSL_set_bio(session->ssl, bio, bio);
     SSL_set_accept_state(session->ssl);
     *ret_session = session;
     return 0;

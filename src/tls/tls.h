@@ -2,6 +2,7 @@
  * that own no socket, and private keys held elsewhere. The only room that calls a TLS library. */
 #pragma once
 
+#include "tls/client.h"
 #include "tls/context.h"
 #include "tls/keys.h"
 #include "tls/session.h"

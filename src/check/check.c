@@ -1,0 +1,99 @@
+/* The looks, then the judges, then one sentence about all. */
+#include "check/check.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "check/internal.h"
+
+static void count_doors(const struct check *check, struct check_result *result)
+{
+    struct check_metrics *metrics = &result->metrics;
+
+    metrics->addresses = metrics->failing = metrics->ipv6 = 0;
+    for (size_t i = 0; i < check->door_count; i++) {
+        const struct door *door = &check->doors[i];
+        if (door_is_open(door)) {
+            metrics->addresses++;
+            metrics->ipv6 |= address_is_ipv6(&door->address);
+        } else if (door->main.end != VISIT_NO_ROUTE) {
+            metrics->failing++;
+        }
+    }
+    result->open = metrics->addresses > 0;
+}
+
+static char *verdict_of(const struct check *check, const struct check_result *result,
+                        const struct finding *wrong)
+{
+    scoped(mem_release) char *site = target_authority(check->options->target, TARGET_PORT);
+
+    if (!wrong)
+        return mem_format("https://%s is open: %lld of %zu address%s answer%s", site,
+                          (long long)result->metrics.addresses, check->door_count,
+                          check->door_count == 1 ? "" : "es",
+                          result->metrics.addresses == 1 ? "s" : "");
+    const char *how = !result->open               ? "is not open"
+                      : wrong->grade < FINDING_BAD ? "is open, but"
+                                                   : "is open, but not well";
+    bool about_it = !wrong->subject || strcmp(wrong->subject, site) == 0 ||
+                    strcmp(wrong->subject, check->options->target->host) == 0;
+    return mem_format("https://%s %s: %s%s%s%s%s", site, how,
+                      strcmp(wrong->topic, "certificate") == 0 ? "the certificate " : "",
+                      about_it ? "" : wrong->subject, about_it ? "" : ": ", wrong->sentence, "");
+}
+
+void judge_all(const struct check *check, struct check_result *result)
+{
+    count_doors(check, result);
+    const struct finding *wrong = findings_first(&result->findings, FINDING_BAD);
+    if (!wrong)
+        wrong = findings_first(&result->findings, FINDING_WARNING);
+    result->verdict = verdict_of(check, result, wrong);
+    result->mend = wrong && wrong->mend ? mem_string(span_str(wrong->mend)) : NULL;
+    result->took = nsec_monotonic() - check->begun;
+}
+
+int check_host(const struct check_options *options, struct check_result *ret_result)
+{
+    struct check *check = mem_new(struct check);
+    struct check_result result = {.metrics = check_metrics_none()};
+
+    check->options = options;
+    int r = looks_run(check);
+    if (r == 0) {
+        names_report(&check->names, &result.findings);
+        judge_tcp(check, &result);
+        judge_tls(check, &result);
+        judge_http(check, &result);
+        judge_versions(check, &result);
+        judge_all(check, &result);
+        *ret_result = result;
+    }
+    looks_finish(check);
+    free(check);
+    return r;
+}
+
+void check_result_finish(struct check_result *result)
+{
+    findings_finish(&result->findings);
+    free(result->verdict);
+    free(result->mend);
+    *result = (struct check_result){.open = false};
+}
+
+bool check_is_well(const struct check_result *result)
+{
+    return findings_worst(&result->findings) < FINDING_BAD;
+}
+
+json_t *check_json(const struct check_options *options, const struct check_result *result)
+{
+    return json_pack("{s:s, s:i, s:b, s:b, s:s, s:s*, s:f, s:o, s:o}", "host",
+                     options->target->host, "port", options->target->port, "open", result->open,
+                     "well", check_is_well(result), "verdict", result->verdict, "mend",
+                     result->mend, "milliseconds", (double)result->took / 1e6, "metrics",
+                     check_metrics_json(&result->metrics), "findings",
+                     findings_json(&result->findings));
+}

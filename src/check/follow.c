@@ -1,0 +1,204 @@
+/* Follows redirects, one after the other: where a browser ends up, within HOPS_MAX steps. */
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "check/internal.h"
+
+static void step(struct check *check, const struct visit *answer);
+
+static bool is_redirect(int status)
+{
+    return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+static bool has_scheme(struct span text)
+{
+    ptrdiff_t colon = span_find(text, ':');
+
+    for (ptrdiff_t i = 0; i < colon; i++) {
+        char c = ascii_lower(text.ptr[i]);
+        if (!((c >= 'a' && c <= 'z') || (i > 0 && ((c >= '0' && c <= '9') || strchr("+-.", c)))))
+            return false;
+    }
+    return colon > 0;
+}
+
+/* The location as a whole URL. Relative paths are resolved at the last '/' of the path (RFC 3986
+ * section 5.2.3; "." and ".." stay, servers take them out). @return for free() */
+static char *absolute_location(struct span said, const struct target *from, bool from_https)
+{
+    const char *scheme = from_https ? "https" : "http";
+    scoped(mem_release) char *authority = target_authority(from, from_https ? TARGET_PORT : 80);
+    struct span path = span_str(from->path);
+    ptrdiff_t query = span_find(path, '?');
+
+    if (span_starts(said, SPAN("//")))
+        return mem_format("%s:%.*s", scheme, SPAN_ARGS(said));
+    if (span_starts(said, SPAN("/")))
+        return mem_format("%s://%s%.*s", scheme, authority, SPAN_ARGS(said));
+    if (query >= 0)
+        path.len = (size_t)query;
+    if (!span_starts(said, SPAN("?")))
+        path.len = (size_t)(span_find_last(path, '/') + 1);
+    return mem_format("%s://%s%.*s%.*s", scheme, authority, SPAN_ARGS(path), SPAN_ARGS(said));
+}
+
+int follow_parse(const char *location, const struct target *from, bool from_https,
+                 struct target *ret_target, bool *ret_https)
+{
+    struct span said = span_trim(span_str(location));
+    scoped(mem_release) char *whole =
+        has_scheme(said) ? mem_string(said) : absolute_location(said, from, from_https);
+    struct span url = span_str(whole);
+    struct diags diags = {0};
+
+    bool https = url.len >= 8 && span_equal_nocase(span_of(url.ptr, 8), SPAN("https://"));
+    bool http = url.len >= 7 && span_equal_nocase(span_of(url.ptr, 7), SPAN("http://"));
+    if (!https && !http)
+        return ERR_NOT_FOUND;
+    int r = target_parse(whole, &diags, ret_target);
+    diags_finish(&diags);
+    if (r < 0)
+        return r;
+    struct span authority = span_from(url, https ? 8 : 7);
+    size_t end = 0;
+    while (end < authority.len && !strchr("/?#", authority.ptr[end]))
+        end++;
+    authority.len = end;
+    ptrdiff_t bracket = span_find_last(authority, ']');
+    if (http && span_find_last(authority, ':') <= bracket) /* without a port */
+        ret_target->port = 80;
+    if (ret_target->is_ip)
+        address_set_port(&ret_target->ip, ret_target->port);
+    *ret_https = https;
+    return 0;
+}
+
+static void on_hop_visit(struct visit *visit, void *context)
+{
+    step(context, visit);
+}
+
+static void visit_hop(struct check *check, struct hop *hop, const struct socket_address *address)
+{
+    struct visit_request request = {.loop = check->loop,
+                                    .tls = hop->https ? check->tls : NULL,
+                                    .address = *address,
+                                    .server_name = hop->server_name,
+                                    .authority = hop->authority,
+                                    .path = hop->target.path,
+                                    .last = VISIT_HTTP,
+                                    .connect_patience = check->options->timeout / 4,
+                                    .deadline = check->deadline};
+
+    address_set_port(&request.address, hop->target.port);
+    visit_start(&hop->visit, &request, on_hop_visit, check);
+}
+
+static void on_hop_addresses(struct names *names)
+{
+    struct hop *hop = container_of(names, struct hop, names);
+    struct check *check = names->context;
+
+    if (names->count == 0) {
+        hop->refused = "its name has no address";
+        check->hops_over = true;
+        loop_hurry(check->loop);
+        return;
+    }
+    /* IPv4 first: what is wrong with IPv6 here was said of the first host. */
+    const struct socket_address *address = &names->addresses[0].address;
+    for (size_t i = names->count; i > 0; i--)
+        if (!address_is_ipv6(&names->addresses[i - 1].address))
+            address = &names->addresses[i - 1].address;
+    visit_hop(check, hop, address);
+}
+
+/* The same host needs no second look-up. */
+static bool same_host(const struct check *check, const struct hop *hop)
+{
+    return strcmp(hop->target.host, check->options->target->host) == 0;
+}
+
+static void begin_hop(struct check *check, struct hop *hop)
+{
+    hop->server_name = hop->target.is_ip ? NULL : hop->target.host;
+    hop->authority = target_authority(&hop->target, hop->https ? TARGET_PORT : 80);
+    if (same_host(check, hop)) {
+        visit_hop(check, hop, &check->first->address);
+        return;
+    }
+    hop->has_names = true;
+    hop->names = (struct names){.target = &hop->target,
+                                .options = check->options->names,
+                                .loop = check->loop,
+                                .only_addresses = true,
+                                .on_addresses = on_hop_addresses,
+                                .context = check};
+    names_start(&hop->names, check->deadline);
+}
+
+/* Has this very page been seen on the way? */
+static bool is_circle(const struct check *check, const struct hop *hop)
+{
+    const struct target *begin = check->options->target;
+
+    if (hop->https && strcmp(hop->target.host, begin->host) == 0 &&
+        hop->target.port == begin->port && strcmp(hop->target.path, begin->path) == 0)
+        return true;
+    for (size_t i = 0; i + 1 < check->hop_count; i++)
+        if (check->hops[i].https == hop->https && check->hops[i].target.port == hop->target.port &&
+            strcmp(check->hops[i].target.host, hop->target.host) == 0 &&
+            strcmp(check->hops[i].target.path, hop->target.path) == 0)
+            return true;
+    return false;
+}
+
+static void step(struct check *check, const struct visit *answer)
+{
+    const struct hop *last = check->hop_count ? &check->hops[check->hop_count - 1] : NULL;
+    const struct target *from = last ? &last->target : check->options->target;
+    bool redirect = answer->end == VISIT_DONE && is_redirect(answer->status) && answer->location;
+
+    loop_hurry(check->loop);
+    check->hops_over = true;
+    if (!redirect || check->hop_count > HOPS_MAX)
+        return;
+    struct hop *hop = &check->hops[check->hop_count++];
+    int r = follow_parse(answer->location, from, last ? last->https : true, &hop->target,
+                         &hop->https);
+    if (r == ERR_NOT_FOUND)
+        hop->refused = "it is no address of the web";
+    else if (r < 0)
+        hop->refused = "it is no valid address";
+    else if (check->hop_count > HOPS_MAX)
+        hop->refused = "more than five redirects follow each other";
+    else if (is_circle(check, hop))
+        hop->refused = "the redirects go in a circle";
+    if (hop->refused)
+        return;
+    check->hops_over = false;
+    begin_hop(check, hop);
+}
+
+void follow_start(struct check *check, const struct visit *answer)
+{
+    step(check, answer);
+}
+
+bool follow_done(const struct check *check)
+{
+    return check->hops_over || !check->first; /* while no door is open, there is nothing to follow */
+}
+
+void follow_finish(struct check *check)
+{
+    for (size_t i = 0; i < check->hop_count; i++) {
+        struct hop *hop = &check->hops[i];
+        visit_finish(&hop->visit);
+        if (hop->has_names)
+            names_finish(&hop->names);
+        free(hop->authority);
+        target_finish(&hop->target);
+    }
+}

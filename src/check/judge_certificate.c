@@ -1,0 +1,379 @@
+/* The certificate as a visitor's browser judges it, each "why not" in plain words. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "cert/cert.h"
+#include "check/internal.h"
+
+enum { NAMES_SHOWN = 8 };
+
+#define DAY (86400 * NSEC_PER_SEC)
+
+/* One certificate under judgement. */
+struct inquest {
+    const struct check *check;
+    const struct visit *visit;
+    const char *subject;
+    const struct cert_chain *chain;
+    const struct cert_judgement *judgement;
+    struct check_result *result;
+};
+
+static struct finding *add(const struct inquest *inquest, enum finding_grade grade,
+                           const char *sentence)
+{
+    struct finding *finding =
+        findings_add(&inquest->result->findings, grade, "certificate", "%s", sentence);
+
+    finding_subject(finding, "%s", inquest->subject);
+    return finding;
+}
+
+static char *names_text(const struct cert_info *leaf)
+{
+    char *text = mem_string(SPAN(""));
+
+    for (size_t i = 0; i < leaf->name_count && i < NAMES_SHOWN; i++) {
+        char *longer = mem_format("%s%s%s", text, i ? ", " : "", leaf->names[i]);
+        free(text);
+        text = longer;
+    }
+    if (leaf->name_count > NAMES_SHOWN) {
+        char *longer = mem_format("%s and %zu more", text, leaf->name_count - NAMES_SHOWN);
+        free(text);
+        text = longer;
+    }
+    return text;
+}
+
+/* ---- names ---- */
+
+static void judge_names(const struct inquest *inquest)
+{
+    const struct cert_info *leaf = &inquest->chain->items[0];
+    const char *host = inquest->check->options->target->host;
+    scoped(mem_release) char *names = names_text(leaf);
+    struct finding *finding;
+
+    if (cert_matches(leaf, span_str(host)))
+        return;
+    if (leaf->names_from_common_name) {
+        scoped(mem_release) char *text =
+            mem_format("has no alternative names, only the common name %s, which browsers ignore",
+                       names);
+        finding = add(inquest, FINDING_BAD, text);
+    } else {
+        scoped(mem_release) char *text =
+            mem_format("is not for %s, but for %s", host, *names ? names : "no name at all");
+        finding = add(inquest, FINDING_BAD, text);
+    }
+    finding_mend(finding, "get a certificate that names %s, or let the server choose the right one "
+                          "for it (SNI)%s",
+                 host,
+                 leaf->name_count && span_starts(span_str(leaf->names[0]), SPAN("*."))
+                     ? "; a wildcard stands for one label only"
+                     : "");
+}
+
+/* ---- dates ---- */
+
+static void judge_dates(const struct inquest *inquest)
+{
+    const struct cert_info *leaf = &inquest->chain->items[0];
+    nsec_t now = inquest->check->options->wall;
+    char date[CERT_DATE_TEXT];
+    int64_t days = leaf->not_after / DAY - now / DAY;
+    struct finding *finding = NULL;
+
+    if (leaf->not_after >= now)
+        days = (leaf->not_after - now) / DAY;
+    if (inquest->result->metrics.days == INT64_MIN || days < inquest->result->metrics.days)
+        inquest->result->metrics.days = days;
+    if (leaf->not_after < now) {
+        scoped(mem_release) char *text =
+            mem_format("expired on %s", cert_date_text(leaf->not_after, date));
+        finding = add(inquest, FINDING_BAD, text);
+        finding_mend(finding, "renew it, and see why the renewal did not run (certbot renew, the "
+                              "log of the ACME client); then reload the server");
+    } else if (leaf->not_before > now) {
+        scoped(mem_release) char *text =
+            mem_format("is not valid before %s", cert_date_text(leaf->not_before, date));
+        finding = add(inquest, FINDING_BAD, text);
+        finding_mend(finding, "set the clock of the machine that issued it, or of this one");
+    } else if (cert_renew_at(leaf) < now) {
+        scoped(mem_release) char *text = mem_format(
+            "ends on %s, in %lld day%s: its renewal is due", cert_date_text(leaf->not_after, date),
+            (long long)days, days == 1 ? "" : "s");
+        finding = add(inquest, FINDING_WARNING, text);
+        finding_mend(finding, "renew it now, and see that the renewal runs by itself: it should when "
+                              "a third of the lifetime remains");
+    }
+}
+
+/* ---- trust ---- */
+
+static void judge_incomplete(const struct inquest *inquest)
+{
+    const struct cert_judgement *judgement = inquest->judgement;
+    scoped(mem_release) char *text = mem_format(
+        "the chain is incomplete: the server sends %zu certificate%s, and the issuer \"%s\" is "
+        "neither sent nor known to this machine",
+        judgement->sent, judgement->sent == 1 ? "" : "s",
+        judgement->missing ? judgement->missing : "?");
+    struct finding *finding = add(inquest, FINDING_BAD, text);
+
+    if (judgement->missing)
+        finding_fact(finding, "missing", json_string(judgement->missing));
+    if (judgement->missing_url) {
+        finding_fact(finding, "missing_url", json_string(judgement->missing_url));
+        finding_mend(finding, "let the server send the intermediate too (fullchain.pem instead of "
+                              "cert.pem); it can be had at %s", judgement->missing_url);
+    } else {
+        finding_mend(finding, "let the server send the intermediates too (fullchain.pem instead of "
+                              "cert.pem); if the issuer is a private authority, visitors must "
+                              "trust it first");
+    }
+}
+
+static void judge_trust(const struct inquest *inquest)
+{
+    const struct cert_judgement *judgement = inquest->judgement;
+    struct finding *finding = NULL;
+
+    if (judgement->local_ca && judgement->faults & (CERT_FAULT_UNKNOWN_ROOT | CERT_FAULT_INCOMPLETE)) {
+        finding = add(inquest, FINDING_BAD,
+                      "issued by gardien's local CA of this machine, which its programs do not trust");
+        finding_mend(finding, "run `gardien cert trust`; for visitors elsewhere, get a certificate "
+                              "from a public authority");
+    } else if (judgement->faults & CERT_FAULT_SELF_SIGNED) {
+        finding = add(inquest, FINDING_BAD,
+                      "self-signed: it vouches for itself, so browsers warn every visitor");
+        finding_mend(finding, "get a certificate from a public authority, such as Let's Encrypt");
+    } else if (judgement->faults & CERT_FAULT_INCOMPLETE) {
+        judge_incomplete(inquest);
+    } else if (judgement->faults & CERT_FAULT_UNKNOWN_ROOT) {
+        scoped(mem_release) char *text =
+            mem_format("issued by \"%s\", which this machine does not trust",
+                       judgement->missing ? judgement->missing : "?");
+        finding = add(inquest, FINDING_BAD, text);
+        finding_mend(finding, "for a public site, get a certificate from a public authority; a "
+                              "private authority must be put into each visitor's store");
+    }
+}
+
+static void judge_rest(const struct inquest *inquest)
+{
+    const struct cert_judgement *judgement = inquest->judgement;
+    const char *who = judgement->faulty ? judgement->faulty : "the certificate";
+
+    if (judgement->faulty && judgement->faults & (CERT_FAULT_EXPIRED | CERT_FAULT_NOT_YET)) {
+        scoped(mem_release) char *text =
+            mem_format("its issuer's certificate \"%s\" is out of date", judgement->faulty);
+        finding_mend(add(inquest, FINDING_BAD, text),
+                     "let the server send the issuer's current certificate: renew, and use the "
+                     "fullchain.pem that comes with it");
+    }
+    if (judgement->faults & CERT_FAULT_PURPOSE) {
+        scoped(mem_release) char *text = mem_format("%s may not be used for this", who);
+        finding_mend(add(inquest, FINDING_BAD, text),
+                     "get a certificate for TLS servers from an authority that may issue them");
+    }
+    if (judgement->faults & CERT_FAULT_WEAK) {
+        scoped(mem_release) char *text = mem_format("%s has a key or a signature too weak", who);
+        finding_mend(add(inquest, FINDING_BAD, text),
+                     "get one with ECDSA P-256 or RSA of 2048 bits or more, signed with SHA-256");
+    }
+    if (judgement->faults & CERT_FAULT_OTHER) {
+        scoped(mem_release) char *text = mem_format(
+            "is not accepted: %s", judgement->other ? judgement->other : "the library gave up");
+        finding_mend(add(inquest, FINDING_BAD, text), "get a new certificate from the authority");
+    }
+    if (!inquest->chain->ordered && judgement->trusted)
+        finding_mend(add(inquest, FINDING_NOTE,
+                         "the chain is sent in the wrong order, or with certificates of others; "
+                         "most clients sort it out"),
+                     "send the leaf first, then each one's issuer");
+}
+
+/* ---- revocation ---- */
+
+static void judge_staple(const struct inquest *inquest)
+{
+    const struct tls_client_facts *tls = &inquest->visit->tls;
+    const struct cert_info *leaf = &inquest->chain->items[0];
+    struct cert_ocsp ocsp;
+    const char *why = NULL;
+
+    if (!tls->stapled) {
+        if (leaf->must_staple)
+            finding_mend(add(inquest, FINDING_BAD,
+                             "demands a stapled OCSP response, and the server sends none"),
+                         "switch OCSP stapling on in the server's settings");
+        return;
+    }
+    int r = cert_ocsp_read(buffer_span(&tls->chain), buffer_span(&tls->staple),
+                           inquest->check->options->wall, &ocsp, &why);
+    if (r < 0) {
+        scoped(mem_release) char *text =
+            mem_format("the stapled OCSP response cannot be used: %s", why ? why : error_text(r));
+        finding_mend(add(inquest, FINDING_WARNING, text),
+                     "let the server fetch a new one; see that it can reach the authority's "
+                     "responder, and its clock");
+    } else if (ocsp.status == CERT_OCSP_REVOKED) {
+        finding_mend(add(inquest, FINDING_BAD, "revoked: the authority took it back"),
+                     "get a new certificate with a new key, and find out why it was revoked");
+    } else if (ocsp.status == CERT_OCSP_GOOD) {
+        add(inquest, FINDING_GOOD, "not revoked, by the OCSP response that the server staples");
+    }
+}
+
+/* ---- may its issuer go on issuing? ---- */
+
+static const struct {
+    const char *domain, *issuer;
+} authorities[] = {
+    {"letsencrypt.org", "O=Let's Encrypt"},   {"pki.goog", "O=Google Trust Services"},
+    {"digicert.com", "O=DigiCert"},           {"sectigo.com", "O=Sectigo"},
+    {"sectigo.com", "O=ZeroSSL"},             {"globalsign.com", "O=GlobalSign"},
+    {"amazon.com", "O=Amazon"},               {"ssl.com", "O=SSL Corp"},
+    {"buypass.com", "O=Buypass"},             {"entrust.net", "O=Entrust"},
+    {"godaddy.com", "O=GoDaddy"},             {"actalis.it", "O=Actalis"},
+};
+
+static bool caa_allows(const struct dns_answer *answer, const char *domain)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < answer->count; i++) {
+        const struct dns_record *record = &answer->records[i];
+        struct span rest, issuer;
+        if (record->type != DNS_CAA || strncmp(record->caa.tag, "issue", 5) != 0)
+            continue;
+        any = true;
+        rest = span_str(record->caa.value);
+        if (span_next(&rest, ';', &issuer) &&
+            span_equal_nocase(span_trim(issuer), span_str(domain)))
+            return true;
+    }
+    return !any;
+}
+
+static void judge_caa(const struct inquest *inquest)
+{
+    const struct dns_answer *answer = names_caa(&inquest->check->names);
+    const char *issuer = inquest->chain->items[0].issuer;
+    const char *domain = NULL;
+
+    for (size_t i = 0; i < ARRAY_SIZE(authorities); i++) {
+        if (!strstr(issuer, authorities[i].issuer))
+            continue;
+        domain = authorities[i].domain;
+        if (!answer || caa_allows(answer, domain))
+            return;
+    }
+    if (!domain || !answer)
+        return;
+    struct finding *finding =
+        findings_add(&inquest->result->findings, FINDING_WARNING, "caa",
+                     "the CAA records do not let its issuer (%s) issue: its renewal will fail",
+                     domain);
+    finding_subject(finding, "%s", inquest->check->options->target->host);
+    finding_mend(finding, "add the record: CAA 0 issue \"%s\"", domain);
+}
+
+/* ---- all of it ---- */
+
+static json_t *chain_json(const struct cert_chain *chain)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < chain->count; i++)
+        json_array_append_new(list, json_string(chain->items[i].subject));
+    return list;
+}
+
+static void add_facts(const struct inquest *inquest, struct finding *finding)
+{
+    const struct cert_info *leaf = &inquest->chain->items[0];
+    char from[CERT_DATE_TEXT], until[CERT_DATE_TEXT], print[CERT_FINGERPRINT_TEXT];
+    json_t *names = json_array();
+
+    for (size_t i = 0; i < leaf->name_count; i++)
+        json_array_append_new(names, json_string(leaf->names[i]));
+    finding_fact(finding, "names", names);
+    finding_fact(finding, "not_before", json_string(cert_date_text(leaf->not_before, from)));
+    finding_fact(finding, "not_after", json_string(cert_date_text(leaf->not_after, until)));
+    finding_fact(finding, "key", json_string(leaf->key_text));
+    finding_fact(finding, "issuer", json_string(leaf->issuer));
+    finding_fact(finding, "serial", json_string(leaf->serial));
+    finding_fact(finding, "sha256", json_string(cert_fingerprint_text(leaf, print)));
+    finding_fact(finding, "sent", chain_json(inquest->chain));
+    finding_fact(finding, "needed", json_integer((json_int_t)inquest->judgement->needed));
+    finding_fact(finding, "sends_root", json_boolean(inquest->judgement->sent_root));
+    finding_fact(finding, "trusted", json_boolean(inquest->judgement->trusted));
+    if (inquest->judgement->anchor)
+        finding_fact(finding, "root", json_string(inquest->judgement->anchor));
+    finding_fact(finding, "revocation",
+                 json_string(inquest->visit->tls.stapled ? "stapled" : "not looked up"));
+}
+
+static void conclude(const struct inquest *inquest, enum finding_grade worst)
+{
+    const struct cert_info *leaf = &inquest->chain->items[0];
+    scoped(mem_release) char *names = names_text(leaf);
+    char date[CERT_DATE_TEXT];
+    int64_t days = (leaf->not_after - inquest->check->options->wall) / DAY;
+    scoped(mem_release) char *text =
+        mem_format("for %s; %s; until %s (%lld days); from %s%s%s%s", *names ? names : "no name",
+                   leaf->key_text, cert_date_text(leaf->not_after, date), (long long)days,
+                   leaf->issuer, inquest->judgement->trusted ? "; trusted by way of " : "",
+                   inquest->judgement->trusted && inquest->judgement->anchor
+                       ? inquest->judgement->anchor
+                       : "",
+                   inquest->visit->tls.stapled ? "" : "; revocation not looked up");
+
+    add_facts(inquest,
+              add(inquest, worst >= FINDING_WARNING ? FINDING_NOTE : FINDING_GOOD, text));
+}
+
+static enum finding_grade worst_since(const struct findings *findings, size_t start)
+{
+    enum finding_grade worst = FINDING_GOOD;
+
+    for (size_t i = start; i < findings->count; i++)
+        if (findings->items[i].grade > worst)
+            worst = findings->items[i].grade;
+    return worst;
+}
+
+void judge_certificate(const struct check *check, const struct door *door,
+                       struct check_result *result)
+{
+    struct span pem = buffer_span(&door->main.tls.chain);
+    scoped(mem_release) char *subject = door_subject(check, door);
+    struct cert_chain chain = {NULL};
+    struct cert_judgement judgement;
+    size_t start = result->findings.count;
+    struct inquest inquest = {check, &door->main, subject, &chain, &judgement, result};
+
+    if (cert_chain_parse(pem, &chain) < 0 ||
+        cert_judge(pem, check->options->local_ca, check->options->wall, &judgement) < 0) {
+        finding_mend(add(&inquest, FINDING_BAD, "cannot be read"),
+                     "get a new certificate; this one is damaged, or its chain has more than 32");
+        cert_chain_finish(&chain);
+        return;
+    }
+    judge_names(&inquest);
+    judge_dates(&inquest);
+    judge_trust(&inquest);
+    judge_rest(&inquest);
+    judge_staple(&inquest);
+    bool fits = cert_matches(&chain.items[0], span_str(check->options->target->host));
+    if (result->metrics.trusted != 0)
+        result->metrics.trusted = judgement.trusted && fits;
+    conclude(&inquest, worst_since(&result->findings, start));
+    judge_caa(&inquest);
+    cert_judgement_finish(&judgement);
+    cert_chain_finish(&chain);
+}

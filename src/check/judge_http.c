@@ -1,0 +1,340 @@
+/* What the server answers: the status, where it leads, HSTS, and port 80. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "check/internal.h"
+#include "report/face.h"
+
+enum {
+    HALF_A_YEAR = 180 * 86400, /* seconds */
+    PRELOAD_AGE = 31536000,    /* hstspreload.org */
+};
+
+static const char *version_text(int version)
+{
+    return version == HTTP_2 ? "HTTP/2" : version == HTTP_1_0 ? "HTTP/1.0" : "HTTP/1.1";
+}
+
+static char *escape(const char *text)
+{
+    return face_escape(span_str(text));
+}
+
+/* ---- the answer ---- */
+
+static enum finding_grade grade_of(int status)
+{
+    if (status >= 500)
+        return FINDING_BAD;
+    if (status == 401 || status == 403)
+        return FINDING_NOTE;
+    return status >= 400 ? FINDING_WARNING : FINDING_GOOD;
+}
+
+static void mend_status(const struct check *check, int status, struct finding *finding)
+{
+    if (status == 502 || status == 503 || status == 504)
+        finding_mend(finding, "the front server works, the application behind it does not: start it, "
+                              "and look into the front server's error log");
+    else if (status >= 500)
+        finding_mend(finding, "look into the server's error log");
+    else if (status == 421)
+        finding_mend(finding, "let the server know the name %s on this address",
+                     check->options->target->host);
+    else if (status == 404)
+        finding_mend(finding, "put a page there, or give another one's address: gardien check "
+                              "https://%s/page",
+                     check->options->target->host);
+    else if (status == 400)
+        finding_mend(finding, "see in the server's log what it dislikes; an unknown host name often "
+                              "is it");
+    else if (status >= 400 && status != 401 && status != 403)
+        finding_mend(finding, "look into the server's log");
+}
+
+static struct finding *add_answer(const struct check *check, const struct visit *visit,
+                                  struct findings *findings)
+{
+    const char *target = check->options->target->path;
+
+    struct finding *finding =
+        findings_add(findings, grade_of(visit->status), "http", "%s answers %d (%s) for %s",
+                     version_text(visit->version), visit->status, http_reason(visit->status),
+                     strlen(target) < 60 ? target : "the page");
+    mend_status(check, visit->status, finding);
+    finding->took = visit->first_byte_took;
+    finding_fact(finding, "status", json_integer(visit->status));
+    finding_fact(finding, "version", json_string(version_text(visit->version)));
+    if (visit->server) {
+        scoped(mem_release) char *server = escape(visit->server);
+        finding_fact(finding, "server", json_string(server));
+    }
+    return finding;
+}
+
+static struct finding *add_failure(const struct check *check, const struct visit *visit,
+                                   struct findings *findings)
+{
+    const char *what;
+
+    switch (visit->end) {
+    case VISIT_TIMEOUT:
+        what = visit->received > 0 && visit->first_byte_took >= 0
+                   ? "the answer begins, but its header does not end in time (a tarpit, or an "
+                     "overloaded server)"
+                   : "TLS is fine, then no answer to the request comes";
+        break;
+    case VISIT_CLOSED:
+        what = "TLS is fine, then the connection is closed without an answer to the request";
+        break;
+    case VISIT_RESET:
+        what = "TLS is fine, then the connection is broken off without an answer to the request";
+        break;
+    case VISIT_FLOOD:
+        what = "answers with a header without end";
+        break;
+    case VISIT_GARBAGE:
+        what = "answers over TLS with something that is not HTTP";
+        break;
+    case VISIT_ALERT:
+        what = "ends TLS with an alert instead of answering the request";
+        break;
+    default:
+        what = "cannot be understood";
+        break;
+    }
+    struct finding *finding = findings_add(findings, FINDING_BAD, "http", "%s", what);
+    finding_mend(finding, visit->end == VISIT_GARBAGE
+                              ? "another service than a web server is behind this port; see on the "
+                                "machine which (`ss -ltnp`)"
+                              : "look into the log of the server, and of the application behind it");
+    if (visit->end == VISIT_ALERT)
+        finding_mend(finding, "%s",
+                     visit->tls.alert == 116 || visit->tls.alert == 42
+                         ? "the server asks visitors for certificates of their own; browsers have "
+                           "none: switch client certificates off"
+                         : "look into the server's log at this time");
+    (void)check;
+    return finding;
+}
+
+/* ---- redirects ---- */
+
+static void judge_hops(const struct check *check, struct findings *findings)
+{
+    for (size_t i = 0; i < check->hop_count; i++) {
+        const struct hop *hop = &check->hops[i];
+        const struct visit *from = i ? &check->hops[i - 1].visit : door_answer(check->first);
+        scoped(mem_release) char *location = escape(from->location ? from->location : "");
+        bool insecure = !hop->https && !hop->refused;
+        struct finding *finding;
+        if (hop->refused)
+            finding = findings_add(findings, FINDING_BAD, "redirect",
+                                   "%d leads to %s, which is not followed: %s", from->status,
+                                   location, hop->refused);
+        else if (hop->visit.end != VISIT_DONE)
+            finding = findings_add(findings, FINDING_BAD, "redirect",
+                                   "%d leads to %s, which does not answer", from->status, location);
+        else
+            finding = findings_add(findings, insecure ? FINDING_WARNING : grade_of(hop->visit.status),
+                                   "redirect", "%d leads to %s, which answers %d%s", from->status,
+                                   location, hop->visit.status,
+                                   insecure ? ", away from HTTPS to plain HTTP" : "");
+        if (hop->refused || hop->visit.end != VISIT_DONE)
+            finding_mend(finding, "correct where the server redirects to");
+        else if (insecure)
+            finding_mend(finding, "redirect to https:// addresses");
+        else
+            mend_status(check, hop->visit.status, finding);
+        if (hop->visit.run)
+            finding->took = hop->visit.first_byte_took;
+    }
+}
+
+/* ---- HSTS ---- */
+
+/* The value of a directive; ptr is NULL when absent. RFC 6797 section 6.1 */
+static struct span directive(const char *field, const char *name)
+{
+    struct span rest = span_str(field), part;
+
+    while (span_next(&rest, ';', &part)) {
+        struct span key = span_trim(part), value = SPAN("");
+        ptrdiff_t equals = span_find(key, '=');
+        if (equals >= 0) {
+            value = span_trim(span_from(key, (size_t)equals + 1));
+            key = span_trim(span_of(key.ptr, (size_t)equals));
+        }
+        if (value.len >= 2 && value.ptr[0] == '"' && value.ptr[value.len - 1] == '"')
+            value = span_of(value.ptr + 1, value.len - 2);
+        if (span_equal_nocase(key, span_str(name)))
+            return value;
+    }
+    return (struct span){0};
+}
+
+static void judge_hsts(const struct check *check, const struct visit *visit,
+                       struct check_result *result)
+{
+    struct finding *finding;
+    uint64_t age = 0;
+
+    result->metrics.hsts = 0;
+    if (check->options->target->is_ip)
+        return; /* RFC 6797 section 8.1.1: not for addresses */
+    if (!visit->hsts) {
+        finding = findings_add(&result->findings, FINDING_NOTE, "hsts",
+                               "no HSTS: a first visit without https:// may go over plain HTTP");
+        finding_mend(finding, "once HTTPS is there to stay, send: Strict-Transport-Security: "
+                              "max-age=31536000");
+        return;
+    }
+    if (span_to_uint(directive(visit->hsts, "max-age"), &age) < 0) {
+        finding = findings_add(&result->findings, FINDING_WARNING, "hsts",
+                               "the field has no valid max-age, so browsers ignore it");
+        finding_mend(finding, "send: Strict-Transport-Security: max-age=31536000");
+        return;
+    }
+    result->metrics.hsts = age > 0;
+    bool subdomains = directive(visit->hsts, "includeSubDomains").ptr != NULL;
+    bool preload = directive(visit->hsts, "preload").ptr != NULL;
+    bool preloadable = preload && subdomains && age >= PRELOAD_AGE;
+    bool half = preload && !preloadable;
+    finding = findings_add(
+        &result->findings, half ? FINDING_WARNING : age < HALF_A_YEAR ? FINDING_NOTE : FINDING_GOOD,
+        "hsts", "browsers keep to HTTPS for %llu days%s%s", (unsigned long long)(age / 86400),
+        subdomains ? ", subdomains too" : "",
+        preloadable ? ", and may be built to (preload)"
+        : half      ? "; it asks for preload, but does not fulfil its conditions"
+                    : "");
+    finding_fact(finding, "max_age", json_integer((json_int_t)age));
+    if (half)
+        finding_mend(finding, "for preload send max-age of at least 31536000 and includeSubDomains");
+    else if (age < HALF_A_YEAR)
+        finding_mend(finding, "once all works, raise max-age to 31536000");
+}
+
+/* ---- port 80 ---- */
+
+static struct finding *plain_answer(const struct check *check, const struct visit *visit,
+                                    struct check_result *result)
+{
+    struct findings *findings = &result->findings;
+    struct target target = {.port = 0};
+    struct finding *finding;
+    bool https = false;
+
+    int r = visit->status >= 300 && visit->status < 400 && visit->location
+                ? follow_parse(visit->location, check->options->target, false, &target, &https)
+                : ERR_NOT_FOUND;
+    scoped(mem_release) char *location = escape(visit->location ? visit->location : "");
+    if (result->metrics.redirect80 != 0)
+        result->metrics.redirect80 = r == 0 && https;
+    if (r == 0 && https) {
+        finding = findings_add(findings, FINDING_GOOD, "port-80", "redirects to HTTPS: %d to %s",
+                               visit->status, location);
+    } else if (visit->status < 300) {
+        finding = findings_add(findings, FINDING_WARNING, "port-80",
+                               "serves pages over plain HTTP instead of redirecting to HTTPS");
+        finding_mend(finding, "redirect all of port 80 to https://");
+    } else if (r == 0) {
+        finding = findings_add(findings, FINDING_NOTE, "port-80", "answers %d to %s, not to HTTPS",
+                               visit->status, location);
+        finding_mend(finding, "redirect to https:// at once");
+    } else {
+        finding = findings_add(findings, FINDING_NOTE, "port-80", "answers %d (%s)", visit->status,
+                               http_reason(visit->status));
+        finding_mend(finding, "let port 80 redirect to https://");
+    }
+    target_finish(&target);
+    return finding;
+}
+
+static bool port80_alike(const struct visit *a, const struct visit *b)
+{
+    bool closed = a->end != VISIT_DONE && b->end != VISIT_DONE;
+
+    return closed ||
+           (a->end == b->end && a->status == b->status && (a->location != NULL) == (b->location != NULL) &&
+            (!a->location || strcmp(a->location, b->location) == 0));
+}
+
+static void judge_port80(const struct check *check, struct check_result *result)
+{
+    for (size_t i = 0; i < check->door_count; i++) {
+        const struct door *door = &check->doors[i];
+        const struct visit *visit = &door->port80;
+        struct finding *finding;
+        char ip[ADDRESS_TEXT];
+        bool told = !door->has_port80 || door->main.end == VISIT_NO_ROUTE ||
+                    (visit->end != VISIT_DONE && !door_is_open(door));
+        for (size_t k = 0; k < i && !told; k++)
+            told = check->doors[k].has_port80 && port80_alike(&check->doors[k].port80, visit);
+        if (told)
+            continue;
+        if (visit->end == VISIT_DONE) {
+            finding = plain_answer(check, visit, result);
+            finding->took = visit->first_byte_took;
+        } else {
+            result->metrics.redirect80 = 0;
+            finding = findings_add(&result->findings, FINDING_NOTE, "port-80",
+                                   "nothing answers on port 80: old links with http:// do not get "
+                                   "through");
+            finding_mend(finding, "let the server listen on port 80 and redirect to https://");
+        }
+        finding_subject(finding, "%s", address_ip_text(&door->address, ip));
+    }
+}
+
+/* ---- all of it ---- */
+
+static bool answers_alike(const struct visit *a, const struct visit *b)
+{
+    return a->end == b->end && a->stage == b->stage && a->status == b->status &&
+           a->version == b->version;
+}
+
+static bool asked_http(const struct door *door)
+{
+    return door_answer(door)->stage == VISIT_HTTP;
+}
+
+static char *answer_subject(const struct check *check, const struct door *door)
+{
+    char text[ADDRESS_TEXT];
+
+    for (size_t i = 0; i < check->door_count; i++)
+        if (asked_http(&check->doors[i]) &&
+            !answers_alike(door_answer(&check->doors[i]), door_answer(door)))
+            return mem_string(span_str(address_text(&door->address, text)));
+    return target_authority(check->options->target, TARGET_PORT);
+}
+
+void judge_http(const struct check *check, struct check_result *result)
+{
+    const struct door *open = check_open_door(check);
+
+    for (size_t i = 0; i < check->door_count; i++) {
+        const struct door *door = &check->doors[i];
+        const struct visit *visit = door_answer(door);
+        bool told = !asked_http(door);
+        for (size_t k = 0; k < i && !told; k++)
+            told = asked_http(&check->doors[k]) &&
+                   answers_alike(door_answer(&check->doors[k]), visit);
+        if (told)
+            continue;
+        scoped(mem_release) char *subject = answer_subject(check, door);
+        struct finding *finding = visit->end == VISIT_DONE
+                                      ? add_answer(check, visit, &result->findings)
+                                      : add_failure(check, visit, &result->findings);
+        finding_subject(finding, "%s", subject);
+    }
+    if (open) {
+        result->metrics.status = door_answer(open)->status;
+        result->metrics.http = door_answer(open)->version;
+        judge_hops(check, &result->findings);
+        judge_hsts(check, door_answer(open), result);
+    }
+    judge_port80(check, result);
+}

@@ -1,0 +1,218 @@
+/* Which addresses accept connections, and who or what refused where they do not. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "check/internal.h"
+
+/* What an ICMP message says, and what to do. RFC 792, RFC 1122, RFC 1812, RFC 4443. */
+struct icmp_meaning {
+    bool ipv6;
+    uint8_t type, code;
+    const char *what, *mend;
+};
+
+static const char OPEN_THERE[] = "on the server, `gardien open` opens the port; if the box is a router "
+                                 "or a cloud's firewall, allow the port in its settings";
+static const char ROUTE_THERE[] = "the way is broken there, not at the server: tell whoever runs that "
+                                  "router, and check that the address in DNS is the right one";
+
+static const struct icmp_meaning meanings[] = {
+    {false, 3, 0, "it knows no way to that network", ROUTE_THERE},
+    {false, 3, 1, "no machine answers at that address there", "see that the machine is on and has "
+                                                              "that address"},
+    {false, 3, 2, "the machine does not take TCP at all", OPEN_THERE},
+    {false, 3, 3, "rejected by a firewall (port unreachable)", OPEN_THERE},
+    {false, 3, 9, "forbidden by a firewall (network prohibited)", OPEN_THERE},
+    {false, 3, 10, "forbidden by a firewall (host prohibited)", OPEN_THERE},
+    {false, 3, 13, "forbidden by a firewall (administratively prohibited)", OPEN_THERE},
+    {false, 11, 0, "packets go in a circle (time exceeded)", ROUTE_THERE},
+    {true, 1, 0, "it knows no way to that address", ROUTE_THERE},
+    {true, 1, 1, "forbidden by a firewall (administratively prohibited)", OPEN_THERE},
+    {true, 1, 3, "no machine answers at that address there", "see that the machine is on and has "
+                                                             "that address"},
+    {true, 1, 4, "rejected by a firewall (port unreachable)", OPEN_THERE},
+    {true, 1, 5, "forbidden by a firewall (source address failed policy)", OPEN_THERE},
+    {true, 1, 6, "forbidden by a router (reject route)", ROUTE_THERE},
+    {true, 3, 0, "packets go in a circle (hop limit exceeded)", ROUTE_THERE},
+};
+
+static const struct icmp_meaning *meaning_of(const struct dial_failure *failure, bool ipv6)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(meanings); i++)
+        if (meanings[i].ipv6 == ipv6 && meanings[i].type == failure->type &&
+            meanings[i].code == failure->code)
+            return &meanings[i];
+    return NULL;
+}
+
+static void add_refuser(const struct door *door, struct finding *finding)
+{
+    const struct dial_failure *failure = &door->main.failure;
+    char offender[ADDRESS_TEXT];
+
+    if (!failure->icmp)
+        return;
+    finding_fact(finding, "icmp_type", json_integer(failure->type));
+    finding_fact(finding, "icmp_code", json_integer(failure->code));
+    if (failure->has_offender)
+        finding_fact(finding, "refused_by",
+                     json_string(address_ip_text(&failure->offender, offender)));
+}
+
+static bool same_ip(const struct socket_address *a, const struct socket_address *b)
+{
+    char one[ADDRESS_TEXT], other[ADDRESS_TEXT];
+
+    return strcmp(address_ip_text(a, one), address_ip_text(b, other)) == 0;
+}
+
+static struct finding *refused_by_icmp(const struct door *door, struct findings *findings)
+{
+    const struct dial_failure *failure = &door->main.failure;
+    bool ipv6 = address_is_ipv6(&door->address);
+    const struct icmp_meaning *meaning = meaning_of(failure, ipv6);
+    char who[ADDRESS_TEXT] = "a box on the way", other[64];
+    bool itself = failure->has_offender && same_ip(&failure->offender, &door->address);
+
+    if (itself)
+        snprintf(who, sizeof who, "the machine itself");
+    else if (failure->has_offender)
+        address_ip_text(&failure->offender, who);
+    snprintf(other, sizeof other, "refused (ICMP%s %u/%u)", ipv6 ? "v6" : "", failure->type,
+             failure->code);
+    struct finding *finding =
+        findings_add(findings, FINDING_BAD, "tcp", "%s says: %s", who,
+                     meaning ? meaning->what : other);
+    finding_mend(finding, "%s", meaning ? meaning->mend : OPEN_THERE);
+    return finding;
+}
+
+static struct finding *refused(const struct door *door, struct findings *findings)
+{
+    const struct dial_failure *failure = &door->main.failure;
+    unsigned port = socket_address_port(&door->address);
+    struct finding *finding;
+
+    if (failure->icmp) {
+        finding = refused_by_icmp(door, findings);
+    } else if (failure->error == ECONNREFUSED) {
+        finding = findings_add(findings, FINDING_BAD, "tcp",
+                               "refused: the machine is there, but no program listens on port %u of "
+                               "this address, or a firewall answers in its place with a reset",
+                               port);
+        finding_mend(finding, "start the server, and see with `ss -ltn` on that machine that it "
+                              "listens on this address and not on 127.0.0.1 alone");
+    } else if (failure->error == EHOSTUNREACH) {
+        finding = findings_add(findings, FINDING_BAD, "tcp",
+                               "no machine answers at this address in the local network");
+        finding_mend(finding, "see that the machine is on and has that address");
+    } else if (failure->error == EPERM || failure->error == EACCES) {
+        finding = findings_add(findings, FINDING_BAD, "tcp",
+                               "this machine's own firewall or routing forbids to connect there");
+        finding_mend(finding, "look at the rules for outgoing packets on this machine");
+    } else {
+        finding = findings_add(findings, FINDING_BAD, "tcp", "cannot connect: %s",
+                               error_text(-failure->error));
+    }
+    add_refuser(door, finding);
+    return finding;
+}
+
+/* Does the machine answer at all, on port 80? */
+static bool is_up(const struct door *door)
+{
+    return door->has_port80 && door->port80.done &&
+           (door->port80.tcp_took >= 0 || (door->port80.end == VISIT_REFUSED &&
+                                           !door->port80.failure.icmp &&
+                                           door->port80.failure.error == ECONNREFUSED));
+}
+
+static struct finding *timed_out(const struct check *check, const struct door *door,
+                                 struct findings *findings)
+{
+    unsigned port = socket_address_port(&door->address);
+    bool up = is_up(door);
+
+    struct finding *finding = findings_add(
+        findings, FINDING_BAD, "tcp",
+        up ? "no answer within %.1f s, while the machine answers on port 80: a firewall drops "
+             "packets to port %u"
+           : "no answer within %.1f s: a firewall drops packets to port %u, or the machine is off",
+        (double)check->options->timeout / 2e9, port);
+    finding_mend(finding, "let TCP port %u in: on the server with `gardien open`, and in the "
+                          "firewall of the hoster or the router in front of it (port forwarding)",
+                 port);
+    return finding;
+}
+
+static bool all_without_route(const struct check *check)
+{
+    for (size_t i = 0; i < check->door_count; i++)
+        if (check->doors[i].main.end != VISIT_NO_ROUTE)
+            return false;
+    return true;
+}
+
+static struct finding *no_route(const struct check *check, const struct door *door,
+                                struct findings *findings)
+{
+    bool ipv6 = address_is_ipv6(&door->address);
+    bool all = all_without_route(check);
+
+    struct finding *finding = findings_add(
+        findings, all ? FINDING_BAD : FINDING_UNKNOWN, "tcp",
+        "not tried: this machine has no IPv%c route there", ipv6 ? '6' : '4');
+    if (all)
+        finding_mend(finding, "connect this machine to the network, or look from another one");
+    return finding;
+}
+
+static void judge_door(const struct check *check, const struct door *door,
+                       struct check_result *result)
+{
+    struct findings *findings = &result->findings;
+    const struct visit *visit = &door->main;
+    struct finding *finding;
+    char text[ADDRESS_TEXT];
+
+    if (visit->tcp_took >= 0) {
+        finding = findings_add(findings, FINDING_GOOD, "tcp", "accepts connections");
+        finding->took = visit->tcp_took;
+        if (visit->path.rtt > 0)
+            finding_fact(finding, "rtt_milliseconds", json_real((double)visit->path.rtt / 1e6));
+    } else if (visit->end == VISIT_NO_ROUTE) {
+        finding = no_route(check, door, findings);
+    } else if (visit->end == VISIT_TIMEOUT) {
+        finding = timed_out(check, door, findings);
+    } else {
+        finding = refused(door, findings);
+    }
+    finding_subject(finding, "%s", address_text(&door->address, text));
+}
+
+void judge_tcp(const struct check *check, struct check_result *result)
+{
+    size_t open[2] = {0, 0}, closed[2] = {0, 0};
+
+    for (size_t i = 0; i < check->door_count; i++) {
+        const struct door *door = &check->doors[i];
+        bool ipv6 = address_is_ipv6(&door->address);
+        judge_door(check, door, result);
+        if (door->main.tcp_took >= 0)
+            open[ipv6]++;
+        else if (door->main.end != VISIT_NO_ROUTE)
+            closed[ipv6]++;
+    }
+    if (open[0] && !open[1] && closed[1]) {
+        struct finding *finding = findings_add(
+            &result->findings, FINDING_BAD, "ipv6",
+            "DNS announces IPv6, but it does not work while IPv4 does: visitors with IPv6 wait, or "
+            "do not get through");
+        finding_subject(finding, "%s", check->options->target->host);
+        finding_mend(finding, "let the server listen on IPv6 ([::]:%u) and its firewall let it in, "
+                              "or take the AAAA record out",
+                     check->options->target->port);
+    }
+}

@@ -1,0 +1,287 @@
+/* What TLS settled at each address, or what came in its place. Addresses that behave alike are told
+ * of once. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "check/internal.h"
+
+/* ---- doors that behave alike ---- */
+
+const struct visit *door_answer(const struct door *door)
+{
+    return door->old.run && door->main.end != VISIT_DONE ? &door->old : &door->main;
+}
+
+bool door_is_open(const struct door *door)
+{
+    const struct visit *answer = door_answer(door);
+
+    return answer->done && answer->end == VISIT_DONE;
+}
+
+const struct door *check_open_door(const struct check *check)
+{
+    for (size_t i = 0; i < check->door_count; i++)
+        if (door_is_open(&check->doors[i]))
+            return &check->doors[i];
+    return NULL;
+}
+
+static bool reached_tls(const struct door *door)
+{
+    return door->main.tcp_took >= 0;
+}
+
+static bool same_chain(const struct visit *a, const struct visit *b)
+{
+    return a->tls_described == b->tls_described &&
+           (!a->tls_described ||
+            span_equal(buffer_span(&a->tls.chain), buffer_span(&b->tls.chain)));
+}
+
+static bool alike(const struct door *a, const struct door *b)
+{
+    const struct visit *x = &a->main, *y = &b->main;
+
+    return x->end == y->end && x->stage == y->stage && same_chain(x, y) &&
+           (!x->tls_described || (x->tls.version == y->tls.version &&
+                                  strcmp(x->tls.alpn, y->tls.alpn) == 0 &&
+                                  x->tls.alert == y->tls.alert)) &&
+           door_answer(a)->status == door_answer(b)->status;
+}
+
+static bool is_first_of_its_kind(const struct check *check, const struct door *door)
+{
+    for (const struct door *other = check->doors; other < door; other++)
+        if (reached_tls(other) && alike(other, door))
+            return false;
+    return true;
+}
+
+char *door_subject(const struct check *check, const struct door *door)
+{
+    char text[ADDRESS_TEXT];
+    size_t same = 0, other = 0;
+
+    for (size_t i = 0; i < check->door_count; i++)
+        if (reached_tls(&check->doors[i]))
+            *(alike(&check->doors[i], door) ? &same : &other) += 1;
+    if (other == 0)
+        return target_authority(check->options->target, TARGET_PORT);
+    address_text(&door->address, text);
+    if (same == 1)
+        return mem_string(span_str(text));
+    return mem_format("%s and %zu more", text, same - 1);
+}
+
+/* ---- what went wrong ---- */
+
+static void mend_alert(const struct check *check, const struct visit *visit,
+                       struct finding *finding)
+{
+    switch (visit->tls.alert) {
+    case 112: /* unrecognized_name */
+        finding_mend(finding, "the server does not know the name %s: add it to the server's "
+                              "settings, or correct the DNS record that leads here",
+                     check->options->target->host);
+        break;
+    case 70: /* protocol_version */
+    case 40: /* handshake_failure */
+    case 71: /* insufficient_security */
+        finding_mend(finding, "let the server offer TLS 1.2 or 1.3 with its default cipher suites; a "
+                              "server without any certificate says the same");
+        break;
+    case 116: /* certificate_required */
+    case 42:  /* bad_certificate */
+        finding_mend(finding, "the server asks visitors for certificates of their own; browsers have "
+                              "none");
+        break;
+    case 80: /* internal_error */
+        finding_mend(finding, "look into the server's log: some servers say this for a name that "
+                              "they have no certificate for");
+        break;
+    default:
+        finding_mend(finding, "look into the server's log at this time");
+        break;
+    }
+}
+
+/* Did the same port answer plain HTTP? */
+static bool is_plain_http(const struct door *door)
+{
+    return door->main.end == VISIT_PLAIN ||
+           (door->plain.done && door->plain.end == VISIT_DONE && door->plain.status != 400);
+}
+
+static struct finding *silent(const struct check *check, const struct door *door,
+                              struct findings *findings)
+{
+    bool small = door->small.done && door->small.end == VISIT_DONE;
+    double seconds = (double)check->options->timeout / 1e9;
+    struct finding *finding;
+
+    if (small) {
+        finding = findings_add(findings, FINDING_BAD, "tls",
+                               "large packets are lost on the way (an MTU black hole): in segments "
+                               "of %u bytes TLS works at once, in full ones it stalls", door->mss);
+        finding_mend(finding, "let ICMP \"fragmentation needed\" and ICMPv6 \"packet too big\" "
+                              "through, or clamp the MSS to the path's MTU on the router in front "
+                              "(nft: tcp option maxseg size set rt mtu)");
+    } else if (door->main.received) {
+        finding = findings_add(findings, FINDING_BAD, "tls",
+                               "TLS began, but was not finished within %.1f s", seconds);
+        finding_mend(finding, "the server is overloaded, or holds visitors up on purpose (a tarpit): "
+                              "look at its load and its log");
+    } else {
+        finding = findings_add(findings, FINDING_BAD, "tls",
+                               "the connection is accepted, then nothing comes: no TLS within %.1f s",
+                               seconds);
+        finding_mend(finding, "the program behind the port is stuck or is no web server; see on the "
+                              "machine which one it is (`ss -ltnp`) and restart it");
+    }
+    return finding;
+}
+
+static struct finding *closed(const struct visit *visit, struct findings *findings)
+{
+    bool reset = visit->end == VISIT_RESET;
+
+    struct finding *finding = findings_add(
+        findings, FINDING_BAD, "tls", "the connection is accepted and then %s without a word of TLS",
+        reset ? "broken off (reset)" : "closed");
+    finding_mend(finding, "a proxy or port forwarding stands there whose server behind it does not "
+                          "run, or a filter that dislikes the name: start the server behind it, or "
+                          "look into the proxy's log");
+    return finding;
+}
+
+static struct finding *add_failure(const struct check *check, const struct door *door,
+                                   struct findings *findings)
+{
+    const struct visit *visit = &door->main;
+    struct finding *finding;
+
+    if (is_plain_http(door)) {
+        finding = findings_add(findings, FINDING_BAD, "tls",
+                               "speaks plain HTTP on port %u, not TLS: browsers show an error",
+                               socket_address_port(&door->address));
+        finding_mend(finding, "switch TLS on for this port in the server's settings (nginx: `listen "
+                              "443 ssl`), with a certificate");
+        return finding;
+    }
+    switch (visit->end) {
+    case VISIT_TIMEOUT:
+        return silent(check, door, findings);
+    case VISIT_CLOSED:
+    case VISIT_RESET:
+        return closed(visit, findings);
+    case VISIT_ALERT:
+        finding = findings_add(findings, FINDING_BAD, "tls", "the server refuses the handshake: %s",
+                               tls_alert_text(visit->tls.alert));
+        finding_fact(finding, "alert", json_integer(visit->tls.alert));
+        mend_alert(check, visit, finding);
+        return finding;
+    case VISIT_BANNER:
+        finding = findings_add(findings, FINDING_BAD, "tls",
+                               "another service answers here, not a web server: \"%s\"",
+                               visit->banner);
+        finding_mend(finding, "give port %u to the web server, and the other service another port",
+                     socket_address_port(&door->address));
+        return finding;
+    case VISIT_FLOOD:
+        finding = findings_add(findings, FINDING_BAD, "tls",
+                               "sends bytes without end instead of a TLS handshake");
+        finding_mend(finding, "see on the machine which program listens there (`ss -ltnp`)");
+        return finding;
+    case VISIT_GARBAGE:
+        finding = findings_add(findings, FINDING_BAD, "tls",
+                               "answers with bytes that are neither TLS nor HTTP");
+        finding_mend(finding, "see on the machine which program listens there (`ss -ltnp`)");
+        return finding;
+    default:
+        finding = findings_add(findings, FINDING_BAD, "tls", "the handshake fails: %s",
+                               visit->detail ? visit->detail : "the TLS library could not go on");
+        finding_mend(finding, "look into the server's log at this time");
+        return finding;
+    }
+}
+
+/* ---- what went well ---- */
+
+static int version_number(const char *version)
+{
+    return strcmp(version, "TLSv1.3") == 0   ? 13
+           : strcmp(version, "TLSv1.2") == 0 ? 12
+           : strcmp(version, "TLSv1.1") == 0 ? 11
+                                             : 10;
+}
+
+static struct finding *add_success(const struct visit *visit, struct findings *findings)
+{
+    const struct tls_client_facts *tls = &visit->tls;
+    int version = version_number(tls->version);
+    bool old = version < 12;
+
+    struct finding *finding =
+        findings_add(findings, old ? FINDING_BAD : FINDING_GOOD, "tls", "%s, %s%s%s%s",
+                     tls->version, tls->cipher, *tls->group ? ", " : "", tls->group,
+                     old ? ": a version that browsers refuse" : "");
+    if (old)
+        finding_mend(finding, "switch TLS 1.2 and 1.3 on in the server's settings");
+    finding->took = visit->tls_took;
+    finding_fact(finding, "version", json_string(tls->version));
+    finding_fact(finding, "cipher", json_string(tls->cipher));
+    finding_fact(finding, "group", json_string(tls->group));
+    finding_fact(finding, "alpn", json_string(tls->alpn));
+    return finding;
+}
+
+static void judge_resumption(const struct check *check, struct check_result *result)
+{
+    const struct visit *again = &check->again;
+
+    if (!check->first)
+        return;
+    bool resumed = check->has_again && again->done && again->end == VISIT_DONE &&
+                   again->tls_described && again->tls.resumed;
+    if (!check->has_again || resumed || again->end == VISIT_DONE) {
+        result->metrics.resumed = resumed;
+        struct finding *finding =
+            findings_add(&result->findings, resumed ? FINDING_GOOD : FINDING_NOTE, "resumption",
+                         resumed ? "a second connection resumes the first: visitors who come back "
+                                   "save time"
+                         : check->has_again
+                             ? "a second connection was not resumed, although a ticket was given"
+                             : "no ticket for resumption: each connection shakes hands in full");
+        if (resumed)
+            finding->took = again->tls_took;
+        return;
+    }
+    struct finding *finding =
+        findings_add(&result->findings, FINDING_WARNING, "resumption",
+                     "a second connection right after the first one failed");
+    finding_mend(finding, "look for limits of connections an address, and for fail2ban, at the "
+                          "server");
+}
+
+void judge_tls(const struct check *check, struct check_result *result)
+{
+    for (size_t i = 0; i < check->door_count; i++) {
+        const struct door *door = &check->doors[i];
+        const struct visit *visit = &door->main;
+        if (!reached_tls(door) || !is_first_of_its_kind(check, door))
+            continue;
+        scoped(mem_release) char *subject = door_subject(check, door);
+        bool secured = visit->tls_took >= 0;
+        struct finding *finding = secured ? add_success(visit, &result->findings)
+                                          : add_failure(check, door, &result->findings);
+        finding_subject(finding, "%s", subject);
+        if (!secured)
+            continue;
+        if (result->metrics.tls < 0)
+            result->metrics.tls = version_number(visit->tls.version);
+        judge_certificate(check, door, result);
+    }
+    judge_resumption(check, result);
+}

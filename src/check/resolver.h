@@ -1,0 +1,48 @@
+/* Asks DNS servers, several questions at once, in the event loop: UDP, the next server when one is
+ * silent, TCP when the answer is too long. What answers mean is names.h's. */
+#pragma once
+
+#include "check/dns_message.h"
+#include "os/address.h"
+#include "os/dial.h"
+
+struct loop;
+
+enum { RESOLVER_SERVERS_MAX = 3 /**< as resolv.conf(5) has it */ };
+
+struct resolver {
+    struct socket_address servers[RESOLVER_SERVERS_MAX];
+    size_t count;
+};
+
+/** Reads the servers of a resolv.conf(5); none or no file gives 127.0.0.1, as the C library has it.
+ */
+void resolver_read(struct resolver *resolver, const char *path);
+
+/** One question. Zeroed memory is none; dns_query_finish() may be called on that. */
+struct dns_query {
+    /* the result, when on_done is called */
+    int error; /**< 0 with `answer` valid; ERR_TIMEOUT, ERR_PROTOCOL (nonsense), -errno */
+    struct dns_answer answer;
+    struct socket_address server; /**< who answered, or was asked last */
+    nsec_t took;
+    bool done;
+    /* private */
+    struct dns_query_run *run;
+};
+
+/** What to ask, and who is told. */
+struct dns_ask {
+    struct loop *loop;
+    const struct resolver *resolver; /**< outlives the question */
+    const char *name;                /**< copied */
+    uint16_t type;
+    nsec_t deadline; /**< monotonic */
+    /** Called once, in the loop, unless the question is finished before. */
+    void (*on_done)(struct dns_query *query, void *context);
+    void *context;
+};
+
+/** Begins a question. @return 0, or ERR_SYNTAX for a name that DNS cannot carry */
+must_check int dns_query_start(struct dns_query *query, const struct dns_ask *ask);
+void dns_query_finish(struct dns_query *query);

@@ -1,0 +1,254 @@
+/* `gardien check`: reads what is asked, lets check/ look, and shows the findings. Looking again and
+ * again is check_watch.c's. */
+#include "check/check.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "app/app.h"
+#include "base/mem.h"
+#include "cert/cert.h"
+#include "cli/check_parts.h"
+#include "cli/cli.h"
+#include "report/face.h"
+
+const struct option check_options[] = {
+    {"timeout", "SECONDS", false, "how long all looks may take (default: 10)"},
+    {"resolve", "NAME:ADDRESS", true, "use this address for a name instead of asking DNS"},
+    {"dns", "ADDRESS", false, "ask this DNS server instead of those in /etc/resolv.conf"},
+    {"ipv4", NULL, false, "look at IPv4 addresses only", "-4"},
+    {"ipv6", NULL, false, "look at IPv6 addresses only", "-6"},
+    {"expect", "LIST", false, "what must hold, e.g. status=200,days>14,time<500ms"},
+    {"watch", NULL, false, "look again and again; a line for each change, with a bell"},
+    {"every", "SECONDS", false, "with --watch: the pause between looks (default: 10)"},
+    {"nagios", NULL, false, "one line and exit codes as monitoring plugins have them"},
+    OPTION_STATE,
+    OPTION_JSON,
+    OPTION_END,
+};
+
+/* ---- the command line ---- */
+
+static int read_seconds(const struct arguments *arguments, const char *name, nsec_t usual,
+                        nsec_t *ret)
+{
+    const char *text = arguments_get(arguments, name);
+    uint64_t seconds;
+
+    *ret = usual;
+    if (!text)
+        return 0;
+    if (span_to_uint(span_str(text), &seconds) < 0 || seconds < 1 || seconds > 3600) {
+        print_error("it is a number of seconds from 1 to 3600", "--%s does not take \"%s\"", name,
+                    text);
+        return ERR_SYNTAX;
+    }
+    *ret = (nsec_t)seconds * NSEC_PER_SEC;
+    return 0;
+}
+
+static int read_pins(const struct arguments *arguments, struct diags *diags,
+                     struct check_request *request)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < arguments->given_count; i++) {
+        const struct option_given *given = &arguments->given[i];
+        struct name_pin pin;
+        if (strcmp(given->option->name, "resolve") != 0)
+            continue;
+        if (target_parse_pin(given->value, diags, &pin.name, &pin.address) < 0) {
+            r = ERR_SYNTAX;
+            continue;
+        }
+        request->pins = mem_resize(request->pins, request->pin_count + 1, sizeof *request->pins);
+        request->pins[request->pin_count++] = pin;
+    }
+    return r;
+}
+
+static int read_family(const struct arguments *arguments, struct diags *diags, int *ret_family)
+{
+    bool four = arguments_get(arguments, "ipv4"), six = arguments_get(arguments, "ipv6");
+
+    *ret_family = four ? AF_INET : six ? AF_INET6 : 0;
+    if (!four || !six)
+        return 0;
+    diag_hint(diags_add(diags, "-4 and -6 exclude each other"), "leave both out to look at both");
+    return ERR_SYNTAX;
+}
+
+static int read_resolver(const struct arguments *arguments, struct diags *diags,
+                         struct resolver *resolver)
+{
+    const char *server = arguments_get(arguments, "dns");
+
+    if (!server) {
+        resolver_read(resolver, "/etc/resolv.conf");
+        return 0;
+    }
+    *resolver = (struct resolver){.count = 1};
+    if (address_from_ip(server, 53, &resolver->servers[0]) == 0)
+        return 0;
+    diag_hint(diags_add(diags, "--dns takes an IP address, not \"%s\"", server),
+              "for example --dns 9.9.9.9");
+    return ERR_SYNTAX;
+}
+
+/* gardien's own CA, to tell its certificates from those of strangers; none is fine. */
+static char *read_local_ca(const struct arguments *arguments)
+{
+    scoped(mem_release) char *state = arguments_get(arguments, "state")
+                                          ? absolute_path(arguments_get(arguments, "state"))
+                                          : settings_default_state();
+    int fd = state ? open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    char *pem = NULL;
+
+    if (fd < 0)
+        return NULL;
+    if (cert_local_ca_read(fd, &pem) < 0)
+        pem = NULL;
+    close(fd);
+    return pem;
+}
+
+static int read_request(const struct arguments *arguments, struct diags *diags,
+                        struct check_request *request)
+{
+    const char *expected = arguments_get(arguments, "expect");
+    int r = target_parse(arguments->words[0], diags, &request->target);
+
+    if (read_pins(arguments, diags, request) < 0 ||
+        read_family(arguments, diags, &request->options.names.family) < 0 ||
+        read_resolver(arguments, diags, &request->resolver) < 0)
+        r = ERR_SYNTAX;
+    if (expected && expectations_parse(expected, diags, &request->expectations) < 0)
+        r = ERR_SYNTAX;
+    request->local_ca = read_local_ca(arguments);
+    request->options.target = &request->target;
+    request->options.names.resolver = &request->resolver;
+    request->options.names.pins = request->pins;
+    request->options.names.pin_count = request->pin_count;
+    request->options.local_ca = span_str(request->local_ca);
+    return r;
+}
+
+static void request_finish(struct check_request *request)
+{
+    target_finish(&request->target);
+    for (size_t i = 0; i < request->pin_count; i++)
+        free(request->pins[i].name);
+    free(request->pins);
+    free(request->local_ca);
+    expectations_finish(&request->expectations);
+}
+
+/* ---- one look ---- */
+
+int check_look(struct check_request *request, struct check_result *ret_result, bool *ret_well)
+{
+    request->options.wall = nsec_realtime();
+    int r = check_host(&request->options, ret_result);
+    if (r < 0) {
+        print_error(NULL, "this machine lacks what a check needs: %s", error_text(r));
+        return r;
+    }
+    *ret_well = check_is_well(ret_result);
+    if (request->expectations.count) /* then what is expected decides, and nothing else */
+        *ret_well = expectations_judge(&request->expectations, &ret_result->metrics,
+                                       &ret_result->findings) == 0;
+    return 0;
+}
+
+void check_print(const struct face *face, const struct check_result *result, bool well)
+{
+    enum face_style style = !result->open ? FACE_RED : well ? FACE_GREEN : FACE_YELLOW;
+
+    findings_print(face, &result->findings);
+    fputc('\n', face->out);
+    face_style(face, style);
+    face_wrap(face, 0, 0, result->verdict);
+    face_style(face, FACE_PLAIN);
+    if (result->mend) {
+        face_styled(face, FACE_GREEN, "->");
+        fputc(' ', face->out);
+        face_wrap(face, 3, 3, result->mend);
+    }
+}
+
+static int print_nagios(const struct check_result *result, bool well, bool expected)
+{
+    const struct check_metrics *metrics = &result->metrics;
+    enum finding_grade worst = findings_worst(&result->findings);
+    int code = !well ? 2 : !expected && worst == FINDING_WARNING ? 1 : 0;
+    const struct finding *failed = NULL;
+
+    for (size_t i = 0; expected && !well && !failed && i < result->findings.count; i++)
+        if (strcmp(result->findings.items[i].topic, "expect") == 0 &&
+            result->findings.items[i].grade == FINDING_BAD)
+            failed = &result->findings.items[i];
+    printf("HTTPS %s - %s |", code == 0 ? "OK" : code == 1 ? "WARNING" : "CRITICAL",
+           failed ? failed->sentence : result->verdict);
+    if (metrics->time >= 0)
+        printf(" time=%.6fs", (double)metrics->time / 1e9);
+    if (metrics->rtt >= 0)
+        printf(" rtt=%.6fs", (double)metrics->rtt / 1e9);
+    if (metrics->days != INT64_MIN)
+        printf(" days=%lld", (long long)metrics->days);
+    if (metrics->addresses >= 0)
+        printf(" addresses=%lld failing=%lld", (long long)metrics->addresses,
+               (long long)metrics->failing);
+    putchar('\n');
+    return code;
+}
+
+static int look_once(struct check_request *request, const struct arguments *arguments)
+{
+    struct check_result result;
+    struct face face = face_of(stdout);
+    bool well, nagios = arguments_get(arguments, "nagios");
+    int code;
+
+    if (check_look(request, &result, &well) < 0) {
+        if (nagios)
+            puts("HTTPS UNKNOWN - the check could not run |");
+        return nagios ? 3 : APP_FAILED;
+    }
+    code = well ? APP_OK : APP_FAILED;
+    if (nagios)
+        code = print_nagios(&result, well, request->expectations.count > 0);
+    else if (arguments_get(arguments, "json"))
+        print_json(check_json(&request->options, &result));
+    else
+        check_print(&face, &result, well);
+    check_result_finish(&result);
+    return code;
+}
+
+int check_run(const struct arguments *arguments)
+{
+    struct check_request request = {.pins = NULL};
+    struct diags diags = {0};
+    bool nagios = arguments_get(arguments, "nagios");
+    nsec_t pause;
+    int code = nagios ? 3 : APP_USAGE;
+
+    if (arguments->word_count == 0) {
+        print_error("gardien check example.com", "`gardien check` needs to know which host");
+        return code;
+    }
+    if (read_seconds(arguments, "timeout", CHECK_TIMEOUT, &request.options.timeout) < 0 ||
+        read_seconds(arguments, "every", 10 * NSEC_PER_SEC, &pause) < 0)
+        return code;
+    int r = read_request(arguments, &diags, &request);
+    print_diags(stderr, &diags);
+    diags_finish(&diags);
+    if (r >= 0)
+        code = arguments_get(arguments, "watch")
+                   ? check_watch(&request, pause, arguments_get(arguments, "json") != NULL)
+                   : look_once(&request, arguments);
+    request_finish(&request);
+    return code;
+}

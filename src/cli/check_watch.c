@@ -1,0 +1,132 @@
+/* `gardien check --watch`: the first look in full, then a line for each finding that changed. */
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "app/app.h"
+#include "base/mem.h"
+#include "cli/check_parts.h"
+#include "cli/cli.h"
+#include "report/face.h"
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal}; /* no SA_RESTART: the pause ends */
+
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+/* Time passes for these without anything having changed. */
+static bool is_measure(const struct finding *finding)
+{
+    return strcmp(finding->topic, "speed") == 0;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool has(const struct findings *findings, const struct finding *wanted)
+{
+    for (size_t i = 0; i < findings->count; i++) {
+        const struct finding *finding = &findings->items[i];
+        if (finding->grade == wanted->grade && same_text(finding->topic, wanted->topic) &&
+            same_text(finding->subject, wanted->subject) &&
+            same_text(finding->sentence, wanted->sentence))
+            return true;
+    }
+    return false;
+}
+
+static void time_text(char out[32])
+{
+    time_t now = time(NULL);
+    struct tm parts;
+
+    if (!localtime_r(&now, &parts) || strftime(out, 32, "%Y-%m-%d %H:%M:%S", &parts) == 0)
+        out[0] = '\0';
+}
+
+static void print_change(const struct face *face, const struct finding *finding, const char *time)
+{
+    fprintf(face->out, "%s  ", time);
+    finding_print(face, finding);
+}
+
+/* @return how many findings are new */
+static size_t print_changes(const struct face *face, const struct check_result *before,
+                            const struct check_result *after)
+{
+    char time[32];
+    size_t changes = 0;
+
+    time_text(time);
+    for (size_t i = 0; i < after->findings.count; i++) {
+        const struct finding *finding = &after->findings.items[i];
+        if (is_measure(finding) || has(&before->findings, finding))
+            continue;
+        print_change(face, finding, time);
+        changes++;
+    }
+    bool gone = false; /* a complaint that is no longer made */
+    for (size_t i = 0; i < before->findings.count; i++)
+        gone = gone || (before->findings.items[i].grade >= FINDING_WARNING &&
+                        !has(&after->findings, &before->findings.items[i]));
+    if (changes || gone)
+        fprintf(face->out, "%s  %s\n", time, after->verdict);
+    return changes + gone;
+}
+
+static void print_json_line(const struct check_request *request, const struct check_result *result)
+{
+    json_t *json = check_json(&request->options, result);
+    char time[32];
+
+    time_text(time);
+    json_object_set_new(json, "time", json_string(time));
+    json_dumpf(json, stdout, JSON_COMPACT);
+    fputc('\n', stdout);
+    json_decref(json);
+}
+
+int check_watch(struct check_request *request, nsec_t pause, bool json)
+{
+    struct face face = face_of(stdout);
+    struct check_result before = {.open = false}, after;
+    bool first = true, well = false;
+
+    catch_signals();
+    while (!interrupted) {
+        if (check_look(request, &after, &well) < 0)
+            return APP_FAILED;
+        bool changed = true;
+        if (json)
+            print_json_line(request, &after);
+        else if (first)
+            check_print(&face, &after, well);
+        else
+            changed = print_changes(&face, &before, &after) > 0;
+        if (changed && !first && face.terminal && !json)
+            fputc('\a', face.out);
+        check_result_finish(&before);
+        before = after;
+        first = false;
+        if (fflush(stdout) != 0)
+            break; /* nobody reads any more */
+        struct timespec rest = {pause / NSEC_PER_SEC, pause % NSEC_PER_SEC};
+        if (!interrupted)
+            nanosleep(&rest, NULL);
+    }
+    check_result_finish(&before);
+    return well ? APP_OK : APP_FAILED;
+}

@@ -1,0 +1,72 @@
+/* The face of a fetch: which engine does it. */
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "http/fetch_internal.h"
+
+int http_fetch_create(const struct http_fetch_request *request, struct http_fetch **ret_fetch)
+{
+    struct http_fetch *fetch = mem_new(struct http_fetch);
+
+    fetch->answer.version = request->version;
+    fetch->input = buffer_make(HTTP_FETCH_HEAD_MAX);
+    fetch->output = buffer_make(HTTP_FETCH_OUT);
+    arena_init(&fetch->arena, NULL, 0, 4 * HTTP_FETCH_HEAD_MAX);
+    int r = request->version == HTTP_2 ? fetch_h2_begin(fetch, request)
+                                       : fetch_h1_begin(fetch, request);
+    if (r < 0) {
+        http_fetch_destroy(fetch);
+        return r;
+    }
+    *ret_fetch = fetch;
+    return 0;
+}
+
+void http_fetch_destroy(struct http_fetch *fetch)
+{
+    if (!fetch)
+        return;
+    nghttp2_session_del(fetch->h2);
+    buffer_finish(&fetch->input);
+    buffer_finish(&fetch->output);
+    arena_reset(&fetch->arena, NULL, 0);
+    free(fetch);
+}
+
+int http_fetch_input(struct http_fetch *fetch, struct span bytes)
+{
+    if (fetch->error)
+        return fetch->error;
+    if (fetch->complete)
+        return 1;
+    int r = fetch->h2 ? fetch_h2_input(fetch, bytes) : fetch_h1_input(fetch, bytes);
+    if (r < 0)
+        fetch->error = r;
+    return r;
+}
+
+ssize_t http_fetch_output(struct http_fetch *fetch, char *out, size_t cap)
+{
+    if (fetch->h2)
+        return fetch_h2_output(fetch, out, cap);
+    size_t len = fetch->output.len;
+    memcpy(out, fetch->output.data, len);
+    buffer_finish(&fetch->output);
+    return (ssize_t)len;
+}
+
+int http_fetch_status(const struct http_fetch *fetch)
+{
+    return fetch->answer.status;
+}
+
+int http_fetch_version(const struct http_fetch *fetch)
+{
+    return fetch->answer.version;
+}
+
+struct span http_fetch_value(const struct http_fetch *fetch, struct span name)
+{
+    return http_value(&fetch->answer.fields, name);
+}

@@ -1,0 +1,57 @@
+/* Sockets that connect. What only one system can do (error queue, TCP_INFO) is in dial_linux.c. */
+#include "os/dial.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+static int dial(int type, const struct socket_address *address, unsigned mss)
+{
+    int family = address->storage.ss_family;
+    int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int size = (int)mss;
+
+    if (fd < 0)
+        return -errno;
+    dial_watch_errors(fd, family);
+    bool ready = mss == 0 || setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &size, sizeof size) == 0;
+    if (ready && (connect(fd, (const struct sockaddr *)&address->storage, address->len) == 0 ||
+                  errno == EINPROGRESS))
+        return fd;
+    int error = errno;
+    close(fd);
+    return -error;
+}
+
+int dial_tcp(const struct socket_address *address, unsigned mss)
+{
+    return dial(SOCK_STREAM, address, mss);
+}
+
+int dial_udp(const struct socket_address *address)
+{
+    return dial(SOCK_DGRAM, address, 0);
+}
+
+void dial_take_failure(int fd, int error, struct dial_failure *ret_failure)
+{
+    *ret_failure = (struct dial_failure){.error = error};
+    dial_read_errors(fd, ret_failure);
+}
+
+int dial_result(int fd, struct dial_failure *ret_failure)
+{
+    struct sockaddr_storage peer;
+    socklen_t peer_len = sizeof peer, error_len = sizeof(int);
+    int error = 0;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_len) < 0)
+        error = errno;
+    if (error) {
+        dial_take_failure(fd, error, ret_failure);
+        return -error;
+    }
+    if (getpeername(fd, (struct sockaddr *)&peer, &peer_len) == 0)
+        return 0;
+    return errno == ENOTCONN ? -EINPROGRESS : -errno;
+}

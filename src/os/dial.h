@@ -1,0 +1,45 @@
+/* Connecting out: sockets that never block, and what the network says when it refuses. Which
+ * address to try and what a refusal means is decided above. */
+#pragma once
+
+#include "os/address.h"
+
+/** Why a connection was not made, or broke. */
+struct dial_failure {
+    int error;    /**< errno; 0: none */
+    bool icmp;    /**< a box on the way said so, by ICMP */
+    uint8_t type; /**< of that ICMP message; ICMPv6's for an IPv6 address */
+    uint8_t code;
+    bool has_offender;
+    struct socket_address offender; /**< the box that refused */
+};
+
+/** What the kernel knows of a connection. */
+struct dial_path {
+    nsec_t rtt;          /**< smoothed; 0: unknown */
+    unsigned mss;        /**< bytes of a segment that we send; 0: unknown */
+    unsigned retransmits; /**< segments sent again so far */
+    unsigned disordered; /**< segments that came ahead of one that is missing */
+};
+
+/** Begins to connect over TCP.
+ *  @param mss  most bytes of a segment, both ways, 88 at least; 0: what the interfaces allow
+ *  @return a descriptor (dial_result() says how it went once it is writable), or -errno when there
+ *  is nothing to wait for */
+must_check int dial_tcp(const struct socket_address *address, unsigned mss);
+/** A UDP socket that hears from this address only. @return a descriptor, or -errno */
+must_check int dial_udp(const struct socket_address *address);
+/** @return 0 when connected, -EINPROGRESS while under way, -errno with *ret_failure filled */
+must_check int dial_result(int fd, struct dial_failure *ret_failure);
+/** Takes what made a later read or write fail.
+ *  @param error  the errno of that call */
+void dial_take_failure(int fd, int error, struct dial_failure *ret_failure);
+/** Asks the kernel; all zero where it does not tell. */
+void dial_path(int fd, struct dial_path *ret_path);
+
+/* ---- the system's part: dial_linux.c ---- */
+
+/** Switches the error queue on. */
+void dial_watch_errors(int fd, int family);
+/** Fills in what the error queue has. */
+void dial_read_errors(int fd, struct dial_failure *failure);
