@@ -33,14 +33,14 @@ static char *verdict_of(const struct check *check, const struct check_result *re
                           (long long)result->metrics.addresses, check->door_count,
                           check->door_count == 1 ? "" : "es",
                           result->metrics.addresses == 1 ? "s" : "");
-    const char *how = !result->open               ? "is not open"
+    const char *how = !result->open                ? "is not open"
                       : wrong->grade < FINDING_BAD ? "is open, but"
                                                    : "is open, but not well";
     bool about_it = !wrong->subject || strcmp(wrong->subject, site) == 0 ||
                     strcmp(wrong->subject, check->options->target->host) == 0;
-    return mem_format("https://%s %s: %s%s%s%s%s", site, how,
-                      strcmp(wrong->topic, "certificate") == 0 ? "the certificate " : "",
-                      about_it ? "" : wrong->subject, about_it ? "" : ": ", wrong->sentence, "");
+    return mem_format(
+        "https://%s %s: %s%s%s%s", site, how, about_it ? "" : wrong->subject, about_it ? "" : ": ",
+        strcmp(wrong->topic, "certificate") == 0 ? "the certificate: " : "", wrong->sentence);
 }
 
 void judge_all(const struct check *check, struct check_result *result)

@@ -57,8 +57,8 @@ static int put_name(const char *name, unsigned char out[NAME_WIRE_MAX])
 int dns_write_query(const char *name, uint16_t type, uint16_t id, bool edns,
                     unsigned char out[DNS_QUESTION_MAX])
 {
-    static const unsigned char opt[] = {
-        0, 0, DNS_OPT, EDNS_SIZE >> 8, EDNS_SIZE & 0xff, 0, 0, 0, 0, 0, 0};
+    static const unsigned char opt[] = {0, 0, DNS_OPT, EDNS_SIZE >> 8, EDNS_SIZE & 0xff, 0, 0, 0,
+                                        0, 0, 0};
     size_t at = HEADER;
 
     memset(out, 0, HEADER);
@@ -292,8 +292,9 @@ static void read_data(const struct reader *message, size_t start, size_t len,
     }
     if (data.ok)
         return;
-    free(record->type == DNS_CNAME ? (void *)record->name
-                                   : record->type == DNS_HTTPS ? (void *)record->https : NULL);
+    free(record->type == DNS_CNAME   ? (void *)record->name
+         : record->type == DNS_HTTPS ? (void *)record->https
+                                     : NULL);
     record->type = 0; /* broken: as if it were not there */
 }
 

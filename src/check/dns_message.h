@@ -1,6 +1,6 @@
-/* DNS messages (RFC 1035): the question that we ask and the records of the answer. c-ares 1.18, which
- * Debian 12 ships, knows neither HTTPS records nor CAA's place in our loop, so both are written and
- * read here. Sending is resolver.h's. */
+/* DNS messages (RFC 1035): the question that we ask and the records of the answer. c-ares 1.18,
+ * which Debian 12 ships, knows neither HTTPS records nor CAA's place in our loop, so both are
+ * written and read here. Sending is resolver.h's. */
 #pragma once
 
 #include "base/error.h"
@@ -57,8 +57,8 @@ struct dns_record {
         char *name;                /**< CNAME */
         struct {
             unsigned char flags;
-            char tag[16];     /**< lower case */
-            char value[256];  /**< printable ASCII, what is not is '?' */
+            char tag[16];    /**< lower case */
+            char value[256]; /**< printable ASCII, what is not is '?' */
         } caa;
         struct dns_https *https;
     };
@@ -66,9 +66,9 @@ struct dns_record {
 
 struct dns_answer {
     uint16_t id;
-    int code;            /**< enum dns_code, or others of the registry */
-    bool truncated;      /**< ask again over TCP */
-    bool authenticated;  /**< the resolver says that it checked DNSSEC */
+    int code;                                   /**< enum dns_code, or others of the registry */
+    bool truncated;                             /**< ask again over TCP */
+    bool authenticated;                         /**< the resolver says that it checked DNSSEC */
     struct dns_record records[DNS_RECORDS_MAX]; /**< of types that we know */
     size_t count;
 };

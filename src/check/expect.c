@@ -22,17 +22,25 @@ struct metric {
     }
 
 static const struct metric metrics_table[] = {
-    METRIC("status", COUNT, status),       METRIC("days", COUNT, days),
-    METRIC("time", TIME, time),            METRIC("rtt", TIME, rtt),
-    METRIC("addresses", COUNT, addresses), METRIC("failing", COUNT, failing),
-    METRIC("tls", TLS_VERSION, tls),       METRIC("http", HTTP_NUMBER, http),
-    METRIC("h3", WORD, h3),                METRIC("hsts", WORD, hsts),
-    METRIC("ipv6", WORD, ipv6),            METRIC("resumed", WORD, resumed),
-    METRIC("trusted", WORD, trusted),      METRIC("redirect80", WORD, redirect80),
+    METRIC("status", COUNT, status),
+    METRIC("days", COUNT, days),
+    METRIC("time", TIME, time),
+    METRIC("rtt", TIME, rtt),
+    METRIC("addresses", COUNT, addresses),
+    METRIC("failing", COUNT, failing),
+    METRIC("tls", TLS_VERSION, tls),
+    METRIC("http", HTTP_NUMBER, http),
+    METRIC("h3", WORD, h3),
+    METRIC("hsts", WORD, hsts),
+    METRIC("ipv6", WORD, ipv6),
+    METRIC("resumed", WORD, resumed),
+    METRIC("trusted", WORD, trusted),
+    METRIC("redirect80", WORD, redirect80),
 };
 
-static const char NAMES[] = "status, days, time, rtt, addresses, failing, tls, http, h3, hsts, ipv6, "
-                            "resumed, trusted, redirect80";
+static const char NAMES[] =
+    "status, days, time, rtt, addresses, failing, tls, http, h3, hsts, ipv6, "
+    "resumed, trusted, redirect80";
 
 struct check_metrics check_metrics_none(void)
 {
@@ -259,8 +267,8 @@ size_t expectations_judge(const struct expectations *expectations,
         const struct metric *metric = &metrics_table[expectation->metric];
         int64_t value = value_of(metric, metrics);
         bool known = is_known(metric, value), good = known && holds(expectation, value);
-        scoped(mem_release) char *is = known ? value_text(metric->kind, value)
-                                             : mem_string(SPAN("not known"));
+        scoped(mem_release) char *is =
+            known ? value_text(metric->kind, value) : mem_string(SPAN("not known"));
         scoped(mem_release) char *said = mem_string(span_str(expectation->text));
         findings_add(findings, good ? FINDING_GOOD : FINDING_BAD, "expect", "%s %s: it is %s", said,
                      good ? "holds" : "does not hold", is);

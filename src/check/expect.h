@@ -1,5 +1,5 @@
-/* Numbers and words of a check that monitoring asks about, and the little language in which it does:
- * `status=200,days>14,http=2`. */
+/* Numbers and words of a check that monitoring asks about, and the little language in which it
+ * does: `status=200,days>14,http=2`. */
 #pragma once
 
 #include <jansson.h>
@@ -11,14 +11,14 @@
 
 /** What was measured. Below zero: could not be had. */
 struct check_metrics {
-    int64_t status;        /**< HTTP status of the first answer */
-    int64_t days;          /**< until the certificate ends */
-    nsec_t time;           /**< from the name to the first byte of the answer, ns */
-    nsec_t rtt;            /**< round trip, ns */
-    int64_t addresses;     /**< that answer over HTTPS */
-    int64_t failing;       /**< addresses that do not */
-    int tls;               /**< 10, 11, 12, 13 */
-    int http;              /**< 10, 11, 20 */
+    int64_t status;    /**< HTTP status of the first answer */
+    int64_t days;      /**< until the certificate ends */
+    nsec_t time;       /**< from the name to the first byte of the answer, ns */
+    nsec_t rtt;        /**< round trip, ns */
+    int64_t addresses; /**< that answer over HTTPS */
+    int64_t failing;   /**< addresses that do not */
+    int tls;           /**< 10, 11, 12, 13 */
+    int http;          /**< 10, 11, 20 */
     int h3, hsts, ipv6, resumed, trusted, redirect80; /**< 0 or 1 */
 };
 

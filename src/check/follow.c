@@ -165,8 +165,8 @@ static void step(struct check *check, const struct visit *answer)
     if (!redirect || check->hop_count > HOPS_MAX)
         return;
     struct hop *hop = &check->hops[check->hop_count++];
-    int r = follow_parse(answer->location, from, last ? last->https : true, &hop->target,
-                         &hop->https);
+    int r =
+        follow_parse(answer->location, from, last ? last->https : true, &hop->target, &hop->https);
     if (r == ERR_NOT_FOUND)
         hop->refused = "it is no address of the web";
     else if (r < 0)
@@ -188,7 +188,8 @@ void follow_start(struct check *check, const struct visit *answer)
 
 bool follow_done(const struct check *check)
 {
-    return check->hops_over || !check->first; /* while no door is open, there is nothing to follow */
+    return check->hops_over ||
+           !check->first; /* while no door is open, there is nothing to follow */
 }
 
 void follow_finish(struct check *check)

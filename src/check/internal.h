@@ -6,17 +6,17 @@
 #include "check/visit.h"
 
 enum {
-    HOPS_MAX = 5,      /**< redirects followed */
+    HOPS_MAX = 5,        /**< redirects followed */
     SMALL_SEGMENT = 536, /**< bytes that every path of IPv4 carries (RFC 9293 section 3.7.1) */
 };
 
 /** One address and all that is tried there. */
 struct door {
     struct socket_address address;
-    struct visit main;    /**< TCP, TLS, HTTP */
-    struct visit old;     /**< HTTP/1.1, where HTTP/2 was agreed on and failed */
-    struct visit plain;   /**< plain HTTP on the same port, where TLS failed */
-    struct visit small;   /**< TLS in small segments, where it stalled */
+    struct visit main;  /**< TCP, TLS, HTTP */
+    struct visit old;   /**< HTTP/1.1, where HTTP/2 was agreed on and failed */
+    struct visit plain; /**< plain HTTP on the same port, where TLS failed */
+    struct visit small; /**< TLS in small segments, where it stalled */
     struct visit port80;
     struct quic_probe quic;
     bool rescued, has_port80, has_quic;

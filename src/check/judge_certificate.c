@@ -47,6 +47,20 @@ static char *names_text(const struct cert_info *leaf)
     return text;
 }
 
+/* The common name of a subject as RFC 2253 writes it, or else all of it; for free(). */
+static char *short_name(const char *subject)
+{
+    const char *at = strstr(subject, "CN=");
+    size_t len = 0;
+
+    if (!at || (at != subject && at[-1] != ',' && at[-1] != '+'))
+        return mem_string(span_str(subject));
+    at += 3;
+    while (at[len] && at[len] != ',' && at[len] != '+')
+        len += at[len] == '\\' && at[len + 1] ? 2 : 1;
+    return mem_string(span_of(at, len));
+}
+
 /* ---- names ---- */
 
 static void judge_names(const struct inquest *inquest)
@@ -59,17 +73,17 @@ static void judge_names(const struct inquest *inquest)
     if (cert_matches(leaf, span_str(host)))
         return;
     if (leaf->names_from_common_name) {
-        scoped(mem_release) char *text =
-            mem_format("has no alternative names, only the common name %s, which browsers ignore",
-                       names);
+        scoped(mem_release) char *text = mem_format(
+            "has no alternative names, only the common name %s, which browsers ignore", names);
         finding = add(inquest, FINDING_BAD, text);
     } else {
         scoped(mem_release) char *text =
             mem_format("is not for %s, but for %s", host, *names ? names : "no name at all");
         finding = add(inquest, FINDING_BAD, text);
     }
-    finding_mend(finding, "get a certificate that names %s, or let the server choose the right one "
-                          "for it (SNI)%s",
+    finding_mend(finding,
+                 "get a certificate that names %s, or let the server choose the right one "
+                 "for it (SNI)%s",
                  host,
                  leaf->name_count && span_starts(span_str(leaf->names[0]), SPAN("*."))
                      ? "; a wildcard stands for one label only"
@@ -102,12 +116,13 @@ static void judge_dates(const struct inquest *inquest)
         finding = add(inquest, FINDING_BAD, text);
         finding_mend(finding, "set the clock of the machine that issued it, or of this one");
     } else if (cert_renew_at(leaf) < now) {
-        scoped(mem_release) char *text = mem_format(
-            "ends on %s, in %lld day%s: its renewal is due", cert_date_text(leaf->not_after, date),
-            (long long)days, days == 1 ? "" : "s");
+        scoped(mem_release) char *text = mem_format("ends on %s, in %lld day%s: its renewal is due",
+                                                    cert_date_text(leaf->not_after, date),
+                                                    (long long)days, days == 1 ? "" : "s");
         finding = add(inquest, FINDING_WARNING, text);
-        finding_mend(finding, "renew it now, and see that the renewal runs by itself: it should when "
-                              "a third of the lifetime remains");
+        finding_mend(finding,
+                     "renew it now, and see that the renewal runs by itself: it should when "
+                     "a third of the lifetime remains");
     }
 }
 
@@ -116,23 +131,29 @@ static void judge_dates(const struct inquest *inquest)
 static void judge_incomplete(const struct inquest *inquest)
 {
     const struct cert_judgement *judgement = inquest->judgement;
-    scoped(mem_release) char *text = mem_format(
-        "the chain is incomplete: the server sends %zu certificate%s, and the issuer \"%s\" is "
-        "neither sent nor known to this machine",
-        judgement->sent, judgement->sent == 1 ? "" : "s",
-        judgement->missing ? judgement->missing : "?");
+    scoped(mem_release) char *issuer = short_name(judgement->missing ? judgement->missing : "?");
+    scoped(mem_release) char *text =
+        judgement->missing_url
+            ? mem_format("the chain is incomplete: the server sends %zu certificate%s, but not the "
+                         "issuer \"%s\"",
+                         judgement->sent, judgement->sent == 1 ? "" : "s", issuer)
+            : mem_format("its issuer \"%s\" is neither sent by the server nor known to this "
+                         "machine: the chain is incomplete, or the authority is a private one",
+                         issuer);
     struct finding *finding = add(inquest, FINDING_BAD, text);
 
     if (judgement->missing)
         finding_fact(finding, "missing", json_string(judgement->missing));
     if (judgement->missing_url) {
         finding_fact(finding, "missing_url", json_string(judgement->missing_url));
-        finding_mend(finding, "let the server send the intermediate too (fullchain.pem instead of "
-                              "cert.pem); it can be had at %s", judgement->missing_url);
+        finding_mend(finding,
+                     "let the server send the intermediate too (fullchain.pem instead of "
+                     "cert.pem); it can be had at %s",
+                     judgement->missing_url);
     } else {
-        finding_mend(finding, "let the server send the intermediates too (fullchain.pem instead of "
-                              "cert.pem); if the issuer is a private authority, visitors must "
-                              "trust it first");
+        finding_mend(finding,
+                     "let the server send the intermediates too (fullchain.pem instead of "
+                     "cert.pem); a private authority must be put into each visitor's store");
     }
 }
 
@@ -141,9 +162,11 @@ static void judge_trust(const struct inquest *inquest)
     const struct cert_judgement *judgement = inquest->judgement;
     struct finding *finding = NULL;
 
-    if (judgement->local_ca && judgement->faults & (CERT_FAULT_UNKNOWN_ROOT | CERT_FAULT_INCOMPLETE)) {
-        finding = add(inquest, FINDING_BAD,
-                      "issued by gardien's local CA of this machine, which its programs do not trust");
+    if (judgement->local_ca &&
+        judgement->faults & (CERT_FAULT_UNKNOWN_ROOT | CERT_FAULT_INCOMPLETE)) {
+        finding =
+            add(inquest, FINDING_BAD,
+                "issued by gardien's local CA of this machine, which its programs do not trust");
         finding_mend(finding, "run `gardien cert trust`; for visitors elsewhere, get a certificate "
                               "from a public authority");
     } else if (judgement->faults & CERT_FAULT_SELF_SIGNED) {
@@ -153,9 +176,9 @@ static void judge_trust(const struct inquest *inquest)
     } else if (judgement->faults & CERT_FAULT_INCOMPLETE) {
         judge_incomplete(inquest);
     } else if (judgement->faults & CERT_FAULT_UNKNOWN_ROOT) {
+        scoped(mem_release) char *root = short_name(judgement->missing ? judgement->missing : "?");
         scoped(mem_release) char *text =
-            mem_format("issued by \"%s\", which this machine does not trust",
-                       judgement->missing ? judgement->missing : "?");
+            mem_format("its chain ends at \"%s\", which this machine does not trust", root);
         finding = add(inquest, FINDING_BAD, text);
         finding_mend(finding, "for a public site, get a certificate from a public authority; a "
                               "private authority must be put into each visitor's store");
@@ -233,12 +256,18 @@ static void judge_staple(const struct inquest *inquest)
 static const struct {
     const char *domain, *issuer;
 } authorities[] = {
-    {"letsencrypt.org", "O=Let's Encrypt"},   {"pki.goog", "O=Google Trust Services"},
-    {"digicert.com", "O=DigiCert"},           {"sectigo.com", "O=Sectigo"},
-    {"sectigo.com", "O=ZeroSSL"},             {"globalsign.com", "O=GlobalSign"},
-    {"amazon.com", "O=Amazon"},               {"ssl.com", "O=SSL Corp"},
-    {"buypass.com", "O=Buypass"},             {"entrust.net", "O=Entrust"},
-    {"godaddy.com", "O=GoDaddy"},             {"actalis.it", "O=Actalis"},
+    {"letsencrypt.org", "O=Let's Encrypt"},
+    {"pki.goog", "O=Google Trust Services"},
+    {"digicert.com", "O=DigiCert"},
+    {"sectigo.com", "O=Sectigo"},
+    {"sectigo.com", "O=ZeroSSL"},
+    {"globalsign.com", "O=GlobalSign"},
+    {"amazon.com", "O=Amazon"},
+    {"ssl.com", "O=SSL Corp"},
+    {"buypass.com", "O=Buypass"},
+    {"entrust.net", "O=Entrust"},
+    {"godaddy.com", "O=GoDaddy"},
+    {"actalis.it", "O=Actalis"},
 };
 
 static bool caa_allows(const struct dns_answer *answer, const char *domain)
@@ -274,10 +303,9 @@ static void judge_caa(const struct inquest *inquest)
     }
     if (!domain || !answer)
         return;
-    struct finding *finding =
-        findings_add(&inquest->result->findings, FINDING_WARNING, "caa",
-                     "the CAA records do not let its issuer (%s) issue: its renewal will fail",
-                     domain);
+    struct finding *finding = findings_add(
+        &inquest->result->findings, FINDING_WARNING, "caa",
+        "the CAA records do not let its issuer (%s) issue: its renewal will fail", domain);
     finding_subject(finding, "%s", inquest->check->options->target->host);
     finding_mend(finding, "add the record: CAA 0 issue \"%s\"", domain);
 }
@@ -321,20 +349,19 @@ static void add_facts(const struct inquest *inquest, struct finding *finding)
 static void conclude(const struct inquest *inquest, enum finding_grade worst)
 {
     const struct cert_info *leaf = &inquest->chain->items[0];
+    const struct cert_judgement *judgement = inquest->judgement;
     scoped(mem_release) char *names = names_text(leaf);
+    scoped(mem_release) char *issuer = short_name(leaf->issuer);
+    scoped(mem_release) char *root = short_name(judgement->anchor ? judgement->anchor : "");
     char date[CERT_DATE_TEXT];
     int64_t days = (leaf->not_after - inquest->check->options->wall) / DAY;
     scoped(mem_release) char *text =
         mem_format("for %s; %s; until %s (%lld days); from %s%s%s%s", *names ? names : "no name",
-                   leaf->key_text, cert_date_text(leaf->not_after, date), (long long)days,
-                   leaf->issuer, inquest->judgement->trusted ? "; trusted by way of " : "",
-                   inquest->judgement->trusted && inquest->judgement->anchor
-                       ? inquest->judgement->anchor
-                       : "",
+                   leaf->key_text, cert_date_text(leaf->not_after, date), (long long)days, issuer,
+                   judgement->trusted ? "; trusted by way of " : "", judgement->trusted ? root : "",
                    inquest->visit->tls.stapled ? "" : "; revocation not looked up");
 
-    add_facts(inquest,
-              add(inquest, worst >= FINDING_WARNING ? FINDING_NOTE : FINDING_GOOD, text));
+    add_facts(inquest, add(inquest, worst >= FINDING_WARNING ? FINDING_NOTE : FINDING_GOOD, text));
 }
 
 static enum finding_grade worst_since(const struct findings *findings, size_t start)

@@ -35,20 +35,23 @@ static enum finding_grade grade_of(int status)
 static void mend_status(const struct check *check, int status, struct finding *finding)
 {
     if (status == 502 || status == 503 || status == 504)
-        finding_mend(finding, "the front server works, the application behind it does not: start it, "
-                              "and look into the front server's error log");
+        finding_mend(finding,
+                     "the front server works, the application behind it does not: start it, "
+                     "and look into the front server's error log");
     else if (status >= 500)
         finding_mend(finding, "look into the server's error log");
     else if (status == 421)
         finding_mend(finding, "let the server know the name %s on this address",
                      check->options->target->host);
     else if (status == 404)
-        finding_mend(finding, "put a page there, or give another one's address: gardien check "
-                              "https://%s/page",
+        finding_mend(finding,
+                     "put a page there, or give another one's address: gardien check "
+                     "https://%s/page",
                      check->options->target->host);
     else if (status == 400)
-        finding_mend(finding, "see in the server's log what it dislikes; an unknown host name often "
-                              "is it");
+        finding_mend(finding,
+                     "see in the server's log what it dislikes; an unknown host name often "
+                     "is it");
     else if (status >= 400 && status != 401 && status != 403)
         finding_mend(finding, "look into the server's log");
 }
@@ -105,10 +108,11 @@ static struct finding *add_failure(const struct check *check, const struct visit
         break;
     }
     struct finding *finding = findings_add(findings, FINDING_BAD, "http", "%s", what);
-    finding_mend(finding, visit->end == VISIT_GARBAGE
-                              ? "another service than a web server is behind this port; see on the "
-                                "machine which (`ss -ltnp`)"
-                              : "look into the log of the server, and of the application behind it");
+    finding_mend(finding,
+                 visit->end == VISIT_GARBAGE
+                     ? "another service than a web server is behind this port; see on the "
+                       "machine which (`ss -ltnp`)"
+                     : "look into the log of the server, and of the application behind it");
     if (visit->end == VISIT_ALERT)
         finding_mend(finding, "%s",
                      visit->tls.alert == 116 || visit->tls.alert == 42
@@ -137,10 +141,10 @@ static void judge_hops(const struct check *check, struct findings *findings)
             finding = findings_add(findings, FINDING_BAD, "redirect",
                                    "%d leads to %s, which does not answer", from->status, location);
         else
-            finding = findings_add(findings, insecure ? FINDING_WARNING : grade_of(hop->visit.status),
-                                   "redirect", "%d leads to %s, which answers %d%s", from->status,
-                                   location, hop->visit.status,
-                                   insecure ? ", away from HTTPS to plain HTTP" : "");
+            finding = findings_add(
+                findings, insecure ? FINDING_WARNING : grade_of(hop->visit.status), "redirect",
+                "%d leads to %s, which answers %d%s", from->status, location, hop->visit.status,
+                insecure ? ", away from HTTPS to plain HTTP" : "");
         if (hop->refused || hop->visit.end != VISIT_DONE)
             finding_mend(finding, "correct where the server redirects to");
         else if (insecure)
@@ -201,16 +205,19 @@ static void judge_hsts(const struct check *check, const struct visit *visit,
     bool preload = directive(visit->hsts, "preload").ptr != NULL;
     bool preloadable = preload && subdomains && age >= PRELOAD_AGE;
     bool half = preload && !preloadable;
-    finding = findings_add(
-        &result->findings, half ? FINDING_WARNING : age < HALF_A_YEAR ? FINDING_NOTE : FINDING_GOOD,
-        "hsts", "browsers keep to HTTPS for %llu days%s%s", (unsigned long long)(age / 86400),
-        subdomains ? ", subdomains too" : "",
-        preloadable ? ", and may be built to (preload)"
-        : half      ? "; it asks for preload, but does not fulfil its conditions"
-                    : "");
+    finding = findings_add(&result->findings,
+                           half                ? FINDING_WARNING
+                           : age < HALF_A_YEAR ? FINDING_NOTE
+                                               : FINDING_GOOD,
+                           "hsts", "browsers keep to HTTPS for %llu days%s%s",
+                           (unsigned long long)(age / 86400), subdomains ? ", subdomains too" : "",
+                           preloadable ? ", and may be built to (preload)"
+                           : half      ? "; it asks for preload, but does not fulfil its conditions"
+                                       : "");
     finding_fact(finding, "max_age", json_integer((json_int_t)age));
     if (half)
-        finding_mend(finding, "for preload send max-age of at least 31536000 and includeSubDomains");
+        finding_mend(finding,
+                     "for preload send max-age of at least 31536000 and includeSubDomains");
     else if (age < HALF_A_YEAR)
         finding_mend(finding, "once all works, raise max-age to 31536000");
 }
@@ -255,9 +262,9 @@ static bool port80_alike(const struct visit *a, const struct visit *b)
 {
     bool closed = a->end != VISIT_DONE && b->end != VISIT_DONE;
 
-    return closed ||
-           (a->end == b->end && a->status == b->status && (a->location != NULL) == (b->location != NULL) &&
-            (!a->location || strcmp(a->location, b->location) == 0));
+    return closed || (a->end == b->end && a->status == b->status &&
+                      (a->location != NULL) == (b->location != NULL) &&
+                      (!a->location || strcmp(a->location, b->location) == 0));
 }
 
 static void judge_port80(const struct check *check, struct check_result *result)
@@ -320,8 +327,8 @@ void judge_http(const struct check *check, struct check_result *result)
         const struct visit *visit = door_answer(door);
         bool told = !asked_http(door);
         for (size_t k = 0; k < i && !told; k++)
-            told = asked_http(&check->doors[k]) &&
-                   answers_alike(door_answer(&check->doors[k]), visit);
+            told =
+                asked_http(&check->doors[k]) && answers_alike(door_answer(&check->doors[k]), visit);
         if (told)
             continue;
         scoped(mem_release) char *subject = answer_subject(check, door);

@@ -13,15 +13,18 @@ struct icmp_meaning {
     const char *what, *mend;
 };
 
-static const char OPEN_THERE[] = "on the server, `gardien open` opens the port; if the box is a router "
-                                 "or a cloud's firewall, allow the port in its settings";
-static const char ROUTE_THERE[] = "the way is broken there, not at the server: tell whoever runs that "
-                                  "router, and check that the address in DNS is the right one";
+static const char OPEN_THERE[] =
+    "on the server, `gardien open` opens the port; if the box is a router "
+    "or a cloud's firewall, allow the port in its settings";
+static const char ROUTE_THERE[] =
+    "the way is broken there, not at the server: tell whoever runs that "
+    "router, and check that the address in DNS is the right one";
 
 static const struct icmp_meaning meanings[] = {
     {false, 3, 0, "it knows no way to that network", ROUTE_THERE},
-    {false, 3, 1, "no machine answers at that address there", "see that the machine is on and has "
-                                                              "that address"},
+    {false, 3, 1, "no machine answers at that address there",
+     "see that the machine is on and has "
+     "that address"},
     {false, 3, 2, "the machine does not take TCP at all", OPEN_THERE},
     {false, 3, 3, "rejected by a firewall (port unreachable)", OPEN_THERE},
     {false, 3, 9, "forbidden by a firewall (network prohibited)", OPEN_THERE},
@@ -30,8 +33,9 @@ static const struct icmp_meaning meanings[] = {
     {false, 11, 0, "packets go in a circle (time exceeded)", ROUTE_THERE},
     {true, 1, 0, "it knows no way to that address", ROUTE_THERE},
     {true, 1, 1, "forbidden by a firewall (administratively prohibited)", OPEN_THERE},
-    {true, 1, 3, "no machine answers at that address there", "see that the machine is on and has "
-                                                             "that address"},
+    {true, 1, 3, "no machine answers at that address there",
+     "see that the machine is on and has "
+     "that address"},
     {true, 1, 4, "rejected by a firewall (port unreachable)", OPEN_THERE},
     {true, 1, 5, "forbidden by a firewall (source address failed policy)", OPEN_THERE},
     {true, 1, 6, "forbidden by a router (reject route)", ROUTE_THERE},
@@ -82,9 +86,8 @@ static struct finding *refused_by_icmp(const struct door *door, struct findings 
         address_ip_text(&failure->offender, who);
     snprintf(other, sizeof other, "refused (ICMP%s %u/%u)", ipv6 ? "v6" : "", failure->type,
              failure->code);
-    struct finding *finding =
-        findings_add(findings, FINDING_BAD, "tcp", "%s says: %s", who,
-                     meaning ? meaning->what : other);
+    struct finding *finding = findings_add(findings, FINDING_BAD, "tcp", "%s says: %s", who,
+                                           meaning ? meaning->what : other);
     finding_mend(finding, "%s", meaning ? meaning->mend : OPEN_THERE);
     return finding;
 }
@@ -98,10 +101,11 @@ static struct finding *refused(const struct door *door, struct findings *finding
     if (failure->icmp) {
         finding = refused_by_icmp(door, findings);
     } else if (failure->error == ECONNREFUSED) {
-        finding = findings_add(findings, FINDING_BAD, "tcp",
-                               "refused: the machine is there, but no program listens on port %u of "
-                               "this address, or a firewall answers in its place with a reset",
-                               port);
+        finding =
+            findings_add(findings, FINDING_BAD, "tcp",
+                         "refused: the machine is there, but no program listens on port %u of "
+                         "this address, or a firewall answers in its place with a reset",
+                         port);
         finding_mend(finding, "start the server, and see with `ss -ltn` on that machine that it "
                               "listens on this address and not on 127.0.0.1 alone");
     } else if (failure->error == EHOSTUNREACH) {
@@ -124,9 +128,9 @@ static struct finding *refused(const struct door *door, struct findings *finding
 static bool is_up(const struct door *door)
 {
     return door->has_port80 && door->port80.done &&
-           (door->port80.tcp_took >= 0 || (door->port80.end == VISIT_REFUSED &&
-                                           !door->port80.failure.icmp &&
-                                           door->port80.failure.error == ECONNREFUSED));
+           (door->port80.tcp_took >= 0 ||
+            (door->port80.end == VISIT_REFUSED && !door->port80.failure.icmp &&
+             door->port80.failure.error == ECONNREFUSED));
 }
 
 static struct finding *timed_out(const struct check *check, const struct door *door,
@@ -141,8 +145,9 @@ static struct finding *timed_out(const struct check *check, const struct door *d
              "packets to port %u"
            : "no answer within %.1f s: a firewall drops packets to port %u, or the machine is off",
         (double)check->options->timeout / 2e9, port);
-    finding_mend(finding, "let TCP port %u in: on the server with `gardien open`, and in the "
-                          "firewall of the hoster or the router in front of it (port forwarding)",
+    finding_mend(finding,
+                 "let TCP port %u in: on the server with `gardien open`, and in the "
+                 "firewall of the hoster or the router in front of it (port forwarding)",
                  port);
     return finding;
 }
@@ -161,9 +166,9 @@ static struct finding *no_route(const struct check *check, const struct door *do
     bool ipv6 = address_is_ipv6(&door->address);
     bool all = all_without_route(check);
 
-    struct finding *finding = findings_add(
-        findings, all ? FINDING_BAD : FINDING_UNKNOWN, "tcp",
-        "not tried: this machine has no IPv%c route there", ipv6 ? '6' : '4');
+    struct finding *finding =
+        findings_add(findings, all ? FINDING_BAD : FINDING_UNKNOWN, "tcp",
+                     "not tried: this machine has no IPv%c route there", ipv6 ? '6' : '4');
     if (all)
         finding_mend(finding, "connect this machine to the network, or look from another one");
     return finding;
@@ -211,8 +216,9 @@ void judge_tcp(const struct check *check, struct check_result *result)
             "DNS announces IPv6, but it does not work while IPv4 does: visitors with IPv6 wait, or "
             "do not get through");
         finding_subject(finding, "%s", check->options->target->host);
-        finding_mend(finding, "let the server listen on IPv6 ([::]:%u) and its firewall let it in, "
-                              "or take the AAAA record out",
+        finding_mend(finding,
+                     "let the server listen on IPv6 ([::]:%u) and its firewall let it in, "
+                     "or take the AAAA record out",
                      check->options->target->port);
     }
 }

@@ -45,9 +45,9 @@ static bool alike(const struct door *a, const struct door *b)
     const struct visit *x = &a->main, *y = &b->main;
 
     return x->end == y->end && x->stage == y->stage && same_chain(x, y) &&
-           (!x->tls_described || (x->tls.version == y->tls.version &&
-                                  strcmp(x->tls.alpn, y->tls.alpn) == 0 &&
-                                  x->tls.alert == y->tls.alert)) &&
+           (!x->tls_described ||
+            (x->tls.version == y->tls.version && strcmp(x->tls.alpn, y->tls.alpn) == 0 &&
+             x->tls.alert == y->tls.alert)) &&
            door_answer(a)->status == door_answer(b)->status;
 }
 
@@ -82,20 +82,23 @@ static void mend_alert(const struct check *check, const struct visit *visit,
 {
     switch (visit->tls.alert) {
     case 112: /* unrecognized_name */
-        finding_mend(finding, "the server does not know the name %s: add it to the server's "
-                              "settings, or correct the DNS record that leads here",
+        finding_mend(finding,
+                     "the server does not know the name %s: add it to the server's "
+                     "settings, or correct the DNS record that leads here",
                      check->options->target->host);
         break;
     case 70: /* protocol_version */
     case 40: /* handshake_failure */
     case 71: /* insufficient_security */
-        finding_mend(finding, "let the server offer TLS 1.2 or 1.3 with its default cipher suites; a "
-                              "server without any certificate says the same");
+        finding_mend(finding,
+                     "let the server offer TLS 1.2 or 1.3 with its default cipher suites; a "
+                     "server without any certificate says the same");
         break;
     case 116: /* certificate_required */
     case 42:  /* bad_certificate */
-        finding_mend(finding, "the server asks visitors for certificates of their own; browsers have "
-                              "none");
+        finding_mend(finding,
+                     "the server asks visitors for certificates of their own; browsers have "
+                     "none");
         break;
     case 80: /* internal_error */
         finding_mend(finding, "look into the server's log: some servers say this for a name that "
@@ -124,21 +127,24 @@ static struct finding *silent(const struct check *check, const struct door *door
     if (small) {
         finding = findings_add(findings, FINDING_BAD, "tls",
                                "large packets are lost on the way (an MTU black hole): in segments "
-                               "of %u bytes TLS works at once, in full ones it stalls", door->mss);
+                               "of %u bytes TLS works at once, in full ones it stalls",
+                               door->mss);
         finding_mend(finding, "let ICMP \"fragmentation needed\" and ICMPv6 \"packet too big\" "
                               "through, or clamp the MSS to the path's MTU on the router in front "
                               "(nft: tcp option maxseg size set rt mtu)");
     } else if (door->main.received) {
         finding = findings_add(findings, FINDING_BAD, "tls",
                                "TLS began, but was not finished within %.1f s", seconds);
-        finding_mend(finding, "the server is overloaded, or holds visitors up on purpose (a tarpit): "
-                              "look at its load and its log");
+        finding_mend(finding,
+                     "the server is overloaded, or holds visitors up on purpose (a tarpit): "
+                     "look at its load and its log");
     } else {
-        finding = findings_add(findings, FINDING_BAD, "tls",
-                               "the connection is accepted, then nothing comes: no TLS within %.1f s",
-                               seconds);
-        finding_mend(finding, "the program behind the port is stuck or is no web server; see on the "
-                              "machine which one it is (`ss -ltnp`) and restart it");
+        finding = findings_add(
+            findings, FINDING_BAD, "tls",
+            "the connection is accepted, then nothing comes: no TLS within %.1f s", seconds);
+        finding_mend(finding,
+                     "the program behind the port is stuck or is no web server; see on the "
+                     "machine which one it is (`ss -ltnp`) and restart it");
     }
     return finding;
 }
@@ -147,9 +153,10 @@ static struct finding *closed(const struct visit *visit, struct findings *findin
 {
     bool reset = visit->end == VISIT_RESET;
 
-    struct finding *finding = findings_add(
-        findings, FINDING_BAD, "tls", "the connection is accepted and then %s without a word of TLS",
-        reset ? "broken off (reset)" : "closed");
+    struct finding *finding =
+        findings_add(findings, FINDING_BAD, "tls",
+                     "the connection is accepted and then %s without a word of TLS",
+                     reset ? "broken off (reset)" : "closed");
     finding_mend(finding, "a proxy or port forwarding stands there whose server behind it does not "
                           "run, or a filter that dislikes the name: start the server behind it, or "
                           "look into the proxy's log");
@@ -166,8 +173,9 @@ static struct finding *add_failure(const struct check *check, const struct door 
         finding = findings_add(findings, FINDING_BAD, "tls",
                                "speaks plain HTTP on port %u, not TLS: browsers show an error",
                                socket_address_port(&door->address));
-        finding_mend(finding, "switch TLS on for this port in the server's settings (nginx: `listen "
-                              "443 ssl`), with a certificate");
+        finding_mend(finding,
+                     "switch TLS on for this port in the server's settings (nginx: `listen "
+                     "443 ssl`), with a certificate");
         return finding;
     }
     switch (visit->end) {
@@ -183,9 +191,9 @@ static struct finding *add_failure(const struct check *check, const struct door 
         mend_alert(check, visit, finding);
         return finding;
     case VISIT_BANNER:
-        finding = findings_add(findings, FINDING_BAD, "tls",
-                               "another service answers here, not a web server: \"%s\"",
-                               visit->banner);
+        finding =
+            findings_add(findings, FINDING_BAD, "tls",
+                         "another service answers here, not a web server: \"%s\"", visit->banner);
         finding_mend(finding, "give port %u to the web server, and the other service another port",
                      socket_address_port(&door->address));
         return finding;
@@ -247,20 +255,18 @@ static void judge_resumption(const struct check *check, struct check_result *res
                    again->tls_described && again->tls.resumed;
     if (!check->has_again || resumed || again->end == VISIT_DONE) {
         result->metrics.resumed = resumed;
-        struct finding *finding =
-            findings_add(&result->findings, resumed ? FINDING_GOOD : FINDING_NOTE, "resumption",
-                         resumed ? "a second connection resumes the first: visitors who come back "
-                                   "save time"
-                         : check->has_again
-                             ? "a second connection was not resumed, although a ticket was given"
-                             : "no ticket for resumption: each connection shakes hands in full");
+        struct finding *finding = findings_add(
+            &result->findings, resumed ? FINDING_GOOD : FINDING_NOTE, "resumption",
+            resumed            ? "a second connection resumes the first: visitors who come back "
+                                 "save time"
+            : check->has_again ? "a second connection was not resumed, although a ticket was given"
+                               : "no ticket for resumption: each connection shakes hands in full");
         if (resumed)
             finding->took = again->tls_took;
         return;
     }
-    struct finding *finding =
-        findings_add(&result->findings, FINDING_WARNING, "resumption",
-                     "a second connection right after the first one failed");
+    struct finding *finding = findings_add(&result->findings, FINDING_WARNING, "resumption",
+                                           "a second connection right after the first one failed");
     finding_mend(finding, "look for limits of connections an address, and for fail2ban, at the "
                           "server");
 }

@@ -20,9 +20,9 @@ static void judge_http2(const struct check *check, struct check_result *result)
         if (!h2 || main->end == VISIT_DONE || !door_is_open(door))
             continue;
         char text[ADDRESS_TEXT];
-        struct finding *finding =
-            findings_add(&result->findings, FINDING_BAD, "http2",
-                         "TLS agrees on HTTP/2, but requests fail over it; over HTTP/1.1 they work");
+        struct finding *finding = findings_add(
+            &result->findings, FINDING_BAD, "http2",
+            "TLS agrees on HTTP/2, but requests fail over it; over HTTP/1.1 they work");
         finding_subject(finding, "%s", address_text(&door->address, text));
         finding_mend(finding, "take h2 out of the server's ALPN, or update the server or the proxy "
                               "in front of it");
@@ -63,7 +63,10 @@ static char *versions_text(const struct quic_probe *probe)
         v2 = v2 || version == 0x6b3343cf; /* RFC 9369 */
         other = other || (version >> 8 == 0xff0000 && version != 1);
     }
-    return mem_format("%s%s%s", v1 ? "QUIC version 1" : other ? "drafts of QUIC" : "unknown versions",
+    return mem_format("%s%s%s",
+                      v1      ? "QUIC version 1"
+                      : other ? "drafts of QUIC"
+                              : "unknown versions",
                       v2 ? " and 2" : "", v1 && other ? " and drafts" : "");
 }
 
@@ -97,8 +100,8 @@ static bool judge_quic(const struct door *door, const char *promise, bool only_o
         finding = findings_add(findings, FINDING_WARNING, "http3",
                                "%s promises HTTP/3, but UDP port %u %s: browsers try it in vain",
                                promise, port, silence_text(probe));
-        finding_mend(finding, "let UDP port %u in (firewall, router, cloud), or take the promise out",
-                     port);
+        finding_mend(finding,
+                     "let UDP port %u in (firewall, router, cloud), or take the promise out", port);
     } else if (only_one) {
         finding = findings_add(findings, FINDING_NOTE, "http3", "not offered");
     } else {
@@ -120,10 +123,10 @@ static void judge_http3(const struct check *check, struct check_result *result)
         const struct visit *answer = door_answer(door);
         if (!door_is_open(door) || !door->has_quic)
             continue;
-        const char *promise =
-            alt_svc_promises(answer->alt_svc, check->options->target->port) ? "Alt-Svc"
-            : record                                                        ? "the HTTPS record"
-                                                                            : NULL;
+        const char *promise = alt_svc_promises(answer->alt_svc, check->options->target->port)
+                                  ? "Alt-Svc"
+                              : record ? "the HTTPS record"
+                                       : NULL;
         bool only = !any && !promise && !told;
         bool answers = judge_quic(door, promise, only, &result->findings);
         told = told || only;

@@ -9,7 +9,8 @@
 #include "check/internal.h"
 
 #define TICK (50 * NSEC_PER_MSEC)
-#define QUIC_GRACE (600 * NSEC_PER_MSEC) /* for HTTP/3 that nobody promised, once all else is done */
+#define QUIC_GRACE                                                                                 \
+    (600 * NSEC_PER_MSEC) /* for HTTP/3 that nobody promised, once all else is done */
 
 static nsec_t share(const struct check *check, int percent)
 {

@@ -25,8 +25,7 @@ static void add(struct names *names, const struct socket_address *address, bool 
     while (item < end && !same_ip(&item->address, address))
         item++;
     if (item == end) {
-        bool wanted = !names->options.family ||
-                      address->storage.ss_family == names->options.family;
+        bool wanted = !names->options.family || address->storage.ss_family == names->options.family;
         if (!wanted || names->count == NAMES_ADDRESSES_MAX) {
             names->left_out++;
             return;

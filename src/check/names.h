@@ -57,8 +57,8 @@ struct names {
     void *context; /**< the owner's */
 };
 
-/** Begins. on_addresses is called once, in the loop or at once, when it is known where to connect (maybe
- *  nowhere); questions that no connection waits for go on.
+/** Begins. on_addresses is called once, in the loop or at once, when it is known where to connect
+ * (maybe nowhere); questions that no connection waits for go on.
  *  @param deadline  monotonic */
 void names_start(struct names *names, nsec_t deadline);
 /** Is nothing under way any more? */

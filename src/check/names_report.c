@@ -34,11 +34,10 @@ static json_t *addresses_json(const struct names *names)
     char ip[ADDRESS_TEXT];
 
     for (size_t i = 0; i < names->count; i++)
-        json_array_append_new(
-            list, json_pack("{s:s, s:b, s:b}", "address",
-                            address_ip_text(&names->addresses[i].address, ip), "dns",
-                            names->addresses[i].from_dns, "system",
-                            names->addresses[i].from_system));
+        json_array_append_new(list, json_pack("{s:s, s:b, s:b}", "address",
+                                              address_ip_text(&names->addresses[i].address, ip),
+                                              "dns", names->addresses[i].from_dns, "system",
+                                              names->addresses[i].from_system));
     return list;
 }
 
@@ -64,8 +63,10 @@ static void report_dns_failure(const struct names *names, const struct dns_query
     if (query->error == ERR_TIMEOUT) {
         finding = findings_add(findings, FINDING_BAD, "name",
                                "no DNS server answered in time; the last one asked was %s", ip);
-        finding_mend(finding, "see whether %s is the right server in /etc/resolv.conf and whether "
-                              "UDP port 53 gets through to it", ip);
+        finding_mend(finding,
+                     "see whether %s is the right server in /etc/resolv.conf and whether "
+                     "UDP port 53 gets through to it",
+                     ip);
     } else if (query->error) {
         finding = findings_add(findings, FINDING_BAD, "name",
                                "the DNS server %s could not be asked: %s", ip,
@@ -79,15 +80,16 @@ static void report_dns_failure(const struct names *names, const struct dns_query
     } else if (query->answer.code == DNS_SERVFAIL) {
         finding = findings_add(findings, FINDING_BAD, "name",
                                "the DNS server %s failed to find out (SERVFAIL)", ip);
-        finding_mend(finding, "the domain's own DNS servers do not answer, or its DNSSEC signatures "
-                              "are broken or expired: check both at the DNS provider");
+        finding_mend(finding,
+                     "the domain's own DNS servers do not answer, or its DNSSEC signatures "
+                     "are broken or expired: check both at the DNS provider");
     } else if (query->answer.code != DNS_NOERROR) {
         finding = findings_add(findings, FINDING_BAD, "name", "the DNS server %s: %s", ip,
                                dns_code_text(query->answer.code));
         finding_mend(finding, "ask another DNS server, with --dns ADDRESS");
     } else {
-        finding = findings_add(findings, FINDING_BAD, "name",
-                               "the name exists, but it has no address");
+        finding =
+            findings_add(findings, FINDING_BAD, "name", "the name exists, but it has no address");
         finding_mend(finding, "add an A record with the server's IPv4 address, and an AAAA record "
                               "with its IPv6 address");
     }
@@ -98,9 +100,9 @@ static void report_dns_failure(const struct names *names, const struct dns_query
 static void report_none(const struct names *names, struct findings *findings)
 {
     if (names->left_out) {
-        struct finding *finding = findings_add(
-            findings, FINDING_BAD, "name", "the name has no IPv%c address",
-            names->options.family == AF_INET6 ? '6' : '4');
+        struct finding *finding =
+            findings_add(findings, FINDING_BAD, "name", "the name has no IPv%c address",
+                         names->options.family == AF_INET6 ? '6' : '4');
         finding_subject(finding, "%s", names->target->host);
         finding_mend(finding, "leave -%c out, or add such a record",
                      names->options.family == AF_INET6 ? '6' : '4');
@@ -127,9 +129,9 @@ static void report_addresses(const struct names *names, struct findings *finding
     scoped(mem_release) char *list = list_text(names, true, true);
     size_t four = count_family(names, AF_INET), six = count_family(names, AF_INET6);
 
-    struct finding *finding =
-        findings_add(findings, FINDING_GOOD, "name", "%zu IPv4 and %zu IPv6 address%s: %s%s", four,
-                     six, four + six == 1 ? "" : "es", list, names->pinned ? " (by --resolve)" : "");
+    struct finding *finding = findings_add(
+        findings, FINDING_GOOD, "name", "%zu IPv4 and %zu IPv6 address%s: %s%s", four, six,
+        four + six == 1 ? "" : "es", list, names->pinned ? " (by --resolve)" : "");
     finding_subject(finding, "%s", names->target->host);
     finding_fact(finding, "addresses", addresses_json(names));
     if (!names->pinned)
@@ -161,8 +163,10 @@ static void report_half(const struct names *names, const struct dns_query *query
         address_ip_text(&query->server, ip),
         query->error ? error_text(query->error) : dns_code_text(query->answer.code));
     finding_subject(finding, "%s", names->target->host);
-    finding_mend(finding, "see that the domain's DNS servers answer %s questions, if only with an "
-                          "empty answer: browsers wait for it", type);
+    finding_mend(finding,
+                 "see that the domain's DNS servers answer %s questions, if only with an "
+                 "empty answer: browsers wait for it",
+                 type);
 }
 
 static void report_aliases(const struct names *names, struct findings *findings)
@@ -217,15 +221,16 @@ static void report_system(const struct names *names, struct findings *findings)
     if (!*dns) {
         finding = findings_add(findings, FINDING_NOTE, "name",
                                "only this machine's own resolver knows it (hosts file, mDNS or a "
-                               "search domain): %s", system);
+                               "search domain): %s",
+                               system);
         finding_mend(finding, "for visitors elsewhere, add a DNS record");
     } else if (!*system) {
         bool failed = names->system_error || names->system.error;
         finding = findings_add(findings, FINDING_WARNING, "name",
                                "DNS knows it, this machine's own resolver does not: %s",
-                               !failed                 ? "no answer yet"
+                               !failed               ? "no answer yet"
                                : names->system_error ? error_text(names->system_error)
-                                                       : gai_strerror(names->system.error));
+                                                     : gai_strerror(names->system.error));
         finding_mend(finding, "programs here fail to find it: see the line \"hosts\" in "
                               "/etc/nsswitch.conf, and /etc/resolv.conf");
     } else if (differs(names)) {
@@ -297,15 +302,14 @@ static void report_https(const struct names *names, struct findings *findings)
         if (buffer_printf(&protocols, "%s%s", i ? ", " : "", https->alpn[i]) < 0)
             break; /* cannot be: bounded by DNS_ALPN_MAX */
     }
-    bool whole = names->options.family || names->pinned || hints_fit(names, https) ||
-                 names->left_out;
-    struct finding *finding =
-        findings_add(findings, whole ? FINDING_GOOD : FINDING_WARNING, "https-record",
-                     "%s%s%.*s%s%s", https->priority ? "tells browsers to use HTTPS at once"
-                                                     : "an alias of ",
-                     https->priority ? (protocols.len ? ", with " : "") : https->target,
-                     SPAN_ARGS(buffer_span(&protocols)), https->has_ech ? ", ECH" : "",
-                     whole ? "" : ", but its address hints are not among the addresses");
+    bool whole =
+        names->options.family || names->pinned || hints_fit(names, https) || names->left_out;
+    struct finding *finding = findings_add(
+        findings, whole ? FINDING_GOOD : FINDING_WARNING, "https-record", "%s%s%.*s%s%s",
+        https->priority ? "tells browsers to use HTTPS at once" : "an alias of ",
+        https->priority ? (protocols.len ? ", with " : "") : https->target,
+        SPAN_ARGS(buffer_span(&protocols)), https->has_ech ? ", ECH" : "",
+        whole ? "" : ", but its address hints are not among the addresses");
     if (!whole)
         finding_mend(finding, "correct ipv4hint and ipv6hint: browsers may use them instead of the "
                               "A and AAAA records");

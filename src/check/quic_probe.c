@@ -12,7 +12,7 @@
 
 enum {
     LONG_HEADER = 0xc0,
-    DESTINATION = 6,                       /* after the first byte, the version and a length */
+    DESTINATION = 6, /* after the first byte, the version and a length */
     SOURCE = DESTINATION + QUIC_ID + 1,
     ANSWER_HEAD = SOURCE + QUIC_ID,
     TIMES = 3,

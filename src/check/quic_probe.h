@@ -1,5 +1,5 @@
-/* Does QUIC, and so HTTP/3, answer at an address? A packet of a version that does not exist draws the
- * list of those that do (RFC 9000 section 6), without any cryptography. */
+/* Does QUIC, and so HTTP/3, answer at an address? A packet of a version that does not exist draws
+ * the list of those that do (RFC 9000 section 6), without any cryptography. */
 #pragma once
 
 #include "base/span.h"

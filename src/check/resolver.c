@@ -17,7 +17,7 @@
 
 enum { ROUNDS = 2, DNS_PORT = 53, RESOLV_CONF_MAX = 64 * 1024 };
 #define PATIENCE (1500 * NSEC_PER_MSEC) /* for one server */
-#define PAUSE (10 * NSEC_PER_MSEC)         /* before the next, after one that cannot be asked */
+#define PAUSE (10 * NSEC_PER_MSEC)      /* before the next, after one that cannot be asked */
 
 struct dns_query_run {
     struct dns_ask ask;
@@ -244,9 +244,9 @@ static void try_server(struct dns_query_run *run)
     run->connected = false;
     run->input = buffer_make(DNS_MESSAGE_MAX + 2);
     int r = write_question(run);
-    int fd = r < 0         ? r
+    int fd = r < 0      ? r
              : run->tcp ? dial_tcp(&run->query->server, 0)
-                           : dial_udp(&run->query->server);
+                        : dial_udp(&run->query->server);
     if (fd >= 0) {
         run->watch = (struct loop_watch){.fd = fd, .on_event = on_event};
         r = loop_add(run->ask.loop, &run->watch, LOOP_EDGE);

@@ -12,8 +12,9 @@ enum { HOST_MAX = 253, LABEL_MAX = 63, TEXT_MAX = 2048 };
 
 static int complain(struct diags *diags, const char *hint, struct span what, const char *why)
 {
-    diag_hint(diags_add(diags, "\"%.*s\" %s", (int)(what.len > 200 ? 200 : what.len), what.ptr, why),
-              "%s", hint);
+    diag_hint(
+        diags_add(diags, "\"%.*s\" %s", (int)(what.len > 200 ? 200 : what.len), what.ptr, why),
+        "%s", hint);
     return ERR_SYNTAX;
 }
 
@@ -133,8 +134,8 @@ static int set_path(struct span path, struct diags *diags, struct target *target
         path.len = (size_t)hash;
     for (size_t i = 0; i < path.len; i++)
         if ((unsigned char)path.ptr[i] <= ' ' || (unsigned char)path.ptr[i] >= 0x7f)
-            return complain(diags, "write blanks and letters beyond ASCII as %20 and the like", path,
-                            "cannot stand in a request");
+            return complain(diags, "write blanks and letters beyond ASCII as %20 and the like",
+                            path, "cannot stand in a request");
     bool rooted = path.len && path.ptr[0] == '/';
     target->path = mem_format("%s%.*s", rooted ? "" : "/", SPAN_ARGS(path));
     return 0;

@@ -1,4 +1,5 @@
-/* What is to be checked, as a person writes it: a host, a host and port, or the address of a page. */
+/* What is to be checked, as a person writes it: a host, a host and port, or the address of a page.
+ */
 #pragma once
 
 #include "base/diag.h"

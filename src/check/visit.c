@@ -93,8 +93,8 @@ static int kind_of_bytes(const struct visit_run *run)
                                       (unsigned char)first.ptr[printable] < 0x7f) ||
                                      first.ptr[printable] == '\t'))
         printable++;
-    bool line = printable < first.len &&
-                (first.ptr[printable] == '\r' || first.ptr[printable] == '\n');
+    bool line =
+        printable < first.len && (first.ptr[printable] == '\r' || first.ptr[printable] == '\n');
     return printable >= 4 && (line || printable == first.len) ? VISIT_BANNER : VISIT_GARBAGE;
 }
 
@@ -217,7 +217,8 @@ static char *keep_field(const struct http_fetch *fetch, struct span name)
 
     if (!value.ptr)
         return NULL;
-    return mem_string(span_of(value.ptr, value.len < VISIT_VALUE_MAX ? value.len : VISIT_VALUE_MAX));
+    return mem_string(
+        span_of(value.ptr, value.len < VISIT_VALUE_MAX ? value.len : VISIT_VALUE_MAX));
 }
 
 /* @return false when the visit ended */
@@ -440,7 +441,9 @@ void visit_start(struct visit *visit, const struct visit_request *request,
     run->pending_error = r < 0 ? -r : 0;
     visit->failure.error = run->pending_error;
     loop_timer_set(request->loop, &run->timer,
-                   r < 0 ? now : until < request->deadline ? until : request->deadline);
+                   r < 0                       ? now
+                   : until < request->deadline ? until
+                                               : request->deadline);
 }
 
 bool visit_is_silent(const struct visit *visit)

@@ -38,8 +38,8 @@ struct visit_request {
     const char *server_name; /**< for SNI; NULL sends none */
     const char *authority;   /**< for the Host field */
     const char *path;
-    int last;                /**< enum visit_stage: where to stop */
-    int alpn;                /**< enum tls_client_alpn */
+    int last; /**< enum visit_stage: where to stop */
+    int alpn; /**< enum tls_client_alpn */
     const struct tls_ticket *resume;
     unsigned mss;            /**< bytes of a segment at most; 0: as the interfaces have it */
     nsec_t connect_patience; /**< ns for TCP alone */
@@ -59,9 +59,9 @@ struct visit {
     struct tls_ticket *ticket;
     char *detail; /**< the TLS library's words; may be NULL */
     char banner[VISIT_BANNER_MAX];
-    size_t received; /**< bytes of all */
-    int status;      /**< of HTTP; 0: none */
-    int version;     /**< enum http_version */
+    size_t received;                          /**< bytes of all */
+    int status;                               /**< of HTTP; 0: none */
+    int version;                              /**< enum http_version */
     char *location, *hsts, *alt_svc, *server; /**< fields as sent, or NULL */
     /* private */
     struct visit_run *run;

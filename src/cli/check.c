@@ -189,7 +189,10 @@ static int print_nagios(const struct check_result *result, bool well, bool expec
         if (strcmp(result->findings.items[i].topic, "expect") == 0 &&
             result->findings.items[i].grade == FINDING_BAD)
             failed = &result->findings.items[i];
-    printf("HTTPS %s - %s |", code == 0 ? "OK" : code == 1 ? "WARNING" : "CRITICAL",
+    printf("HTTPS %s - %s |",
+           code == 0   ? "OK"
+           : code == 1 ? "WARNING"
+                       : "CRITICAL",
            failed ? failed->sentence : result->verdict);
     if (metrics->time >= 0)
         printf(" time=%.6fs", (double)metrics->time / 1e9);

@@ -60,9 +60,12 @@ const struct verb verbs[] = {
      SIZE_MAX, .words = "show trust untrust FILE"},
     {"check", check_run, "look from outside whether a site is open, and if not, why not",
      "HOST[:PORT] [OPTION...]",
-     "Looks at one site as a visitor does: its name in DNS and in this machine's own resolver, TCP\n"
-     "on every address with who refuses, TLS, the certificate, HTTP/1.1, HTTP/2, HTTP/3, redirects,\n"
-     "HSTS and port 80. The last line says what is wrong first, and how to mend it. HOST may be an\n"
+     "Looks at one site as a visitor does: its name in DNS and in this machine's own resolver, "
+     "TCP\n"
+     "on every address with who refuses, TLS, the certificate, HTTP/1.1, HTTP/2, HTTP/3, "
+     "redirects,\n"
+     "HSTS and port 80. The last line says what is wrong first, and how to mend it. HOST may be "
+     "an\n"
      "IP address or a whole URL.\n"
      "With --expect only what is expected decides the exit code. It knows status, days (of the\n"
      "certificate), time (to the first byte), rtt, addresses, failing, tls, http, h3, hsts, ipv6,\n"
@@ -73,7 +76,8 @@ const struct verb verbs[] = {
      "gardien check example.com --watch --every 30\n"
      "gardien check example.com --nagios\n",
      check_options, 1,
-     "0 all is well (warnings count for nothing), or what is expected holds; 1 something is wrong;\n"
+     "0 all is well (warnings count for nothing), or what is expected holds; 1 something is "
+     "wrong;\n"
      "2 the command line is wrong. With --nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN",
      "example.com"},
     {"why", why_run, "name the rule that keeps a port closed", "[PORT[/tcp|/udp]] [OPTION...]",

@@ -13,10 +13,10 @@ enum {
 };
 
 struct http_fetch_request {
-    int version; /**< HTTP_1_1 or HTTP_2 */
-    const char *scheme;        /**< "https" */
-    const char *authority;     /**< host[:port] */
-    const char *path;          /**< begins with '/' */
+    int version;           /**< HTTP_1_1 or HTTP_2 */
+    const char *scheme;    /**< "https" */
+    const char *authority; /**< host[:port] */
+    const char *path;      /**< begins with '/' */
     const char *user_agent;
 };
 

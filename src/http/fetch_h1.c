@@ -1,5 +1,5 @@
-/* A GET over HTTP/1.1, and the head of its answer. Lines may end with a bare LF, as RFC 9112 section
- * 2.2 lets a recipient have it: who looks at others' servers meets them. */
+/* A GET over HTTP/1.1, and the head of its answer. Lines may end with a bare LF, as RFC 9112
+ * section 2.2 lets a recipient have it: who looks at others' servers meets them. */
 #include "base/error.h"
 #include "http/fetch_internal.h"
 
@@ -37,8 +37,7 @@ static int status_line(struct span line, struct http_fetch_answer *answer)
     const char *p = line.ptr;
 
     if (line.len < 12 || !span_starts(line, SPAN("HTTP/1.")) || !is_digit(p[7]) || p[8] != ' ' ||
-        !is_digit(p[9]) || !is_digit(p[10]) || !is_digit(p[11]) ||
-        (line.len > 12 && p[12] != ' '))
+        !is_digit(p[9]) || !is_digit(p[10]) || !is_digit(p[11]) || (line.len > 12 && p[12] != ' '))
         return ERR_SYNTAX;
     answer->version = p[7] == '0' ? HTTP_1_0 : HTTP_1_1;
     answer->status = (p[9] - '0') * 100 + (p[10] - '0') * 10 + (p[11] - '0');
@@ -110,8 +109,8 @@ int fetch_h1_input(struct http_fetch *fetch, struct span bytes)
         return ERR_LIMIT;
     int r = buffer_append(&fetch->input, bytes.ptr, bytes.len);
     while (r == 0 && fetch->input.len) {
-        ssize_t head = http_answer_parse(fetch->input.data, fetch->input.len, &fetch->arena,
-                                         &fetch->answer);
+        ssize_t head =
+            http_answer_parse(fetch->input.data, fetch->input.len, &fetch->arena, &fetch->answer);
         if (head <= 0)
             return head == 0 && fetch->input.len == HTTP_FETCH_HEAD_MAX ? ERR_LIMIT : (int)head;
         if (fetch->answer.status >= 200) {

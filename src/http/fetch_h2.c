@@ -108,8 +108,7 @@ int fetch_h2_begin(struct http_fetch *fetch, const struct http_fetch_request *re
     if (make_session(fetch) < 0 ||
         nghttp2_submit_settings(fetch->h2, NGHTTP2_FLAG_NONE, settings, ARRAY_SIZE(settings)) != 0)
         return ERR_PROTOCOL;
-    fetch->stream =
-        nghttp2_submit_request(fetch->h2, NULL, fields, ARRAY_SIZE(fields), NULL, NULL);
+    fetch->stream = nghttp2_submit_request(fetch->h2, NULL, fields, ARRAY_SIZE(fields), NULL, NULL);
     return fetch->stream > 0 ? 0 : ERR_PROTOCOL;
 }
 

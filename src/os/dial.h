@@ -16,10 +16,10 @@ struct dial_failure {
 
 /** What the kernel knows of a connection. */
 struct dial_path {
-    nsec_t rtt;          /**< smoothed; 0: unknown */
-    unsigned mss;        /**< bytes of a segment that we send; 0: unknown */
+    nsec_t rtt;           /**< smoothed; 0: unknown */
+    unsigned mss;         /**< bytes of a segment that we send; 0: unknown */
     unsigned retransmits; /**< segments sent again so far */
-    unsigned disordered; /**< segments that came ahead of one that is missing */
+    unsigned disordered;  /**< segments that came ahead of one that is missing */
 };
 
 /** Begins to connect over TCP.

@@ -1,6 +1,8 @@
-/* The error queue of Linux, which keeps the ICMP message behind an error with the address of the box
- * that sent it (ip(7), IP_RECVERR), and TCP_INFO. */
+/* The error queue of Linux, which keeps the ICMP message behind an error with the address of the
+ * box that sent it (ip(7), IP_RECVERR), and TCP_INFO. */
 #include <errno.h>
+#include <time.h> /* before errqueue.h, which needs it */
+
 #include <linux/errqueue.h>
 #include <linux/tcp.h>
 #include <string.h>

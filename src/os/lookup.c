@@ -1,5 +1,5 @@
-/* getaddrinfo() in a child, its answer through a pipe: a result byte, then an entry an address: 4 or
- * 6, the address, and its scope. */
+/* getaddrinfo() in a child, its answer through a pipe: a result byte, then an entry an address: 4
+ * or 6, the address, and its scope. */
 #include "os/lookup.h"
 
 #include <errno.h>
@@ -73,7 +73,8 @@ static int parse(const unsigned char *bytes, size_t len, uint16_t port,
 {
     struct lookup_result result = {.error = -(int)bytes[0]};
 
-    for (size_t at = 1; at + LOOKUP_ENTRY <= len && result.count < LOOKUP_ADDRESSES_MAX; at += LOOKUP_ENTRY) {
+    for (size_t at = 1; at + LOOKUP_ENTRY <= len && result.count < LOOKUP_ADDRESSES_MAX;
+         at += LOOKUP_ENTRY) {
         struct socket_address *address = &result.addresses[result.count++];
         struct sockaddr_in *in4 = (struct sockaddr_in *)&address->storage;
         struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&address->storage;

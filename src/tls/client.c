@@ -1,6 +1,6 @@
 /* Sessions of a client over lent memory. Whether a certificate is good is cert/'s question, so
- * libssl verifies nothing here; and old versions are offered, so that a server that has no other can
- * be told apart from one that has none. */
+ * libssl verifies nothing here; and old versions are offered, so that a server that has no other
+ * can be told apart from one that has none. */
 #include "tls/client.h"
 
 #include <openssl/err.h>

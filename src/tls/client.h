@@ -1,5 +1,5 @@
-/* TLS as a client that only looks: it takes whatever certificate and version the server has and says
- * what they were. Nothing secret may be sent over it: who answers is not verified here. */
+/* TLS as a client that only looks: it takes whatever certificate and version the server has and
+ * says what they were. Nothing secret may be sent over it: who answers is not verified here. */
 #pragma once
 
 #include "base/buffer.h"
