@@ -23,7 +23,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         dns_answer_finish(&answer);
     }
     if (size >= 2 * QUIC_ID) {
-        int count = quic_read_versions(span_from(bytes, 2 * QUIC_ID), data, data + QUIC_ID, versions);
+        int count =
+            quic_read_versions(span_from(bytes, 2 * QUIC_ID), data, data + QUIC_ID, versions);
         if (count > QUIC_VERSIONS_MAX)
             abort();
     }

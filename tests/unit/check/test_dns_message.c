@@ -67,8 +67,8 @@ static int parse(const struct message *m, unsigned type, struct dns_answer *answ
 static void test_a_query_has_the_name_the_type_and_edns(void **state)
 {
     static const unsigned char wanted[] = {
-        0xab, 0xcd, 0x01, 0x20, 0, 1, 0, 0, 0,    0,  0,    1, 1, 'a', 7, 'e', 'x', 'a', 'm',
-        'p',  'l',  'e',  0,    0, 65, 0, 1, 0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0, 0, 0};
+        0xab, 0xcd, 0x01, 0x20, 0, 1,  0, 0, 0, 0, 0,  1,    1,    'a', 7, 'e', 'x', 'a', 'm',
+        'p',  'l',  'e',  0,    0, 65, 0, 1, 0, 0, 41, 0x04, 0xd0, 0,   0, 0,   0,   0,   0};
     unsigned char out[DNS_QUESTION_MAX];
 
     (void)state;
@@ -116,11 +116,11 @@ static void test_addresses_and_aliases_are_read(void **state)
 
 static void test_an_https_record_is_read(void **state)
 {
-    static const char data[] = "\0\1\0"                           /* priority 1, the owner itself */
-                               "\0\1\0\6\2h3\2h2"                 /* alpn */
-                               "\0\3\0\2\x20\xfb"                 /* port 8443 */
-                               "\0\4\0\4\xc0\0\2\1"               /* ipv4hint */
-                               "\0\5\0\2xx";                      /* ech */
+    static const char data[] = "\0\1\0"             /* priority 1, the owner itself */
+                               "\0\1\0\6\2h3\2h2"   /* alpn */
+                               "\0\3\0\2\x20\xfb"   /* port 8443 */
+                               "\0\4\0\4\xc0\0\2\1" /* ipv4hint */
+                               "\0\5\0\2xx";        /* ech */
     struct message m = answer_to(DNS_HTTPS, 1);
     struct dns_answer answer;
 

@@ -51,10 +51,10 @@ static void test_targets_as_people_write_them(void **state)
 static void test_what_is_no_target_is_explained(void **state)
 {
     static const char *const wrong[] = {
-        "",         "  ",          "ftp://example.com", "example.com:0", "example.com:65536",
-        "a:b",      "a..b",        "192.0.2.400",       "[::1",          "[::1]x",
-        "1:2:3:4",  "exa mple.de", "https://",          "a/\x01",        "example.com:",
-        "-\xff\xfe", "[]:443",     "https://a/\xc3\xbc",
+        "",          "  ",          "ftp://example.com",  "example.com:0", "example.com:65536",
+        "a:b",       "a..b",        "192.0.2.400",        "[::1",          "[::1]x",
+        "1:2:3:4",   "exa mple.de", "https://",           "a/\x01",        "example.com:",
+        "-\xff\xfe", "[]:443",      "https://a/\xc3\xbc",
     };
 
     (void)state;
@@ -163,8 +163,9 @@ static void test_expectations_hold_or_not(void **state)
 
 static void test_expectations_that_cannot_be_read_are_explained(void **state)
 {
-    static const char *const wrong[] = {"", "status", "status=", "state=1", "status=abc", "time<5",
-                                        "tls=1.33", "hsts=maybe", "status!200", "days>14,,"};
+    static const char *const wrong[] = {"",           "status",   "status=",  "state=1",
+                                        "status=abc", "time<5",   "tls=1.33", "hsts=maybe",
+                                        "status!200", "days>14,,"};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
@@ -197,9 +198,9 @@ static void test_versions_of_quic_are_read(void **state)
 static void test_kinds_of_addresses(void **state)
 {
     static const char *const common[] = {"8.8.8.8", "2606:4700::1", "172.32.0.1"};
-    static const char *const special[] = {"10.0.0.1", "127.0.0.1",  "169.254.1.1", "172.16.0.1",
-                                          "100.64.0.1", "fd00::1", "fe80::1",     "::1",
-                                          "0.0.0.0",  "2001:db8::1", "224.0.0.1"};
+    static const char *const special[] = {"10.0.0.1",   "127.0.0.1",   "169.254.1.1", "172.16.0.1",
+                                          "100.64.0.1", "fd00::1",     "fe80::1",     "::1",
+                                          "0.0.0.0",    "2001:db8::1", "224.0.0.1"};
     struct socket_address address;
 
     (void)state;

@@ -66,8 +66,12 @@ static void test_an_answer_is_read_in_any_pieces(void **state)
 static void test_what_is_no_http_is_refused_at_once(void **state)
 {
     static const char *const wrong[] = {
-        "SSH-2.0-x\r\n",   "HTTP/2 200\r\n\r\n",        "HTTP/1.1 2 OK\r\n\r\n", "h",
-        "HTTP/1.1 999 x\r\n\r\n", "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+        "SSH-2.0-x\r\n",
+        "HTTP/2 200\r\n\r\n",
+        "HTTP/1.1 2 OK\r\n\r\n",
+        "h",
+        "HTTP/1.1 999 x\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
         "HTTP/1.1 200 OK\r\na b: c\r\n\r\n",
     };
 
@@ -120,14 +124,23 @@ static void on_close(void *owner, struct http_exchange *x, enum http_end end)
 static void test_http2_is_spoken(void **state)
 {
     static const struct http_events events = {.on_request = on_request, .on_close = on_close};
-    static const struct http_limits limits = {
-        .header_bytes = 32768, .header_count = 100, .uri_bytes = 8192, .body_bytes = 1000,
-        .h2_streams = 10, .h2_resets_per_minute = 100, .h2_settings_per_minute = 100,
-        .h2_pings_per_minute = 100, .h2_empty_frames_per_minute = 100, .h2_continuations = 8,
-        .h2_window_bytes = 65535};
+    static const struct http_limits limits = {.header_bytes = 32768,
+                                              .header_count = 100,
+                                              .uri_bytes = 8192,
+                                              .body_bytes = 1000,
+                                              .h2_streams = 10,
+                                              .h2_resets_per_minute = 100,
+                                              .h2_settings_per_minute = 100,
+                                              .h2_pings_per_minute = 100,
+                                              .h2_empty_frames_per_minute = 100,
+                                              .h2_continuations = 8,
+                                              .h2_window_bytes = 65535};
     struct http_pool *pool = http_pool_create(1 << 20);
-    struct http_engine_config config = {.events = &events, .limits = &limits, .pool = pool,
-                                        .date = "Sun, 06 Nov 1994 08:49:37 GMT", .secure = true};
+    struct http_engine_config config = {.events = &events,
+                                        .limits = &limits,
+                                        .pool = pool,
+                                        .date = "Sun, 06 Nov 1994 08:49:37 GMT",
+                                        .secure = true};
     struct http_engine *server = h2_server_create(&config);
     struct http_fetch *fetch = fetch_of(HTTP_2);
     char bytes[65536];
@@ -152,7 +165,7 @@ static void test_http2_is_spoken(void **state)
 
 static void test_a_server_that_says_goodbye_gave_no_answer(void **state)
 {
-    static const char frames[] = "\0\0\0\4\0\0\0\0\0"                        /* SETTINGS */
+    static const char frames[] = "\0\0\0\4\0\0\0\0\0"                      /* SETTINGS */
                                  "\0\0\x08\7\0\0\0\0\0\0\0\0\0\0\0\0\x0b"; /* GOAWAY */
     struct http_fetch *fetch = fetch_of(HTTP_2);
     char bytes[HTTP_FETCH_OUT];
