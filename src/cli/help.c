@@ -1,8 +1,12 @@
 /* The help of gardien and of each verb, from the table of verbs. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "app/app.h"
+#include "base/span.h"
 #include "cli/cli.h"
+
+enum { HELP_COLUMN = 24, HELP_WIDTH = 72 };
 
 const struct option help_options[] = {
     {"bash-completion", NULL, false, "print a completion script for bash"},
@@ -29,19 +33,43 @@ static void print_indented(FILE *out, const char *text)
     }
 }
 
+/* Words beside the options, broken into lines; a name that is too long has a line of its own. */
+static void print_beside(FILE *out, const char *left, const char *words)
+{
+    struct span rest = span_str(words), word;
+    bool fits = strlen(left) < HELP_COLUMN - 2;
+    size_t column = fits ? HELP_COLUMN : HELP_COLUMN + HELP_WIDTH;
+
+    fprintf(out, "  %-*s", HELP_COLUMN - 2, left);
+    while (span_next(&rest, ' ', &word)) {
+        bool wrap = column + 1 + word.len > HELP_COLUMN + HELP_WIDTH;
+        if (wrap) {
+            fprintf(out, "\n%*s", HELP_COLUMN, "");
+            column = HELP_COLUMN;
+        } else if (column > HELP_COLUMN) {
+            fputc(' ', out);
+            column++;
+        }
+        fwrite(word.ptr, 1, word.len, out);
+        column += word.len;
+    }
+    fputc('\n', out);
+}
+
 static void print_options(FILE *out, const struct option *options)
 {
-    char left[64];
+    char left[64], words[512];
 
     fputs("\nOptions:\n", out);
     for (; options->name; options++) {
         snprintf(left, sizeof left, "%s%s--%s%s%s", options->brief ? options->brief : "",
                  options->brief ? ", " : "", options->name, options->value ? " " : "",
                  options->value ? options->value : "");
-        fprintf(out, "  %-20s  %s%s\n", left, options->help,
-                options->repeatable ? " (may be repeated)" : "");
+        snprintf(words, sizeof words, "%s%s", options->help,
+                 options->repeatable ? " (may be repeated)" : "");
+        print_beside(out, left, words);
     }
-    fputs("  --help                print this help\n", out);
+    print_beside(out, "--help", "print this help");
 }
 
 void help_print_verb(FILE *out, const struct verb *verb)
