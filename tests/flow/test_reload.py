@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lib import PATIENCE, anything_goes, free_port, make_certificate, read_answer, wait_until
+from lib import PATIENCE, anything_goes, free_port, make_certificate, read_answer, run, wait_until
 from load import Download, Load
 
 ASK = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -204,6 +204,32 @@ def test_a_certificate_is_exchanged_on_the_wire(server, tmp_path):
             seen.add(certificate)
         load.wait_more()
         assert len(seen) == 5
+
+
+def test_a_certificate_renewed_for_the_same_key_is_shown(server, tmp_path):
+    """As certbot does with --reuse-key: nothing that is kept from before may hide it."""
+    file, key = make_certificate(tmp_path, "site", ["localhost"])
+    config = numbered(server, 1)
+    config["sites"][0]["certificate"] = {"file": str(file), "key": str(key)}
+    reload(server, config)
+    first = shown(server)
+    run("openssl", "req", "-x509", "-new", "-key", key, "-out", file, "-days", 9, "-subj",
+        "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", check=True)
+    reload(server, config)
+    renewed = ssl.PEM_cert_to_DER_cert(file.read_text())
+    assert renewed != first and {shown(server) for _ in range(6)} == {renewed}
+
+
+def test_the_profile_changes_for_certificates_that_stay(server):
+    def takes_tls12():
+        return server.s_client("-tls1_2").returncode == 0
+
+    assert takes_tls12()
+    reload(server, numbered(server, 1, tls={"profile": "modern"}))
+    assert not any(takes_tls12() for _ in range(4))
+    assert server.curl("/").status == 200
+    reload(server, numbered(server, 2))
+    assert all(takes_tls12() for _ in range(4))
 
 
 def test_worker_count_grows_and_shrinks(server):
