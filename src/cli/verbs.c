@@ -87,10 +87,14 @@ const struct verb verbs[] = {
      "leaves this host neither itself nor by an answer, and reaches no program. Needs root, or "
      "the\n"
      "capabilities cap_net_admin and cap_bpf (and cap_perfmon for what is lost outside of "
-     "nftables).",
+     "nftables).\n"
+     "With --ruleset nothing is sent and no right is needed: the rules in FILE are followed as "
+     "the\n"
+     "kernel would, and where they alone do not tell, the answer is unknown and names the rule.",
      "gardien why 443\n"
      "gardien why 443/udp -6\n"
      "gardien why 8443 --from 192.0.2.7 --interface eth1\n"
+     "nft -j list ruleset | gardien why 443 --ruleset - --interface eth0\n"
      "gardien why 443 --json\n",
      why_options, 1,
      "0 it is open; 1 something keeps it closed; 2 the command line is wrong; 3 it "

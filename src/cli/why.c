@@ -13,6 +13,8 @@ const struct option why_options[] = {
     {"from", "ADDR", false, "as if it came from this address (default: from the Internet)"},
     {"to", "ADDR", false, "to this address of this host (default: that of the interface)"},
     {"interface", "NAME", false, "as if it came in here (default: where ADDR is reached)"},
+    {"ruleset", "FILE", false,
+     "follow the rules saved in FILE (nft -j list ruleset; - is the standard input)"},
     {"ipv4", NULL, false, "IPv4 only", "-4"},
     {"ipv6", NULL, false, "IPv6 only", "-6"},
     OPTION_JSON,
@@ -145,15 +147,25 @@ static void print_answers(const struct answer answers[FAMILIES], int code)
                          paths));
 }
 
+/* One family's answer, by a probe or, with a ruleset, from that. */
+static void answer_one(const struct firewall_question *question, const struct ruleset *ruleset,
+                       struct answer *answer)
+{
+    answer->possible = true;
+    if (ruleset)
+        firewall_why_rules(question, answer->family, ruleset, &answer->path);
+    else if (firewall_why(question, answer->family, firewall_simulate_live, &answer->path) < 0)
+        answer->possible = false;
+}
+
 static int answer_all(const struct arguments *arguments, const struct firewall_question *question,
-                      struct answer answers[FAMILIES])
+                      const struct ruleset *ruleset, struct answer answers[FAMILIES])
 {
     bool explicitly = !(answers[0].asked && answers[1].asked);
 
     for (int i = 0; i < FAMILIES; i++)
         if (answers[i].asked)
-            answers[i].possible =
-                firewall_why(question, answers[i].family, NULL, &answers[i].path) == 0;
+            answer_one(question, ruleset, &answers[i]);
     int code = exit_code(answers, explicitly);
     if (arguments_get(arguments, "json"))
         print_answers(answers, code);
@@ -169,14 +181,19 @@ int why_run(const struct arguments *arguments)
 {
     struct firewall_question question;
     struct answer answers[FAMILIES];
+    const char *file = arguments_get(arguments, "ruleset");
+    struct ruleset *ruleset = NULL;
     struct diags diags = {0};
     int code = APP_USAGE;
 
     int r = read_question(arguments, &diags, &question);
     if (r == 0)
         r = choose_families(arguments, &question, &diags, answers);
-    if (r == 0)
-        code = answer_all(arguments, &question, answers);
+    if (r == 0 && file && ruleset_read_file(file, &ruleset, &diags) < 0)
+        code = WHY_UNKNOWN;
+    else if (r == 0)
+        code = answer_all(arguments, &question, ruleset, answers);
+    ruleset_destroy(ruleset);
     print_diags(stderr, &diags);
     diags_finish(&diags);
     return code;

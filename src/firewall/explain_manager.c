@@ -104,10 +104,12 @@ static char *ufw_delete(const char *tuple)
 static void explain_ufw(struct firewall_path *path, struct firewall_step *step, size_t index,
                         const struct aim *aim)
 {
+    bool here = index != EXPLAIN_ELSEWHERE;
     bool user = starts(step->chain, "ufw-user-") || starts(step->chain, "ufw6-user-");
     scoped(mem_release) char *tuple =
-        user && !step->policy ? ufw_tuple(path->probe.family == AF_INET6, step->chain, index)
-                              : NULL;
+        user && here && !step->policy
+            ? ufw_tuple(path->probe.family == AF_INET6, step->chain, index)
+            : NULL;
     char *delete = tuple ? ufw_delete(tuple) : NULL;
 
     if (tuple)
@@ -201,7 +203,7 @@ static char *iptables_rule(const struct firewall_step *step, size_t index)
     struct span rest, line;
     char *rule = NULL;
 
-    if (step->policy || command_run(&command, &result) < 0)
+    if (step->policy || index == EXPLAIN_ELSEWHERE || command_run(&command, &result) < 0)
         return NULL;
     rest = buffer_span(&result.output);
     while (result.exit_code == 0 && !rule && span_next(&rest, '\n', &line))
@@ -231,7 +233,7 @@ static void explain_iptables(struct firewall_path *path, struct firewall_step *s
                            firewall_address_text(path->probe.family, path->probe.source, source));
         return;
     }
-    if (!step->policy)
+    if (!step->policy && index != EXPLAIN_ELSEWHERE)
         snprintf(place, sizeof place, " %zu", docker ? (size_t)1 : index + 1);
     firewall_path_mend(path, "%s%s %s %s%s%s -p %s --dport %s -j ACCEPT", program,
                        table ? table : "", step->policy && !docker ? "-A" : "-I", chain, place,
@@ -261,6 +263,9 @@ static void explain_nftables(struct firewall_path *path, const struct firewall_s
 
     if (step->policy)
         firewall_path_mend(path, "nft add rule %s %s %s %s%s dport %s accept", step->family,
+                           step->table, step->chain, to ? to : "", aim->protocol, aim->port);
+    else if (!step->handle)
+        firewall_path_mend(path, "nft insert rule %s %s %s %s%s dport %s accept", step->family,
                            step->table, step->chain, to ? to : "", aim->protocol, aim->port);
     else if (is_about_port(step, aim))
         firewall_path_mend(path, "nft delete rule %s %s %s handle %llu", step->family, step->table,

@@ -156,6 +156,7 @@ static void set_number(struct packet *packet, const char *protocol, const char *
 
 static void init_network(struct packet *packet, const struct firewall_probe *probe)
 {
+    static const unsigned char any[sizeof probe->destination];
     const char *network = network_name(packet);
 
     packet->network.len = packet->family == AF_INET ? 20 : 40;
@@ -165,7 +166,8 @@ static void init_network(struct packet *packet, const struct firewall_probe *pro
     set_number(packet, "ip", "protocol", (unsigned)packet->protocol);
     set_number(packet, "ip6", "nexthdr", (unsigned)packet->protocol);
     packet_set(packet, network, "saddr", value_of_address(packet->family, probe->source));
-    packet_set(packet, network, "daddr", value_of_address(packet->family, probe->destination));
+    if (memcmp(probe->destination, any, sizeof any) != 0)
+        packet_set(packet, network, "daddr", value_of_address(packet->family, probe->destination));
 }
 
 void packet_init(struct packet *packet, const struct firewall_probe *probe)

@@ -20,7 +20,8 @@ enum { FIREWALL_ADDRESS_TEXT = 46 }; /**< bytes for an address as text, with its
 struct firewall_probe {
     int family;   /**< AF_INET or AF_INET6 */
     int protocol; /**< IPPROTO_TCP or IPPROTO_UDP */
-    /** In network order; the first 4 bytes for IPv4. */
+    /** In network order; the first 4 bytes for IPv4. A destination of zeros is any of the host's.
+     */
     unsigned char source[16], destination[16];
     uint16_t source_port; /**< host order; 0: any */
     uint16_t port;        /**< host order, 1..65535 */

@@ -110,6 +110,16 @@ static void add_row(const struct face *face, struct table *table, const struct f
     table_add(table, style, rule);
 }
 
+static const char *destination_text(const struct firewall_probe *probe,
+                                    char text[FIREWALL_ADDRESS_TEXT])
+{
+    static const unsigned char none[16];
+
+    if (memcmp(probe->destination, none, sizeof none) == 0)
+        return "the host";
+    return firewall_address_text(probe->family, probe->destination, text);
+}
+
 static void print_headline(const struct face *face, const struct firewall_path *path)
 {
     const struct firewall_probe *probe = &path->probe;
@@ -122,7 +132,7 @@ static void print_headline(const struct face *face, const struct firewall_path *
     face_style(face, FACE_PLAIN);
     fprintf(face->out,
             ", from %s to %s on %s: ", firewall_address_text(probe->family, probe->source, source),
-            firewall_address_text(probe->family, probe->destination, destination),
+            destination_text(probe, destination),
             probe->interface[0] ? probe->interface : "any interface");
     face_styled(face,
                 open                                ? FACE_GREEN

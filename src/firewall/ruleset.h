@@ -115,6 +115,7 @@ struct statement {
     enum match_op op;
     /** nftables' name of the statement; of a reject its type or ""; of an update its set */
     const char *word;
+    bool extension;    /**< of iptables; nftables says what it does as text, not as JSON */
     struct expr *left; /**< NULL where the statement has none */
     struct expr *right;
     int family; /**< of dnat: an enum ruleset_family, or -1 */

@@ -371,6 +371,7 @@ static void read_extension(struct ruleset_reader *reader, const json_t *value,
     const char *name = json_string_value(json_object_get(value, "name"));
 
     statement->word = name ? name : "xt";
+    statement->extension = true;
     if (type && strcmp(type, "match") == 0) {
         statement->kind = name && strcmp(name, "comment") == 0 ? STATEMENT_QUIET : STATEMENT_UNSURE;
         return;

@@ -8,6 +8,7 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sched.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -58,9 +59,8 @@ static int write_all(int fd, struct span bytes)
 
 /* ---- the namespace ---- */
 
-/* Makes an interface of that name, so that `iif` finds it. What the kernel refuses nftables will
- * complain about. */
-static void make_interface(int netlink, struct span name)
+/* Asks for an interface of a kind. @return whether there is one of that name now */
+static bool add_link(int netlink, struct span name, const char *kind)
 {
     struct {
         struct nlmsghdr header;
@@ -69,21 +69,39 @@ static void make_interface(int netlink, struct span name)
         char text[IF_NAMESIZE];
         struct nlattr link;
         struct nlattr kind;
-        char dummy[8];
+        char word[8];
     } ask = {
         .header = {.nlmsg_len = sizeof ask,
                    .nlmsg_type = RTM_NEWLINK,
                    .nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK},
         .name = {sizeof ask.name + sizeof ask.text, IFLA_IFNAME},
-        .link = {sizeof ask.link + sizeof ask.kind + sizeof ask.dummy, IFLA_LINKINFO},
-        .kind = {sizeof ask.kind + sizeof "dummy", IFLA_INFO_KIND},
-        .dummy = "dummy",
+        .link = {sizeof ask.link + sizeof ask.kind + sizeof ask.word, IFLA_LINKINFO},
+        .kind = {(unsigned short)(sizeof ask.kind + strlen(kind) + 1), IFLA_INFO_KIND},
     };
-    char answer[512];
+    struct {
+        struct nlmsghdr header;
+        struct nlmsgerr error;
+        char more[512];
+    } answer;
 
     memcpy(ask.text, name.ptr, name.len);
-    if (send(netlink, &ask, sizeof ask, 0) == sizeof ask)
-        (void)!recv(netlink, answer, sizeof answer, 0);
+    memcpy(ask.word, kind, strlen(kind));
+    if (send(netlink, &ask, sizeof ask, 0) != sizeof ask ||
+        recv(netlink, &answer, sizeof answer, 0) < (ssize_t)offsetof(__typeof__(answer), more))
+        return false;
+    return answer.header.nlmsg_type == NLMSG_ERROR &&
+           (answer.error.error == 0 || answer.error.error == -EEXIST);
+}
+
+/* Makes an interface of that name, so that `iif` finds it. Kernels differ in the kinds that they
+ * have; where none is, nftables will complain. */
+static void make_interface(int netlink, struct span name)
+{
+    static const char *const kinds[] = {"dummy", "veth", "bridge"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+        if (add_link(netlink, name, kinds[i]))
+            return;
 }
 
 static bool names_interfaces(struct span line)
@@ -365,6 +383,7 @@ static int read_path(const char *path, struct buffer *text, struct diags *diags)
 /* libnftables' words name the line: "<cmdline>:3:1-4: Error: ...". */
 static void complain(struct diags *diags, const char *path, const char *why, int error)
 {
+    const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
     struct span text = span_str(why ? why : ""), line;
     struct diag *diag;
     unsigned at = 0;
@@ -388,7 +407,7 @@ static void complain(struct diags *diags, const char *path, const char *why, int
                          line.len ? ": " : "", SPAN_ARGS(line));
         diag_hint(diag, "save the rules with: nft -j list ruleset > rules.json");
     }
-    diag_place(diag, path, at, 0, NULL);
+    diag_place(diag, name, at, 0, NULL);
 }
 
 int ruleset_read_file(const char *path, struct ruleset **ret_ruleset, struct diags *diags)

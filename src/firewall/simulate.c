@@ -142,13 +142,14 @@ static bool is_loopback(int family, struct value address)
 
 /* Whether the packet's destination is this host. */
 static enum tri is_local(const struct simulate_host *host, const struct firewall_probe *probe,
-                         const struct packet *packet)
+                         const struct packet *packet, struct value translated)
 {
     struct value to = packet_destination(packet);
     enum tri found = TRI_NO;
 
-    if (!host || !host->addresses)
-        return value_equal(to, value_of_address(probe->family, probe->destination));
+    if (!host || !host->addresses) /* what is translated goes on, unless it comes back to us */
+        return tri_or(value_equal(translated, value_known(TYPE_NUMBER, 1, 0)),
+                      value_equal(to, value_of_address(probe->family, probe->destination)));
     if (!to.unknown && is_loopback(packet->family, to))
         return strcmp(probe->interface, "lo") == 0 ? TRI_YES : TRI_PERHAPS;
     for (size_t i = 0; i < host->count && found != TRI_YES; i++) {
@@ -166,7 +167,7 @@ static void set_route(struct walk *walk, const struct simulate_host *host,
 {
     enum tri local = state->local.unknown == 0 && state->local.number
                          ? TRI_YES
-                         : is_local(host, &walk->path->probe, &state->packet);
+                         : is_local(host, &walk->path->probe, &state->packet, state->translated);
 
     state->local = local == TRI_PERHAPS ? value_unknown(TYPE_NUMBER, 1)
                                         : value_known(TYPE_NUMBER, 1, local == TRI_YES);
@@ -292,6 +293,23 @@ static void tell_closed(struct walk *walk, const struct walk_cause *cause, const
                              cause == &walk->drop ? "drops" : "rejects");
 }
 
+/* What the user can add to the question. */
+static void ask_for_more(struct walk *walk)
+{
+    struct firewall_path *path = walk->path;
+    struct span doubt = span_str(walk->doubt);
+    static const unsigned char any[sizeof path->probe.destination];
+
+    if (span_starts(doubt, SPAN("meta iif")) && !path->probe.interface[0])
+        firewall_path_mend(path, "say by which interface it comes in: --interface NAME");
+    else if (span_ends(doubt, SPAN("daddr")) &&
+             memcmp(path->probe.destination, any, sizeof any) == 0)
+        firewall_path_mend(path, "say which address of the host it is for: --to ADDR");
+    else if (span_starts(doubt, SPAN(WALK_EXTENSION)))
+        firewall_path_mend(path, "save the rules as text, which tells what iptables' extensions "
+                                 "do: nft -a list ruleset > rules.nft");
+}
+
 static void tell_unknown(struct walk *walk, unsigned may)
 {
     struct firewall_path *path = walk->path;
@@ -309,6 +327,7 @@ static void tell_unknown(struct walk *walk, unsigned may)
     firewall_path_reason(path, "the rules alone do not tell%s: it depends on %s",
                          may & MAY_ACCEPT ? "" : " how it is closed",
                          walk->doubt ? walk->doubt : "what the kernel does");
+    ask_for_more(walk);
 }
 
 static void answer(struct walk *walk, unsigned may, bool local, bool forwarded,

@@ -181,6 +181,11 @@ enum tri tri_and(enum tri a, enum tri b)
     return a == TRI_YES && b == TRI_YES ? TRI_YES : TRI_PERHAPS;
 }
 
+enum tri tri_or(enum tri a, enum tri b)
+{
+    return tri_not(tri_and(tri_not(a), tri_not(b)));
+}
+
 static bits_t least(struct value a)
 {
     return a.number & ~a.unknown;

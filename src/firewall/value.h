@@ -68,6 +68,7 @@ struct value value_of_address(int family, const unsigned char address[16]);
 
 enum tri tri_not(enum tri a);
 enum tri tri_and(enum tri a, enum tri b);
+enum tri tri_or(enum tri a, enum tri b);
 enum tri value_equal(struct value a, struct value b);
 /** The first `bits` bits of both. */
 enum tri value_in_prefix(struct value a, struct value prefix, unsigned bits);

@@ -18,6 +18,11 @@
 static const unsigned char internet4[16] = {1, 2, 3, 4};
 static const unsigned char internet6[16] = {0x26, 0x00, [15] = 1};
 
+void vantage_internet(int family, unsigned char ret_address[16])
+{
+    memcpy(ret_address, family == AF_INET6 ? internet6 : internet4, 16);
+}
+
 static size_t address_size(int family)
 {
     return family == AF_INET6 ? 16 : 4;

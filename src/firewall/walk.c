@@ -88,7 +88,7 @@ static struct firewall_step *rule_step(struct walk *walk, const struct look *loo
                                        enum firewall_action action)
 {
     struct firewall_step *step =
-        walk_step(walk, look->chain, look->certain ? action : FIREWALL_PERHAPS);
+        walk_step(walk, look->chain, look->certain && walk->met ? action : FIREWALL_PERHAPS);
 
     step->handle = look->rule->handle;
     step->text = ruleset_rule_text(look->rule);
@@ -319,7 +319,7 @@ static bool destination_nat(struct walk *walk, struct look *look, const struct s
 static void foreign(struct walk *walk, struct look *look, const struct statement *statement)
 {
     look->certain = false;
-    walk->context.doubt[0] = "iptables' extension", walk->context.doubt[1] = statement->word;
+    walk->context.doubt[0] = WALK_EXTENSION, walk->context.doubt[1] = statement->word;
     rule_step(walk, look, FIREWALL_PERHAPS);
     note_doubt(walk, look);
     look->state.mark = value_unknown(TYPE_NUMBER, 32);
@@ -370,7 +370,8 @@ static bool condition(struct walk *walk, struct look *look, const struct stateme
     enum tri match = TRI_PERHAPS;
     const char *before[2] = {walk->context.doubt[0], walk->context.doubt[1]};
 
-    walk->context.doubt[0] = statement->word, walk->context.doubt[1] = "";
+    walk->context.doubt[0] = statement->extension ? WALK_EXTENSION : statement->word;
+    walk->context.doubt[1] = statement->extension ? statement->word : "";
     if (statement->kind == STATEMENT_MATCH)
         match = match_statement(&walk->context, &look->state, statement);
     if (match == TRI_PERHAPS && look->certain)
@@ -477,8 +478,8 @@ static unsigned walk_chain(struct walk *walk, const struct ruleset_chain *chain,
 static unsigned policy(struct walk *walk, const struct ruleset_chain *chain,
                        const struct packet_state *state)
 {
-    struct firewall_step *step =
-        walk_step(walk, chain, chain->policy_drops ? FIREWALL_DROP : FIREWALL_ACCEPT);
+    enum firewall_action action = chain->policy_drops ? FIREWALL_DROP : FIREWALL_ACCEPT;
+    struct firewall_step *step = walk_step(walk, chain, walk->met ? action : FIREWALL_PERHAPS);
 
     step->policy = true;
     step->text = mem_format("policy %s", chain->policy_drops ? "drop" : "accept");
@@ -495,6 +496,7 @@ unsigned walk_base_chain(struct walk *walk, const struct ruleset_chain *chain, b
 
     walk->context.table = chain->table;
     walk->any_accepted = false;
+    walk->met = certain;
     unsigned may = walk_chain(walk, chain, &inner, 0);
     if (may & MAY_RETURN)
         may |= policy(walk, chain, &inner);

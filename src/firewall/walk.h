@@ -15,6 +15,8 @@ enum {
     MAY_END = MAY_DROP | MAY_REJECT | MAY_QUEUE,
 };
 
+#define WALK_EXTENSION "iptables' extension" /**< a doubt about one */
+
 /** Rules that lead to one verdict. */
 struct walk_cause {
     size_t count;
@@ -25,6 +27,7 @@ struct walk_cause {
 struct walk {
     struct match_context context;
     struct firewall_path *path;
+    bool met;                     /**< the packet surely meets the base chain that is walked */
     struct packet_state accepted; /**< of packets that the base chain accepts */
     bool any_accepted;
     struct walk_cause drop, reject;

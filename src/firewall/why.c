@@ -140,6 +140,18 @@ static void say_unknown(struct firewall_path *path, const char *why)
     firewall_path_reason(path, "%s", why);
 }
 
+/* After the simulator, which leaves out who listens. */
+static void look_behind(struct firewall_path *path)
+{
+    struct prober_trace trace = {.port = path->probe.port};
+
+    memcpy(trace.destination, path->probe.destination, sizeof trace.destination);
+    for (size_t i = 0; i < path->count; i++)
+        if (path->steps[i].action == FIREWALL_NAT)
+            return;
+    look_at_destination(&trace, path);
+}
+
 /* No probe: the simulator, when there is one, says what it can. */
 static void do_without(struct firewall_path *path, firewall_simulate *simulate, int error,
                        const char *why)
@@ -148,6 +160,7 @@ static void do_without(struct firewall_path *path, firewall_simulate *simulate, 
 
     if (r == 0) {
         findings_add(&path->notes, FINDING_NOTE, "probe", "told from the rules alone: %s", why);
+        look_behind(path);
         return;
     }
     say_unknown(path, why);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "firewall/path.h"
+#include "firewall/ruleset.h"
 #include "firewall/vantage.h"
 
 /** Answers by another way when no probe may be sent: a ruleset as read. It fills path as
@@ -20,6 +21,15 @@ typedef int firewall_simulate(struct firewall_path *path);
  *  the path's reason says which, and it is to be finished too */
 must_check int firewall_why(const struct firewall_question *question, int family,
                             firewall_simulate *simulate, struct firewall_path *ret_path);
+
+/** Such another way: this host's rules as nftables lists them, and its addresses. Needs
+ *  CAP_NET_ADMIN alone. @return 0, or as ruleset_read_live() */
+must_check int firewall_simulate_live(struct firewall_path *path);
+/** What rules say that were read from a file, perhaps of another host. Where `question` names no
+ *  interface or no destination, what depends on them is unknown.
+ *  @param ret_path  to be finished */
+void firewall_why_rules(const struct firewall_question *question, int family,
+                        const struct ruleset *ruleset, struct firewall_path *ret_path);
 
 /** Is a port open to the Internet? For `gardien open`, which asks before its plan to learn the
  * chain that drops (path.steps[path.culprit], when the verdict is dropped or rejected), and
