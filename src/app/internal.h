@@ -155,6 +155,8 @@ struct guardian {
     uint64_t next_key_id;
     struct child keys_process;
     struct child logs_process;
+    struct child router; /* keeps ports mapped at a home router; runs where that is wished */
+    struct loop_timer router_restart;
     struct loop_timer keys_restart;
     struct loop_timer logs_restart;
     unsigned char ticket_keys[TICKET_KEYS_MAX][TICKET_KEY_SIZE]; /* current, next, previous */
@@ -254,6 +256,19 @@ void stapler_detach(struct key *key);
 const struct ocsp_answer *stapler_answer(const struct key *key);
 /** The process of this pid ended. @return whether it asked a responder */
 bool stapler_on_exit(struct guardian *g, pid_t pid, int status);
+
+/* router.c */
+/** The router's process is told of the ports that are served now; it is started where it is wished
+ *  and ended where it is not. */
+void router_follow(struct guardian *g);
+/** The process of this pid ended. @return whether it was the router's */
+bool router_on_exit(struct guardian *g, pid_t pid);
+/** Tells it to give the ports back and to end. */
+void router_release(struct guardian *g);
+/** Waits for that, a few seconds at most; the loop is not needed. */
+void router_await(struct guardian *g);
+/** Ends it at once; the router goes on sending, for somebody who has taken over. */
+void router_abandon(struct guardian *g);
 
 /* supervise.c */
 /** Starts a worker for a share of the sockets. @return 0, or -errno */

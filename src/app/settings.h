@@ -56,11 +56,16 @@ struct settings_site {
     struct settings_hsts hsts;
 };
 
+struct settings_firewall {
+    bool router; /**< keep the ports mapped at a home router */
+};
+
 struct settings {
     struct settings_listen listen;
     struct tls_settings tls;
     struct limits_settings limits;
     struct settings_logs logs;
+    struct settings_firewall firewall;
     struct settings_headers headers; /**< of every site; a site's own come after and win */
     struct config_list sites;        /**< of struct settings_site */
     char *state;                     /**< NULL: settings_default_state() */

@@ -96,6 +96,17 @@ static const struct config_row logs_rows[] = {
     CONFIG_END,
 };
 
+static const struct config_row firewall_rows[] = {
+    {.name = "router",
+     .type = CONFIG_BOOL,
+     .offset = offsetof(struct settings_firewall, router),
+     .def = "off",
+     .help =
+         "ask the home router in front, by NAT-PMP or UPnP, to send the ports of `listen` on to "
+         "this machine for as long as it serves"},
+    CONFIG_END,
+};
+
 static const struct config_row headers_rows[] = {
     {.name = "set",
      .type = CONFIG_PAIRS,
@@ -227,6 +238,7 @@ const struct config_row settings_rows[] = {
     TABLE(tls, tls_rows, "versions, names and session tickets of TLS"),
     TABLE(limits, limits_rows, "what one client may take"),
     TABLE(logs, logs_rows, "access and error log"),
+    TABLE(firewall, firewall_rows, "what stands between this machine and its clients"),
     {.name = "state",
      .type = CONFIG_PATH,
      .offset = offsetof(struct settings, state),
