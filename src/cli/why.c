@@ -1,10 +1,10 @@
 /* `gardien why`. */
 #include <netinet/in.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <sys/socket.h>
 
 #include "app/app.h"
-#include "base/mem.h"
+#include "base/error.h"
 #include "cli/cli.h"
 #include "firewall/firewall.h"
 #include "report/face.h"
@@ -22,13 +22,6 @@ const struct option why_options[] = {
 };
 
 enum { FAMILIES = 2, WHY_UNKNOWN = 3 };
-
-struct answer {
-    int family;
-    bool asked;
-    bool possible; /* this host has an address of the family */
-    struct firewall_path path;
-};
 
 static int read_address(const struct arguments *arguments, const char *option, struct diags *diags,
                         unsigned char bytes[16], int *ret_family)
@@ -78,41 +71,41 @@ static int read_question(const struct arguments *arguments, struct diags *diags,
     return 0;
 }
 
-/* Which families are meant: those of the options, or of the addresses, or both. */
+/* Which families are meant: those of the options, or of the addresses, or both.
+ * @return how many, or ERR_SYNTAX */
 static int choose_families(const struct arguments *arguments,
                            const struct firewall_question *question, struct diags *diags,
-                           struct answer answers[FAMILIES])
+                           struct firewall_answer answers[FAMILIES])
 {
     bool four = arguments_get(arguments, "ipv4"), six = arguments_get(arguments, "ipv6");
     int named = question->from_family ? question->from_family : question->to_family;
+    int count = 0;
 
-    answers[0] = (struct answer){.family = AF_INET, .asked = four || !six};
-    answers[1] = (struct answer){.family = AF_INET6, .asked = six || !four};
-    if (!named)
-        return 0;
-    struct answer *wanted = &answers[named == AF_INET6], *other = &answers[named != AF_INET6];
-    if ((four || six) && !wanted->asked) {
+    if (named && four != six && four != (named == AF_INET)) {
         diag_hint(diags_add(diags, "the address is one of %s", named == AF_INET6 ? "IPv6" : "IPv4"),
                   "leave -4 and -6 out");
         return ERR_SYNTAX;
     }
-    other->asked = false;
-    return 0;
+    if (named ? named == AF_INET : four || !six)
+        answers[count++] = (struct firewall_answer){.family = AF_INET};
+    if (named ? named == AF_INET6 : six || !four)
+        answers[count++] = (struct firewall_answer){.family = AF_INET6};
+    return count;
 }
 
-/* Closed by something, else unknown by something, else open. */
-static int exit_code(const struct answer answers[FAMILIES], bool explicitly)
+/* Closed by something, else unknown by something, else open. A family that this host does not have
+ * counts only when it alone was asked for. */
+static int exit_code(const struct firewall_answer *answers, int count)
 {
     bool closed = false, unknown = false, open = false;
 
-    for (int i = 0; i < FAMILIES; i++) {
-        const struct answer *answer = &answers[i];
-        if (!answer->asked || (!answer->possible && !explicitly))
+    for (int i = 0; i < count; i++) {
+        const struct firewall_path *path = &answers[i].path;
+        if (answers[i].result == ERR_NOT_FOUND && count > 1)
             continue;
-        if (firewall_path_open(&answer->path))
+        if (firewall_path_open(path))
             open = true;
-        else if (answer->path.verdict == FIREWALL_UNKNOWN &&
-                 answer->path.obstacle == FIREWALL_NO_OBSTACLE)
+        else if (path->verdict == FIREWALL_UNKNOWN && path->obstacle == FIREWALL_NO_OBSTACLE)
             unknown = true;
         else
             closed = true;
@@ -120,67 +113,49 @@ static int exit_code(const struct answer answers[FAMILIES], bool explicitly)
     return closed ? APP_FAILED : unknown || !open ? WHY_UNKNOWN : APP_OK;
 }
 
-static void print_text(const struct answer answers[FAMILIES])
+static void print_text(const struct firewall_answer *answers, int count)
 {
     struct face face = face_of(stdout);
-    bool first = true;
 
-    for (int i = 0; i < FAMILIES; i++) {
-        if (!answers[i].asked)
-            continue;
-        if (!first)
+    for (int i = 0; i < count; i++) {
+        if (i > 0)
             putchar('\n');
         firewall_path_print(&face, &answers[i].path);
-        first = false;
     }
 }
 
-static void print_answers(const struct answer answers[FAMILIES], int code)
+static void print_answers(const struct firewall_answer *answers, int count, int code)
 {
     json_t *paths = json_array();
 
-    for (int i = 0; i < FAMILIES; i++)
-        if (answers[i].asked)
-            json_array_append_new(paths, firewall_path_json(&answers[i].path));
+    for (int i = 0; i < count; i++)
+        json_array_append_new(paths, firewall_path_json(&answers[i].path));
     print_json(json_pack("{s:o, s:o}", "open",
                          code == WHY_UNKNOWN ? json_null() : json_boolean(code == APP_OK), "paths",
                          paths));
 }
 
-/* One family's answer, by a probe or, with a ruleset, from that. */
-static void answer_one(const struct firewall_question *question, const struct ruleset *ruleset,
-                       struct answer *answer)
-{
-    answer->possible = true;
-    if (ruleset)
-        firewall_why_rules(question, answer->family, ruleset, &answer->path);
-    else if (firewall_why(question, answer->family, firewall_simulate_live, &answer->path) < 0)
-        answer->possible = false;
-}
-
 static int answer_all(const struct arguments *arguments, const struct firewall_question *question,
-                      const struct ruleset *ruleset, struct answer answers[FAMILIES])
+                      const struct ruleset *ruleset, struct firewall_answer *answers, int count)
 {
-    bool explicitly = !(answers[0].asked && answers[1].asked);
-
-    for (int i = 0; i < FAMILIES; i++)
-        if (answers[i].asked)
-            answer_one(question, ruleset, &answers[i]);
-    int code = exit_code(answers, explicitly);
+    for (int i = 0; ruleset && i < count; i++)
+        firewall_why_rules(question, answers[i].family, ruleset, &answers[i].path);
+    if (!ruleset)
+        firewall_why_each(question, firewall_simulate_live, answers, (size_t)count);
+    int code = exit_code(answers, count);
     if (arguments_get(arguments, "json"))
-        print_answers(answers, code);
+        print_answers(answers, count, code);
     else
-        print_text(answers);
-    for (int i = 0; i < FAMILIES; i++)
-        if (answers[i].asked)
-            firewall_path_finish(&answers[i].path);
+        print_text(answers, count);
+    for (int i = 0; i < count; i++)
+        firewall_path_finish(&answers[i].path);
     return code;
 }
 
 int why_run(const struct arguments *arguments)
 {
     struct firewall_question question;
-    struct answer answers[FAMILIES];
+    struct firewall_answer answers[FAMILIES];
     const char *file = arguments_get(arguments, "ruleset");
     struct ruleset *ruleset = NULL;
     struct diags diags = {0};
@@ -189,10 +164,10 @@ int why_run(const struct arguments *arguments)
     int r = read_question(arguments, &diags, &question);
     if (r == 0)
         r = choose_families(arguments, &question, &diags, answers);
-    if (r == 0 && file && ruleset_read_file(file, &ruleset, &diags) < 0)
+    if (r > 0 && file && ruleset_read_file(file, &ruleset, &diags) < 0)
         code = WHY_UNKNOWN;
-    else if (r == 0)
-        code = answer_all(arguments, &question, ruleset, answers);
+    else if (r > 0)
+        code = answer_all(arguments, &question, ruleset, answers, r);
     ruleset_destroy(ruleset);
     print_diags(stderr, &diags);
     diags_finish(&diags);

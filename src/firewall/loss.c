@@ -129,7 +129,10 @@ static void blame_rp_filter(struct firewall_path *path)
     else
         firewall_path_reason(path, "the kernel drops it (rp_filter): there is no route back to %s",
                              source);
-    firewall_path_mend(path, "sysctl -w net.ipv4.conf.%s.rp_filter=2", interface);
+    if (!way[0])
+        firewall_path_mend(path, "ip route add %s via GATEWAY dev %s", source, interface);
+    else
+        firewall_path_mend(path, "sysctl -w net.ipv4.conf.%s.rp_filter=2", interface);
 }
 
 static void blame_routing(struct firewall_path *path, const struct prober_trace *trace,
@@ -165,8 +168,11 @@ static void blame_routing(struct firewall_path *path, const struct prober_trace 
         firewall_address_text(path->probe.family, path->probe.source, source);
         firewall_path_reason(path, "the kernel's routing takes no packet from %s on %s%s%s", source,
                              interface, reason ? ": " : "", reason ? reason : "");
-        firewall_path_mend(path, "see `ip route get %s from %s iif %s` and `ip rule`", address,
-                           source, interface);
+        if (vantage_is_ours(path->probe.family, path->probe.source))
+            firewall_path_mend(path, "ask with --from for an address that is not this host's own");
+        else
+            firewall_path_mend(path, "see `ip route get %s from %s iif %s` and `ip rule`", address,
+                               source, interface);
     }
 }
 

@@ -81,6 +81,7 @@ enum firewall_obstacle {
     FIREWALL_LISTENS_ELSEWHERE, /**< on 127.0.0.1 only, or on another address or family */
     FIREWALL_NOT_LOCAL,         /**< the address is none of this host's */
     FIREWALL_LINK_DOWN,
+    FIREWALL_NO_WAY_BACK, /**< there is no route for the answer */
 };
 
 enum firewall_witness {

@@ -50,6 +50,7 @@ static const char *obstacle_name(enum firewall_obstacle obstacle)
         [FIREWALL_LISTENS_ELSEWHERE] = "listens elsewhere",
         [FIREWALL_NOT_LOCAL] = "not local",
         [FIREWALL_LINK_DOWN] = "link down",
+        [FIREWALL_NO_WAY_BACK] = "no way back",
     };
 
     return names[obstacle];

@@ -369,6 +369,16 @@ static void copy_name(char *to, size_t size, struct span name)
     to[len] = '\0';
 }
 
+/* The end of a chain that was called, or that has no rule, is no rule's doing; a rule that says
+ * "return" is. */
+static bool is_mere_end(const struct trace_message *message)
+{
+    bool goes_on = !message->decided || message->verdict == NFT_CONTINUE;
+
+    return (message->kind == TRACE_RETURN && message->verdict != NFT_RETURN) ||
+           (message->kind == TRACE_RULE && message->handle == 0 && goes_on);
+}
+
 static void on_message(struct follower *follower, const struct trace_message *message)
 {
     struct prober_trace *trace = follower->trace;
@@ -379,8 +389,7 @@ static void on_message(struct follower *follower, const struct trace_message *me
         on_milestone(follower, message);
         return;
     }
-    /* The end of a chain that was called is no rule's doing; a rule that says "return" is. */
-    if (message->kind == TRACE_RETURN && !(message->decided && message->verdict == NFT_RETURN))
+    if (is_mere_end(message))
         return;
     if (trace->count == EVENTS_MAX) {
         trace->cut = true;

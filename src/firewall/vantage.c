@@ -220,6 +220,13 @@ const char *vantage_way_to(int family, const unsigned char address[16], char nam
     return name;
 }
 
+bool vantage_has_way_to(int family, const unsigned char address[16])
+{
+    unsigned char local[16];
+
+    return is_link_local(family, address) || local_address_to(family, address, local);
+}
+
 bool vantage_is_ours(int family, const unsigned char address[16])
 {
     struct ifaddrs *all;

@@ -26,5 +26,7 @@ must_check int vantage_choose(const struct firewall_question *question, int fami
 void vantage_internet(int family, unsigned char ret_address[16]);
 /** The interface by which packets to an address leave. @return its name in `name`, or "" */
 const char *vantage_way_to(int family, const unsigned char address[16], char name[IF_NAMESIZE]);
+/** Is there a route to the address? */
+bool vantage_has_way_to(int family, const unsigned char address[16]);
 /** Is the address one of this host's? */
 bool vantage_is_ours(int family, const unsigned char address[16]);

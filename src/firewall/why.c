@@ -114,12 +114,29 @@ static void look_for_listener(const struct prober_trace *trace, struct firewall_
     }
 }
 
+static void look_for_way_back(struct firewall_path *path)
+{
+    char source[FIREWALL_ADDRESS_TEXT];
+
+    if (vantage_has_way_to(path->probe.family, path->probe.source))
+        return;
+    firewall_address_text(path->probe.family, path->probe.source, source);
+    path->obstacle = FIREWALL_NO_WAY_BACK;
+    firewall_path_reason(path,
+                         "the firewall lets it through, but there is no route for the answer "
+                         "to %s",
+                         source);
+    firewall_path_mend(path, "ip route add %s via GATEWAY dev %s", source, path->probe.interface);
+}
+
 static void look_at_destination(const struct prober_trace *trace, struct firewall_path *path)
 {
     char address[FIREWALL_ADDRESS_TEXT];
 
     if (path->verdict == FIREWALL_ACCEPTED)
         look_for_listener(trace, path);
+    if (path->verdict == FIREWALL_ACCEPTED && path->obstacle == FIREWALL_NO_OBSTACLE)
+        look_for_way_back(path);
     if (path->verdict != FIREWALL_FORWARDED || trace->moved)
         return;
     firewall_address_text(path->probe.family, path->probe.destination, address);
@@ -170,15 +187,29 @@ static void do_without(struct firewall_path *path, firewall_simulate *simulate, 
                            path->probe.protocol == IPPROTO_UDP ? "udp" : "tcp");
 }
 
-static void look(struct firewall_path *path, firewall_simulate *simulate)
+/* A prober that is kept for the next question about the same interface. */
+struct stage {
+    struct prober *prober;
+    char interface[IF_NAMESIZE];
+};
+
+static int stage_open(struct stage *stage, const char *interface, char **ret_why)
 {
-    struct prober *prober = NULL;
+    if (stage->prober && strcmp(stage->interface, interface) == 0)
+        return 0;
+    prober_close(take(stage->prober));
+    memcpy(stage->interface, interface, sizeof stage->interface);
+    return prober_open(interface, &stage->prober, ret_why);
+}
+
+static void look(struct firewall_path *path, firewall_simulate *simulate, struct stage *stage)
+{
     struct prober_trace trace;
     char *why = NULL;
-    int r = prober_open(path->probe.interface, &prober, &why);
+    int r = stage_open(stage, path->probe.interface, &why);
 
     if (r == 0) {
-        r = prober_follow(prober, &path->probe, &trace);
+        r = prober_follow(stage->prober, &path->probe, &trace);
         if (r < 0)
             why = r == -EOPNOTSUPP
                       ? mem_string(SPAN("this kernel cannot receive a forged packet, which it can "
@@ -190,7 +221,7 @@ static void look(struct firewall_path *path, firewall_simulate *simulate)
     } else {
         explain_trace(&trace, path);
         if (path->verdict == FIREWALL_UNKNOWN && !path->reason)
-            loss_explain(prober, &trace, path);
+            loss_explain(stage->prober, &trace, path);
         look_at_destination(&trace, path);
         loss_warn_of_xdp(path);
         if (trace.cut)
@@ -199,11 +230,10 @@ static void look(struct firewall_path *path, firewall_simulate *simulate)
         prober_trace_finish(&trace);
     }
     free(why);
-    prober_close(prober);
 }
 
-int firewall_why(const struct firewall_question *question, int family, firewall_simulate *simulate,
-                 struct firewall_path *ret_path)
+static int answer(const struct firewall_question *question, int family, firewall_simulate *simulate,
+                  struct stage *stage, struct firewall_path *ret_path)
 {
     struct firewall_probe probe = {
         .family = family, .protocol = question->protocol, .port = question->port};
@@ -219,8 +249,28 @@ int firewall_why(const struct firewall_question *question, int family, firewall_
     if (!is_up(probe.interface))
         say_link_down(ret_path);
     else
-        look(ret_path, simulate);
+        look(ret_path, simulate, stage);
     return 0;
+}
+
+int firewall_why(const struct firewall_question *question, int family, firewall_simulate *simulate,
+                 struct firewall_path *ret_path)
+{
+    struct stage stage = {0};
+    int r = answer(question, family, simulate, &stage, ret_path);
+
+    prober_close(stage.prober);
+    return r;
+}
+
+void firewall_why_each(const struct firewall_question *question, firewall_simulate *simulate,
+                       struct firewall_answer *answers, size_t count)
+{
+    struct stage stage = {0};
+
+    for (size_t i = 0; i < count; i++)
+        answers[i].result = answer(question, answers[i].family, simulate, &stage, &answers[i].path);
+    prober_close(stage.prober);
 }
 
 int firewall_prove(uint16_t port, int protocol, int family, const char *interface,

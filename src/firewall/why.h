@@ -10,7 +10,8 @@
 typedef int firewall_simulate(struct firewall_path *path);
 
 /** Sends a probe and tells what becomes of it: the firewall's verdict with the rule that decides,
- * and if the firewall lets it through, whether anybody listens. It takes some 20 ms; needs
+ * and if the firewall lets it through, whether anybody listens. It takes some 20 ms, and
+ *  up to 100 ms for what is lost outside of nftables; needs
  *  CAP_NET_ADMIN and CAP_BPF, and with CAP_PERFMON also learns the kernel's own reasons to drop. No
  *  packet leaves the host and no listener sees one. Counters, logs and sets of the rules that the
  *  probe meets do change, as by any packet.
@@ -30,6 +31,17 @@ must_check int firewall_simulate_live(struct firewall_path *path);
  *  @param ret_path  to be finished */
 void firewall_why_rules(const struct firewall_question *question, int family,
                         const struct ruleset *ruleset, struct firewall_path *ret_path);
+
+/** One family's answer. */
+struct firewall_answer {
+    int family; /**< AF_INET or AF_INET6: to be set by the caller */
+    int result; /**< what firewall_why() returns */
+    struct firewall_path path;
+};
+
+/** The same for several families, faster than one by one. Each path is to be finished. */
+void firewall_why_each(const struct firewall_question *question, firewall_simulate *simulate,
+                       struct firewall_answer *answers, size_t count);
 
 /** Is a port open to the Internet? For `gardien open`, which asks before its plan to learn the
  * chain that drops (path.steps[path.culprit], when the verdict is dropped or rejected), and

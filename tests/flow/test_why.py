@@ -148,6 +148,15 @@ def test_a_missing_interface_and_family_cannot_be_told(pair):
                                     code=3)["ipv6"]["reason"]
 
 
+def test_an_answer_that_finds_no_way_back_is_said_so(pair):
+    server, _ = pair
+    with listening(server):
+        path = why(server, "443", "--from", "2001:db8::1", "--interface", "eth0", code=1)["ipv6"]
+        assert path["verdict"] == "accepted" and path["obstacle"] == "no way back"
+        server.run(*path["mend"].replace("GATEWAY", "fd99::2").split())
+        why(server, "443", "--from", "2001:db8::1", "--interface", "eth0", code=0)
+
+
 # ---- nftables itself ----
 
 def test_the_native_rule_that_drops_is_named_and_its_mend_mends(pair):
