@@ -7,7 +7,10 @@
 
 #include "base/error.h"
 
-enum { NESTING_MAX = 8 };
+enum {
+    NESTING_MAX = 8,
+    NESTED_MAX = 256, /* nameless structs looked into, in all */
+};
 
 struct entry {
     const struct btf_type *type;
@@ -113,25 +116,34 @@ static uint32_t member_bits(const struct btf_type *type, const struct btf_member
     return BTF_INFO_KFLAG(type->info) ? BTF_MEMBER_BIT_OFFSET(member->offset) : member->offset;
 }
 
-static int find_member(const struct btf *btf, const struct entry *in, const char *name,
-                       unsigned depth, uint32_t *ret_bits)
+struct search {
+    const struct btf *btf;
+    const char *name;
+    unsigned left; /* nameless structs that may still be looked into */
+};
+
+static int find_member(struct search *search, const struct entry *in, unsigned depth,
+                       uint32_t *ret_bits)
 {
     const struct btf_member *members = (const void *)in->extra.ptr;
     size_t count = in->extra.len / sizeof *members;
 
     for (size_t i = 0; i < count; i++) {
-        const char *called = name_at(btf, members[i].name_off);
+        const char *called = name_at(search->btf, members[i].name_off);
         uint32_t inner = 0;
         struct entry nested;
-        if (strcmp(called, name) == 0) {
+        if (strcmp(called, search->name) == 0) {
             *ret_bits = member_bits(in->type, &members[i]);
             return 0;
         }
-        if (*called || depth == NESTING_MAX || find_id(btf, members[i].type, &nested) < 0)
+        if (*called || depth == NESTING_MAX || search->left == 0)
+            continue;
+        search->left--;
+        if (find_id(search->btf, members[i].type, &nested) < 0)
             continue;
         unsigned kind = BTF_INFO_KIND(nested.type->info);
         if ((kind == BTF_KIND_STRUCT || kind == BTF_KIND_UNION) &&
-            find_member(btf, &nested, name, depth + 1, &inner) == 0) {
+            find_member(search, &nested, depth + 1, &inner) == 0) {
             *ret_bits = member_bits(in->type, &members[i]) + inner;
             return 0;
         }
@@ -141,12 +153,13 @@ static int find_member(const struct btf *btf, const struct entry *in, const char
 
 int btf_offset(const struct btf *btf, const char *type, const char *member, uint32_t *ret_offset)
 {
+    struct search search = {btf, member, NESTED_MAX};
     struct entry entry;
     uint32_t bits = 0;
     int r = find_named(btf, BTF_KIND_STRUCT, type, &entry);
 
     if (r == 0)
-        r = find_member(btf, &entry, member, 0, &bits);
+        r = find_member(&search, &entry, 0, &bits);
     if (r == 0)
         *ret_offset = bits / CHAR_BIT;
     return r;
