@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "cert/cert.h"
+#include "os/filesystem.h"
 
 /* ---- folders and keys ---- */
 
@@ -28,6 +29,7 @@ static int set_root(struct deployed_site *deployed, int fd)
     }
     deployed->root_fd = fd;
     deployed->root = (struct folder){st.st_dev, st.st_ino};
+    deployed->unwatched = filesystem_may_hang(fd);
     return 0;
 }
 

@@ -2,8 +2,9 @@
  * another release, or the folder was renamed away and a new one took its place. What is served
  * afterwards is reload.c's; within a folder nothing needs to be seen, files are opened anew there.
  *
- * Paths are looked at by name, which works on every file system; watches (inotify) would have to
- * follow each link on the way and see nothing of what other machines do to a network's disk. */
+ * Paths are looked at by name: watches (inotify) would have to follow each link on the way. On the
+ * file system of a network that look may wait for another machine, and the guardian must not: there
+ * it takes a reload. */
 #include <sys/stat.h>
 
 #include "app/internal.h"
@@ -17,7 +18,7 @@ static bool moved(const struct deployed_site *site, const char *path)
 {
     struct stat st;
 
-    if (site->root_fd < 0 || stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
+    if (site->root_fd < 0 || site->unwatched || stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
         return false;
     return st.st_dev != site->root.dev || st.st_ino != site->root.ino;
 }

@@ -51,6 +51,7 @@ struct folder {
 struct deployed_site {
     int root_fd;
     struct folder root;
+    bool unwatched; /* its file system may keep us waiting: nobody looks whether the path moved */
     struct key **keys;
     size_t key_count;
 };
