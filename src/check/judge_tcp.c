@@ -51,20 +51,6 @@ static const struct icmp_meaning *meaning_of(const struct dial_failure *failure,
     return NULL;
 }
 
-static void add_refuser(const struct door *door, struct finding *finding)
-{
-    const struct dial_failure *failure = &door->main.failure;
-    char offender[ADDRESS_TEXT];
-
-    if (!failure->icmp)
-        return;
-    finding_fact(finding, "icmp_type", json_integer(failure->type));
-    finding_fact(finding, "icmp_code", json_integer(failure->code));
-    if (failure->has_offender)
-        finding_fact(finding, "refused_by",
-                     json_string(address_ip_text(&failure->offender, offender)));
-}
-
 static bool same_ip(const struct socket_address *a, const struct socket_address *b)
 {
     char one[ADDRESS_TEXT], other[ADDRESS_TEXT];
@@ -92,13 +78,35 @@ static struct finding *refused_by_icmp(const struct door *door, struct findings 
     return finding;
 }
 
+/* Did this machine itself find out that it cannot deliver, on the way to another? */
+static bool is_undelivered(const struct door *door)
+{
+    const struct dial_failure *failure = &door->main.failure;
+
+    return failure->from_here && !same_ip(&failure->offender, &door->address);
+}
+
+static void add_refuser(const struct door *door, struct finding *finding)
+{
+    const struct dial_failure *failure = &door->main.failure;
+    char offender[ADDRESS_TEXT];
+
+    if (!failure->icmp || is_undelivered(door))
+        return;
+    finding_fact(finding, "icmp_type", json_integer(failure->type));
+    finding_fact(finding, "icmp_code", json_integer(failure->code));
+    if (failure->has_offender)
+        finding_fact(finding, "refused_by",
+                     json_string(address_ip_text(&failure->offender, offender)));
+}
+
 static struct finding *refused(const struct door *door, struct findings *findings)
 {
     const struct dial_failure *failure = &door->main.failure;
     unsigned port = socket_address_port(&door->address);
     struct finding *finding;
 
-    if (failure->icmp) {
+    if (failure->icmp && !is_undelivered(door)) {
         finding = refused_by_icmp(door, findings);
     } else if (failure->error == ECONNREFUSED) {
         finding =

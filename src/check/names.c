@@ -228,8 +228,10 @@ void names_start(struct names *names, nsec_t deadline)
         return;
     }
     loop_timer_set(names->loop, &names->timer, deadline);
-    ask_system(names);
-    if (!is_local_name(span_str(names->target->host)))
+    bool local = is_local_name(span_str(names->target->host));
+    if (local || !names->options.only_dns)
+        ask_system(names);
+    if (!local)
         ask_dns(names, deadline);
 }
 

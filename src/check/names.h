@@ -22,7 +22,8 @@ struct names_options {
     const struct resolver *resolver;
     const struct name_pin *pins;
     size_t pin_count;
-    int family; /**< AF_INET, AF_INET6; 0: both */
+    int family;    /**< AF_INET, AF_INET6; 0: both */
+    bool only_dns; /**< this machine's own resolver is not asked */
 };
 
 struct names_address {

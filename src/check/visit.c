@@ -253,7 +253,8 @@ static bool shake_hands(struct visit_run *run, struct tls_io *io)
     int r = tls_client_handshake(run->tls, io);
 
     run->out_len = io->out_len;
-    if (!flush(run)) /* an alert of ours, too */
+    bool asks = r > 0 && run->request.last == VISIT_HTTP; /* then both leave in one segment */
+    if (!asks && !flush(run))
         return false;
     if (r < 0) {
         tls_failed(run);
@@ -384,8 +385,15 @@ static void on_event(struct loop_watch *watch, unsigned events)
         int r = dial_result(watch->fd, &failure);
         if (r == -EINPROGRESS)
             return;
-        if (r < 0) {
+        if (r < 0)
             run->visit->failure = failure;
+        if (r == -ECONNRESET || r == -EPIPE) { /* it was there, and is gone again */
+            run->visit->tcp_took = nsec_monotonic() - run->begun;
+            run->visit->stage = run->request.tls ? VISIT_TLS : VISIT_HTTP;
+            conclude(run, VISIT_RESET);
+            return;
+        }
+        if (r < 0) {
             conclude_refused(run, -r);
             return;
         }

@@ -131,6 +131,7 @@ static int read_request(const struct arguments *arguments, struct diags *diags,
     request->options.names.resolver = &request->resolver;
     request->options.names.pins = request->pins;
     request->options.names.pin_count = request->pin_count;
+    request->options.names.only_dns = arguments_get(arguments, "dns") != NULL;
     request->options.local_ca = span_str(request->local_ca);
     return r;
 }

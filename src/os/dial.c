@@ -3,17 +3,20 @@
 
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <unistd.h>
 
 static int dial(int type, const struct socket_address *address, unsigned mss)
 {
     int family = address->storage.ss_family;
     int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int size = (int)mss;
+    int size = (int)mss, on = 1;
 
     if (fd < 0)
         return -errno;
     dial_watch_errors(fd, family);
+    if (type == SOCK_STREAM) /* without it we would only be slower */
+        (void)!setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     bool ready = mss == 0 || setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &size, sizeof size) == 0;
     if (ready && (connect(fd, (const struct sockaddr *)&address->storage, address->len) == 0 ||
                   errno == EINPROGRESS))
@@ -33,10 +36,22 @@ int dial_udp(const struct socket_address *address)
     return dial(SOCK_DGRAM, address, 0);
 }
 
+static bool is_own_address(int fd, const struct socket_address *address)
+{
+    struct socket_address own = {.len = sizeof own.storage};
+    char own_text[ADDRESS_TEXT], text[ADDRESS_TEXT];
+
+    return getsockname(fd, (struct sockaddr *)&own.storage, &own.len) == 0 &&
+           own.storage.ss_family == address->storage.ss_family &&
+           strcmp(address_ip_text(&own, own_text), address_ip_text(address, text)) == 0;
+}
+
 void dial_take_failure(int fd, int error, struct dial_failure *ret_failure)
 {
     *ret_failure = (struct dial_failure){.error = error};
     dial_read_errors(fd, ret_failure);
+    ret_failure->from_here =
+        ret_failure->has_offender && is_own_address(fd, &ret_failure->offender);
 }
 
 int dial_result(int fd, struct dial_failure *ret_failure)

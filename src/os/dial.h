@@ -12,6 +12,7 @@ struct dial_failure {
     uint8_t code;
     bool has_offender;
     struct socket_address offender; /**< the box that refused */
+    bool from_here;                 /**< that box is this machine: its network could not deliver */
 };
 
 /** What the kernel knows of a connection. */
