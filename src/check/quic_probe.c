@@ -4,8 +4,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/random.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "base/span.h"
@@ -26,7 +24,7 @@ static void conclude(struct quic_probe *probe, int end)
 {
     if (probe->watch.fd >= 0) {
         loop_remove(probe->loop, &probe->watch);
-        close(probe->watch.fd);
+        dial_close(probe->watch.fd);
         probe->watch.fd = -1;
     }
     loop_timer_cancel(probe->loop, &probe->timer);
@@ -68,11 +66,11 @@ static void on_event(struct loop_watch *watch, unsigned events)
     if (!(events & (LOOP_READABLE | LOOP_HANGUP)))
         return;
     for (int i = 0; i < 16; i++) {
-        ssize_t len = recv(watch->fd, bytes, sizeof bytes, 0);
-        if (len < 0 && errno == EAGAIN)
+        ssize_t len = dial_receive(watch->fd, bytes, sizeof bytes);
+        if (len == -EAGAIN)
             return;
         if (len < 0) {
-            fail(probe, errno);
+            fail(probe, (int)-len);
             return;
         }
         int count = quic_read_versions(span_of(bytes, (size_t)len), probe->packet + DESTINATION,
@@ -91,9 +89,9 @@ static void send_packet(struct quic_probe *probe, nsec_t now)
     nsec_t again = now + AGAIN * (nsec_t)(1 << probe->sent);
 
     /* An error of an earlier packet may come here first. */
-    if (send(probe->watch.fd, probe->packet, sizeof probe->packet, MSG_NOSIGNAL) < 0 &&
-        errno != EAGAIN) {
-        fail(probe, errno);
+    ssize_t sent = dial_send(probe->watch.fd, probe->packet, sizeof probe->packet);
+    if (sent < 0 && sent != -EAGAIN) {
+        fail(probe, (int)-sent);
         return;
     }
     probe->sent++;
@@ -119,15 +117,14 @@ void quic_probe_start(struct quic_probe *probe, struct loop *loop,
     *probe = (struct quic_probe){.loop = loop, .deadline = deadline};
     probe->started = nsec_monotonic();
     probe->timer.on_timeout = on_timeout;
-    if (getrandom(probe->packet, sizeof probe->packet, 0) != sizeof probe->packet)
-        probe->packet[DESTINATION] = 1; /* ids that can be guessed are still ids */
+    dial_random(probe->packet, SOURCE + QUIC_ID);
     probe->packet[0] = LONG_HEADER;
     memcpy(probe->packet + 1, reserved_version, sizeof reserved_version);
     probe->packet[DESTINATION - 1] = probe->packet[SOURCE - 1] = QUIC_ID;
     int fd = dial_udp(address);
     probe->watch = (struct loop_watch){.fd = fd < 0 ? -1 : fd, .on_event = on_event};
     if (fd >= 0 && loop_add(loop, &probe->watch, LOOP_EDGE) < 0) {
-        close(fd);
+        dial_close(fd);
         probe->watch.fd = -1;
     }
     /* The first packet leaves at the end of this round, so that nothing ends within this call. */

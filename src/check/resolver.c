@@ -8,8 +8,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
-#include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/mem.h"
@@ -76,7 +74,7 @@ static void close_socket(struct dns_query_run *run)
 {
     if (run->watch.fd >= 0) {
         loop_remove(run->ask.loop, &run->watch);
-        close(run->watch.fd);
+        dial_close(run->watch.fd);
     }
     run->watch.fd = -1;
     buffer_finish(&run->input);
@@ -143,11 +141,11 @@ static void read_udp(struct dns_query_run *run)
     char bytes[4096];
 
     for (int i = 0; i < 32; i++) { /* strangers' datagrams are passed over */
-        ssize_t len = recv(run->watch.fd, bytes, sizeof bytes, 0);
-        if (len < 0 && errno == EAGAIN)
+        ssize_t len = dial_receive(run->watch.fd, bytes, sizeof bytes);
+        if (len == -EAGAIN)
             return;
         if (len < 0) {
-            next_server(run, -errno);
+            next_server(run, (int)len);
             return;
         }
         if (take_answer(run, span_of(bytes, (size_t)len)))
@@ -161,7 +159,7 @@ static void read_tcp(struct dns_query_run *run)
     char bytes[4096];
     ssize_t len;
 
-    while ((len = recv(run->watch.fd, bytes, sizeof bytes, 0)) > 0)
+    while ((len = dial_receive(run->watch.fd, bytes, sizeof bytes)) > 0)
         if (buffer_append(&run->input, bytes, (size_t)len) < 0)
             break;
     const unsigned char *head = (const unsigned char *)run->input.data;
@@ -173,10 +171,10 @@ static void read_tcp(struct dns_query_run *run)
         buffer_finish(&input);
         if (!taken)
             next_server(run, ERR_PROTOCOL);
-    } else if (len < 0 && errno == EAGAIN) {
+    } else if (len == -EAGAIN) {
         return;
     } else {
-        next_server(run, len < 0 ? -errno : ERR_PROTOCOL);
+        next_server(run, len < 0 ? (int)len : ERR_PROTOCOL);
     }
 }
 
@@ -185,9 +183,10 @@ static void send_question(struct dns_query_run *run)
     const unsigned char *from = run->tcp ? run->question : run->question + 2;
     size_t len = run->tcp ? run->question_len + 2 : run->question_len;
 
-    if (send(run->watch.fd, from, len, MSG_NOSIGNAL) == (ssize_t)len)
+    ssize_t sent = dial_send(run->watch.fd, from, len);
+    if (sent == (ssize_t)len)
         return;
-    run->query->error = -errno;
+    run->query->error = sent < 0 ? (int)sent : ERR_PROTOCOL;
     close_socket(run);
     loop_timer_set(run->ask.loop, &run->timer, nsec_monotonic() + PAUSE);
 }
@@ -224,8 +223,7 @@ static void on_timeout(struct loop_timer *timer, nsec_t now)
 
 static int write_question(struct dns_query_run *run)
 {
-    if (getrandom(&run->id, sizeof run->id, 0) != sizeof run->id)
-        return -errno;
+    dial_random(&run->id, sizeof run->id);
     int len = dns_write_query(run->name, run->ask.type, run->id, !run->plain, run->question + 2);
     if (len < 0)
         return len;
@@ -251,7 +249,7 @@ static void try_server(struct dns_query_run *run)
         run->watch = (struct loop_watch){.fd = fd, .on_event = on_event};
         r = loop_add(run->ask.loop, &run->watch, LOOP_EDGE);
         if (r < 0) {
-            close(fd);
+            dial_close(fd);
             run->watch.fd = -1;
         }
     } else {

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/mem.h"
 
@@ -52,7 +51,7 @@ static void conclude(struct visit_run *run, int end)
     if (run->watch.fd >= 0) {
         dial_path(run->watch.fd, &visit->path);
         loop_remove(run->request.loop, &run->watch);
-        close(run->watch.fd);
+        dial_close(run->watch.fd);
         run->watch.fd = -1;
     }
     loop_timer_cancel(run->request.loop, &run->timer);
@@ -143,15 +142,15 @@ static void tls_failed(struct visit_run *run)
 static bool flush(struct visit_run *run)
 {
     while (run->out_sent < run->out_len) {
-        ssize_t n = send(run->watch.fd, run->out + run->out_sent, run->out_len - run->out_sent,
-                         MSG_NOSIGNAL);
-        if (n < 0 && errno == EAGAIN)
+        ssize_t n =
+            dial_send(run->watch.fd, run->out + run->out_sent, run->out_len - run->out_sent);
+        if (n == -EAGAIN)
             return true;
         if (n < 0) {
             /* What the peer said before it broke off is worth more than EPIPE. */
-            if (errno == EPIPE || errno == ECONNRESET)
+            if (n == -EPIPE || n == -ECONNRESET)
                 return true;
-            fail(run, errno);
+            fail(run, (int)-n);
             return false;
         }
         run->out_sent += (size_t)n;
@@ -330,11 +329,11 @@ static void receive(struct visit_run *run)
     char bytes[CHUNK];
 
     for (;;) {
-        ssize_t n = recv(run->watch.fd, bytes, sizeof bytes, 0);
-        if (n < 0 && errno == EAGAIN)
+        ssize_t n = dial_receive(run->watch.fd, bytes, sizeof bytes);
+        if (n == -EAGAIN)
             return;
         if (n < 0) {
-            fail(run, errno);
+            fail(run, (int)-n);
             return;
         }
         if (n == 0) {
@@ -443,7 +442,7 @@ void visit_start(struct visit *visit, const struct visit_request *request,
     run->watch = (struct loop_watch){.fd = fd < 0 ? -1 : fd, .on_event = on_event};
     int r = fd < 0 ? fd : loop_add(request->loop, &run->watch, LOOP_EDGE);
     if (r < 0 && fd >= 0) {
-        close(fd);
+        dial_close(fd);
         run->watch.fd = -1;
     }
     run->pending_error = r < 0 ? -r : 0;
@@ -467,7 +466,7 @@ void visit_finish(struct visit *visit)
         return;
     if (run->watch.fd >= 0) {
         loop_remove(run->request.loop, &run->watch);
-        close(run->watch.fd);
+        dial_close(run->watch.fd);
     }
     loop_timer_cancel(run->request.loop, &run->timer);
     tls_client_destroy(run->tls);

@@ -9,11 +9,11 @@
 static int dial(int type, const struct socket_address *address, unsigned mss)
 {
     int family = address->storage.ss_family;
-    int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = dial_socket(family, type);
     int size = (int)mss, on = 1;
 
     if (fd < 0)
-        return -errno;
+        return fd;
     dial_watch_errors(fd, family);
     if (type == SOCK_STREAM) /* without it we would only be slower */
         (void)!setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -22,7 +22,7 @@ static int dial(int type, const struct socket_address *address, unsigned mss)
                   errno == EINPROGRESS))
         return fd;
     int error = errno;
-    close(fd);
+    dial_close(fd);
     return -error;
 }
 

@@ -2,6 +2,8 @@
  * address to try and what a refusal means is decided above. */
 #pragma once
 
+#include <sys/types.h>
+
 #include "os/address.h"
 
 /** Why a connection was not made, or broke. */
@@ -38,7 +40,19 @@ void dial_take_failure(int fd, int error, struct dial_failure *ret_failure);
 /** Asks the kernel; all zero where it does not tell. */
 void dial_path(int fd, struct dial_path *ret_path);
 
+/** Sends what fits now. A peer that has gone raises no signal.
+ *  @return bytes sent; -EAGAIN; -errno */
+must_check ssize_t dial_send(int fd, const void *bytes, size_t len);
+/** @return bytes > 0 (a whole datagram for UDP); 0 at the end of TCP; -EAGAIN; -errno */
+must_check ssize_t dial_receive(int fd, void *out, size_t cap);
+void dial_close(int fd);
+/** Fills `out` with numbers that nobody can guess; 256 bytes at most. */
+void dial_random(void *out, size_t len);
+
 /* ---- the system's part: dial_linux.c ---- */
+
+/** A socket that neither blocks nor is inherited. @return a descriptor, or -errno */
+must_check int dial_socket(int family, int type);
 
 /** Switches the error queue on. */
 void dial_watch_errors(int fd, int family);

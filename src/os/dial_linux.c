@@ -1,14 +1,50 @@
 /* The error queue of Linux, which keeps the ICMP message behind an error with the address of the
- * box that sent it (ip(7), IP_RECVERR), and TCP_INFO. */
+ * box that sent it (ip(7), IP_RECVERR), TCP_INFO, and the calls that other systems spell otherwise.
+ */
 #include <errno.h>
 #include <time.h> /* before errqueue.h, which needs it */
 
 #include <linux/errqueue.h>
 #include <linux/tcp.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "os/dial.h"
+
+int dial_socket(int family, int type)
+{
+    int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    return fd < 0 ? -errno : fd;
+}
+
+ssize_t dial_send(int fd, const void *bytes, size_t len)
+{
+    ssize_t n = send(fd, bytes, len, MSG_NOSIGNAL);
+
+    return n < 0 ? -errno : n;
+}
+
+ssize_t dial_receive(int fd, void *out, size_t cap)
+{
+    ssize_t n = recv(fd, out, cap, 0);
+
+    return n < 0 ? -errno : n;
+}
+
+void dial_close(int fd)
+{
+    close(fd);
+}
+
+void dial_random(void *out, size_t len)
+{
+    if (getrandom(out, len, 0) != (ssize_t)len)
+        abort(); /* up to 256 bytes cannot fail once the system has started */
+}
 
 void dial_watch_errors(int fd, int family)
 {
