@@ -65,15 +65,18 @@ class Home:
         threading.Thread(target=lambda: self.asked.extend(iter(process.stdout.readline, b"")),
                          daemon=True).start()
 
-    def serve(self, *more, https=":8443"):
+    def serve(self, https=":8443"):
+        """A gardien that serves a folder behind the router."""
+        (self.folder / "public").mkdir(exist_ok=True)
+        self.start(self.folder / "public", "--https", https, "--http", "off", "--router")
+
+    def start(self, *words):
         """A gardien behind the router; its output gathers in a file."""
-        public = self.folder / "public"
-        public.mkdir(exist_ok=True)
         self.output = self.folder / "output"
         with open(self.output, "wb") as output:
             self.gardien = self.ours.start(
-                BINARY, "serve", public, "--https", https, "--http", "off", "--state", self.folder / "state", "--router",
-                *more, stdout=output, stderr=output, env={"PATH": "/usr/bin:/bin", **sanitizer_env()})
+                BINARY, "serve", *words, "--state", self.folder / "state", stdout=output,
+                stderr=output, env={"PATH": "/usr/bin:/bin", **sanitizer_env()})
         wait_until(lambda: re.search("^ready", self.said(), re.M), 20, "gardien to be ready")
 
     def said(self):
@@ -90,6 +93,16 @@ class Home:
     def stop(self):
         self.gardien.terminate()
         assert self.gardien.wait(15 * PATIENCE) == 0, self.said()
+
+
+def cli(home, *words):
+    result = home.ours.run(BINARY, *words, "--state", home.folder / "state", check=False)
+    assert result.returncode == 0, result.stdout + result.stderr + home.said()
+
+
+def is_unmapping(line):
+    """A request for TCP with a lifetime of 0."""
+    return line.startswith(b"natpmp 0002") and line.strip().endswith(b"00000000")
 
 
 @pytest.fixture
@@ -163,8 +176,7 @@ def test_a_port_that_natpmp_gave_to_another(home):
     home.serve()
     home.wait_said("8443/tcp: the router sends it to another machine")
     # What it offered in its place is given back: a request with a lifetime of 0.
-    assert any(line.startswith(b"natpmp 0002") and line.strip().endswith(b"00000000")
-               for line in home.asked)
+    assert any(map(is_unmapping, home.asked))
     home.stop()
 
 
@@ -193,6 +205,45 @@ def test_a_router_that_knows_no_leases(home):
     home.wait_said(r"8443/tcp: .* for good \(UPnP\)")
     home.stop()
     assert any(b"DeletePortMapping" in line for line in home.asked)
+
+
+def test_a_reload_follows_the_settings(home):
+    home.fake_router(natpmp={"outside": "45.45.45.1"})
+    settings = home.folder / "gardien.yaml"
+    public = home.folder / "public"
+    public.mkdir()
+
+    def write(port, router):
+        settings.write_text(json.dumps({
+            "listen": {"https": [f":{port}"], "http": ["off"]}, "firewall": {"router": router},
+            "sites": [{"names": ["localhost"], "files": str(public)}]}))
+
+    write(8443, True)
+    home.start("--config", settings)
+    home.wait_said("8443/tcp: .* sends it on")
+    cli(home, "reload")
+    assert not any(map(is_unmapping, home.asked))  # nothing changed, nobody is asked
+    write(8444, True)
+    cli(home, "reload")
+    home.wait_said("8444/tcp: .* sends it on")
+    (gone,) = filter(is_unmapping, home.asked)
+    assert b"20fb" in gone  # 8443
+    write(8444, False)
+    cli(home, "reload")
+    wait_until(lambda: sum(map(is_unmapping, home.asked)) == 2, what="8444 to be given back")
+    home.stop()
+
+
+def test_an_upgrade_gives_nothing_back(home):
+    home.fake_router(natpmp={"outside": "45.45.45.1"})
+    home.serve()
+    home.wait_said("sends it on")
+    cli(home, "upgrade")
+    wait_until(lambda: home.said().count("sends it on") == 2, what="the new program to ask")
+    assert home.gardien.wait(15 * PATIENCE) == 0
+    assert not any(map(is_unmapping, home.asked))
+    cli(home, "stop")
+    assert any(map(is_unmapping, home.asked))
 
 
 def test_no_router_answers(home):
