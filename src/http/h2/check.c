@@ -51,23 +51,33 @@ static uint64_t controls(uint64_t word, uint8_t bound)
     return ((word - bound * ones) & ~word & highs) | ((del - ones) & ~del & highs);
 }
 
+static uint64_t load(const char *bytes)
+{
+    uint64_t word;
+
+    memcpy(&word, bytes, sizeof word);
+    return word;
+}
+
 /** Whether the bytes have none below `bound` and no DEL; `seen` collects them all. */
 static bool is_clean(struct span s, uint8_t bound, uint64_t *seen)
 {
-    uint64_t word, bad = 0;
+    uint64_t word = 0x7878787878787878, bad = 0; /* nothing is wrong with 'x' */
 
-    for (; s.len >= sizeof word; s.ptr += sizeof word, s.len -= sizeof word) {
-        memcpy(&word, s.ptr, sizeof word);
+    if (s.len < sizeof word) {
+        for (size_t i = 0; i < s.len; i++)
+            word = word << 8 | (uint8_t)s.ptr[i];
+        *seen |= word;
+        return controls(word, bound) == 0;
+    }
+    for (size_t at = 0; at < s.len - sizeof word; at += sizeof word) {
+        word = load(s.ptr + at);
         bad |= controls(word, bound);
         *seen |= word;
     }
-    if (s.len) {
-        memset(&word, 'x', sizeof word);
-        memcpy(&word, s.ptr, s.len);
-        bad |= controls(word, bound);
-        *seen |= word;
-    }
-    return bad == 0;
+    word = load(s.ptr + s.len - sizeof word); /* some of them a second time */
+    *seen |= word;
+    return (bad | controls(word, bound)) == 0;
 }
 
 static bool is_blank(char c)

@@ -229,18 +229,26 @@ char *h2_hpack_begin(struct h2_hpack *hpack, char *out)
     return out;
 }
 
+/** Whether the same was sent as a literal lately; it has been from now on. */
+static bool was_seen(struct h2_hpack *hpack, uint32_t hash)
+{
+    uint32_t *set = hpack->seen[hash % H2_HPACK_SETS];
+
+    for (unsigned i = 0; i < H2_HPACK_WAYS; i++)
+        if (set[i] == hash)
+            return true;
+    memmove(set + 1, set, (H2_HPACK_WAYS - 1) * sizeof *set);
+    set[0] = hash;
+    return false;
+}
+
 /** Whether a literal is worth an entry. */
 static bool worth_keeping(struct h2_hpack *hpack, const struct known *known, uint32_t hash,
                           size_t len)
 {
-    uint32_t *seen = &hpack->seen[hash % H2_HPACK_SEEN];
-
     if (known->habit == NEVER || len > LARGEST_ENTRY || len + OVERHEAD > hpack->most)
         return false;
-    if (known->habit == SHARED || *seen == hash)
-        return true;
-    *seen = hash;
-    return false;
+    return known->habit == SHARED || was_seen(hpack, hash);
 }
 
 /** The way of a field that does not stand where it stood in the answer before. */

@@ -8,9 +8,10 @@ enum {
     H2_HPACK_TABLE = 4096,  /**< the most that the dynamic table takes, whatever the peer offers */
     H2_HPACK_ENTRIES = 128, /**< as many entries of 32 bytes' overhead fit into it */
     H2_HPACK_HINTS = 32,    /**< fields of an answer whose entries are remembered */
-    H2_HPACK_SEEN = 8,
-    H2_HPACK_START = 16, /**< bytes that h2_hpack_begin() writes at most */
-    H2_HPACK_FIELD = 16, /**< bytes of a field at most, beside its name and value */
+    H2_HPACK_SETS = 8,      /**< of hashes of literals that were sent */
+    H2_HPACK_WAYS = 4,      /**< in each, so that one answer's fields do not push each other out */
+    H2_HPACK_START = 16,    /**< bytes that h2_hpack_begin() writes at most */
+    H2_HPACK_FIELD = 16,    /**< bytes of a field at most, beside its name and value */
 };
 
 struct h2_hpack_entry;
@@ -26,7 +27,7 @@ struct h2_hpack {
     bool resized;                   /**< the next block must say so */
     uint32_t place;                 /**< of the next field in the present block */
     uint32_t hints[H2_HPACK_HINTS]; /**< entry number + 1 that stood at that place last */
-    uint32_t seen[H2_HPACK_SEEN];   /**< hashes of fields that were sent as literals lately */
+    uint32_t seen[H2_HPACK_SETS][H2_HPACK_WAYS]; /**< sent as literals lately, newest first */
 };
 
 void h2_hpack_init(struct h2_hpack *hpack);
