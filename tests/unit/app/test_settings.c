@@ -116,6 +116,7 @@ static void test_the_example_is_read_and_reads_back(void **state)
     assert_int_equal(settings_parse(span_str(loaded.text), &again), 0);
     check_example(again, &place);
     settings_destroy(again);
+    diags_finish(&diags);
     settings_loaded_finish(&loaded);
     remove_place(&place);
 }
@@ -135,6 +136,7 @@ static void test_overrides_replace_what_the_file_says(void **state)
     assert_string_equal(loaded.settings->listen.https.items[0], ":9443");
     assert_int_equal(loaded.settings->listen.http.count, 1);
     assert_int_equal(settings_workers(loaded.settings), 3);
+    diags_finish(&diags);
     settings_loaded_finish(&loaded);
     remove_place(&place);
 }
