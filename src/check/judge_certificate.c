@@ -70,7 +70,7 @@ static void judge_names(const struct inquest *inquest)
     scoped(mem_release) char *names = names_text(leaf);
     struct finding *finding;
 
-    if (cert_matches(leaf, span_str(host)))
+    if (inquest->check->options->any_name || cert_matches(leaf, span_str(host)))
         return;
     if (leaf->names_from_common_name) {
         scoped(mem_release) char *text = mem_format(
@@ -396,7 +396,8 @@ void judge_certificate(const struct check *check, const struct door *door,
     judge_trust(&inquest);
     judge_rest(&inquest);
     judge_staple(&inquest);
-    bool fits = cert_matches(&chain.items[0], span_str(check->options->target->host));
+    bool fits = check->options->any_name ||
+                cert_matches(&chain.items[0], span_str(check->options->target->host));
     if (result->metrics.trusted != 0)
         result->metrics.trusted = judgement.trusted && fits;
     conclude(&inquest, worst_since(&result->findings, start));

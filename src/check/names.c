@@ -223,7 +223,7 @@ void names_start(struct names *names, nsec_t deadline)
     names->started = nsec_monotonic();
     if (names->target->is_ip)
         add(names, &names->target->ip, true);
-    if (names->target->is_ip || take_pins(names)) {
+    if (take_pins(names) || names->target->is_ip) {
         tell(names);
         return;
     }

@@ -114,12 +114,41 @@ static char *read_local_ca(const struct arguments *arguments)
     return pem;
 }
 
+/* "" and ":PORT" stand for this machine. @return its port, or 0 when a host is named */
+static uint16_t port_here(const char *word)
+{
+    uint64_t port = TARGET_PORT;
+
+    if (*word && (*word != ':' || span_to_uint(span_str(word + 1), &port) < 0 || port > UINT16_MAX))
+        return 0;
+    return (uint16_t)port;
+}
+
+/* What only makes sense for a host that is named. */
+static int check_alone(const struct arguments *arguments, struct diags *diags)
+{
+    static const char *const others[] = {"watch", "nagios", "expect", "resolve", "dns"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+        if (!arguments_get(arguments, others[i]))
+            continue;
+        diag_hint(diags_add(diags, "--%s needs a host", others[i]),
+                  "gardien check example.com --%s", others[i]);
+        return ERR_SYNTAX;
+    }
+    return 0;
+}
+
 static int read_request(const struct arguments *arguments, struct diags *diags,
                         struct check_request *request)
 {
     const char *expected = arguments_get(arguments, "expect");
-    int r = target_parse(arguments->words[0], diags, &request->target);
+    const char *word = arguments->word_count ? arguments->words[0] : "";
+    int r;
 
+    request->port_here = port_here(word);
+    r = request->port_here ? check_alone(arguments, diags)
+                           : target_parse(word, diags, &request->target);
     if (read_pins(arguments, diags, request) < 0 ||
         read_family(arguments, diags, &request->options.names.family) < 0 ||
         read_resolver(arguments, diags, &request->resolver) < 0)
@@ -169,14 +198,20 @@ void check_print(const struct face *face, const struct check_result *result, boo
 
     findings_print(face, &result->findings);
     fputc('\n', face->out);
+    check_print_verdict(face, style, result->verdict, result->mend);
+}
+
+void check_print_verdict(const struct face *face, enum face_style style, const char *verdict,
+                         const char *mend)
+{
     face_style(face, style);
-    face_wrap(face, 0, 0, result->verdict);
+    face_wrap(face, 0, 0, verdict);
     face_style(face, FACE_PLAIN);
-    if (result->mend) {
-        face_styled(face, FACE_GREEN, "->");
-        fputc(' ', face->out);
-        face_wrap(face, 3, 3, result->mend);
-    }
+    if (!mend)
+        return;
+    face_styled(face, FACE_GREEN, "->");
+    fputc(' ', face->out);
+    face_wrap(face, 3, 3, mend);
 }
 
 static int print_nagios(const struct check_result *result, bool well, bool expected)
@@ -235,24 +270,22 @@ int check_run(const struct arguments *arguments)
 {
     struct check_request request = {.pins = NULL};
     struct diags diags = {0};
-    bool nagios = arguments_get(arguments, "nagios");
+    int code = arguments_get(arguments, "nagios") ? 3 : APP_USAGE;
     nsec_t pause;
-    int code = nagios ? 3 : APP_USAGE;
 
-    if (arguments->word_count == 0) {
-        print_error("gardien check example.com", "`gardien check` needs to know which host");
-        return code;
-    }
     if (read_seconds(arguments, "timeout", CHECK_TIMEOUT, &request.options.timeout) < 0 ||
         read_seconds(arguments, "every", 10 * NSEC_PER_SEC, &pause) < 0)
         return code;
+    bool json = arguments_get(arguments, "json");
     int r = read_request(arguments, &diags, &request);
     print_diags(stderr, &diags);
     diags_finish(&diags);
-    if (r >= 0)
-        code = arguments_get(arguments, "watch")
-                   ? check_watch(&request, pause, arguments_get(arguments, "json") != NULL)
-                   : look_once(&request, arguments);
+    if (r >= 0 && request.port_here)
+        code = check_this_machine(&request, request.port_here, json);
+    else if (r >= 0 && arguments_get(arguments, "watch"))
+        code = check_watch(&request, pause, json);
+    else if (r >= 0)
+        code = look_once(&request, arguments);
     request_finish(&request);
     return code;
 }

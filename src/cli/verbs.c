@@ -59,14 +59,15 @@ const struct verb verbs[] = {
      "gardien cert trust\ngardien cert show\ngardien cert show fullchain.pem\n", cert_options,
      SIZE_MAX, .words = "show trust untrust FILE"},
     {"check", check_run, "look from outside whether a site is open, and if not, why not",
-     "HOST[:PORT] [OPTION...]",
+     "[HOST[:PORT]] [OPTION...]",
      "Looks at one site as a visitor does: its name in DNS and in this machine's own resolver, "
      "TCP\n"
      "on every address with who refuses, TLS, the certificate, HTTP/1.1, HTTP/2, HTTP/3, "
      "redirects,\n"
      "HSTS and port 80. The last line says what is wrong first, and how to mend it. HOST may be "
      "an\n"
-     "IP address or a whole URL.\n"
+     "IP address or a whole URL. Without one (or with :PORT alone) it looks at this machine: who\n"
+     "listens, whether the firewall lets strangers in, and what a visitor gets on each address.\n"
      "With --expect only what is expected decides the exit code. It knows status, days (of the\n"
      "certificate), time (to the first byte), rtt, addresses, failing, tls, http, h3, hsts, ipv6,\n"
      "resumed, trusted and redirect80, with = != < <= > >=.",
@@ -74,7 +75,8 @@ const struct verb verbs[] = {
      "gardien check example.com:8443 --resolve example.com:192.0.2.7\n"
      "gardien check https://example.com/login --expect \"status=200,days>14,time<500ms\"\n"
      "gardien check example.com --watch --every 30\n"
-     "gardien check example.com --nagios\n",
+     "gardien check example.com --nagios\n"
+     "sudo gardien check\n",
      check_options, 1,
      "0 all is well (warnings count for nothing), or what is expected holds; 1 something is "
      "wrong;\n"

@@ -599,7 +599,7 @@ def test_nagios(lab, pki):
         result = plain_run(lab, f"site.example:{port}", *pin)
         assert result.returncode == code and result.stdout.startswith(f"HTTPS {word} - ")
         assert " | time=0." in result.stdout and result.stdout.count("\n") == 1
-    assert plain_run(lab, "--nagios").returncode == 3
+    assert plain_run(lab, "--nagios").returncode == 3  # no host
 
 
 def test_watch_prints_a_line_for_a_change(fresh, pki, tmp_path):
@@ -625,13 +625,41 @@ def test_watch_prints_a_line_for_a_change(fresh, pki, tmp_path):
 
 
 @pytest.mark.parametrize("args, words", [
-    ([], "needs to know which host"), (["ftp://a"], "no address of the web"),
+    (["--watch"], "needs a host"), ([":0"], "no port"), (["ftp://a"], "no address of the web"),
     (["a", "-4", "-6"], "exclude each other"), (["a", "--timeout", "0"], "does not take"),
     (["a", "--dns", "x"], "takes an IP address"), (["a", "--resolve", "x"], "no name with"),
     (["a", "b"], "does not know what to do")])
 def test_mistakes_on_the_command_line(args, words):
     result = run(BINARY, "check", *args)
     assert result.returncode == 2 and words in result.stderr and "->" in result.stderr
+
+
+# ---- this machine ----
+
+def here(lab, *args):
+    result = lab.server.run(BINARY, "check", *args, "--json", check=False, seconds=60, env={
+        **sanitizer_env(), "SSL_CERT_FILE": lab.pki.root, "SSL_CERT_DIR": "/nonexistent"})
+    assert result.returncode in (0, 1), result.stderr
+    answer = json.loads(result.stdout)
+    assert answer["well"] == (result.returncode == 0)
+    return answer
+
+
+def test_this_machine_joins_listeners_firewall_and_visits(fresh, pki):
+    assert "nobody listens on it" in here(fresh)["verdict"]
+    fresh.serve("tls", pki.bundle("good", "middle"), port=443)
+    answer = here(fresh)
+    assert answer["well"], answer
+    assert answer["verdict"] == \
+        "port 443 of this machine is open, and 2 of its addresses answer over HTTPS"
+    subjects = {f["subject"] for f in answer["visit"]["findings"] if f["topic"] == "tcp"}
+    assert subjects == {f"{V4}:443", f"[{V6}]:443"}
+    fresh.server.nft("table ip6 t { chain in { type filter hook input priority 0; "
+                     "iif lo accept; tcp dport 443 drop; }; }")
+    answer = here(fresh)
+    assert "closed to strangers over IPv6" in answer["verdict"]
+    assert "gardien open 443" in answer["mend"]
+    assert "nobody listens" in here(fresh, ":8443")["verdict"]
 
 
 # ---- speed ----

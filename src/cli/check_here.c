@@ -1,0 +1,180 @@
+/* `gardien check` without a host: this machine. What listens and what the firewall says to
+ * strangers is firewall/'s picture; what a visitor gets on each of its addresses, check/'s. */
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/app.h"
+#include "base/mem.h"
+#include "cli/check_parts.h"
+#include "cli/cli.h"
+#include "firewall/firewall.h"
+#include "report/face.h"
+
+/* ---- this machine's addresses ---- */
+
+static bool is_wanted(const struct ifaddrs *item, int family, bool loopback)
+{
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)item->ifa_addr;
+
+    if (!item->ifa_addr || !(item->ifa_flags & IFF_UP) ||
+        ((item->ifa_flags & IFF_LOOPBACK) != 0) != loopback)
+        return false;
+    if (family && item->ifa_addr->sa_family != family)
+        return false;
+    return item->ifa_addr->sa_family == AF_INET ||
+           (item->ifa_addr->sa_family == AF_INET6 && !IN6_IS_ADDR_LINKLOCAL(&in6->sin6_addr));
+}
+
+static void add_address(struct check_request *request, const struct sockaddr *from, uint16_t port)
+{
+    struct socket_address address = {.len = from->sa_family == AF_INET
+                                                ? sizeof(struct sockaddr_in)
+                                                : sizeof(struct sockaddr_in6)};
+    char ip[ADDRESS_TEXT];
+
+    memcpy(&address.storage, from, address.len);
+    address_set_port(&address, port);
+    if (!request->target.host) {
+        request->target.is_ip = true;
+        request->target.ip = address;
+        request->target.host = mem_string(span_str(address_ip_text(&address, ip)));
+        return;
+    }
+    request->pins = mem_resize(request->pins, request->pin_count + 1, sizeof *request->pins);
+    request->pins[request->pin_count++] =
+        (struct name_pin){mem_string(span_str(request->target.host)), address};
+}
+
+/* All addresses that others may reach us at; without any, those of loopback. The first is the
+ * target, the others are pinned to it. */
+static void find_addresses(struct check_request *request, uint16_t port)
+{
+    struct ifaddrs *list = NULL;
+
+    if (getifaddrs(&list) < 0)
+        list = NULL;
+    for (int loopback = 0; loopback < 2 && !request->target.host; loopback++)
+        for (const struct ifaddrs *item = list; item; item = item->ifa_next)
+            if (is_wanted(item, request->options.names.family, loopback))
+                add_address(request, item->ifa_addr, port);
+    if (list)
+        freeifaddrs(list);
+}
+
+/* ---- what the machine says of itself ---- */
+
+static void take_status(uint16_t port, struct firewall_status *ret_status)
+{
+    struct status_wish wish = {.root = "", .here = true};
+    const struct port shown[] = {{port, PORT_TCP}, {port, PORT_UDP}, {80, PORT_TCP}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(shown); i++)
+        if (ports_add(&wish.ports, shown[i]) < 0)
+            break; /* three fit */
+    status_take(&wish, ret_status);
+}
+
+static const struct port_status *find_port(const struct firewall_status *status, uint16_t number)
+{
+    for (size_t i = 0; i < status->count; i++)
+        if (status->ports[i].port.number == number && status->ports[i].port.protocol == PORT_TCP)
+            return &status->ports[i];
+    return NULL;
+}
+
+static bool keeps_out(const struct firewall_status *status, const struct port_status *port,
+                      int family)
+{
+    return port && strcmp(status_word(status, port, family), "closed") == 0;
+}
+
+/* Joins the three: who listens, who is let in, what a visitor gets. */
+static void join(const struct firewall_status *status, uint16_t number,
+                 const struct check_result *visit, struct check_here *here)
+{
+    const struct port_status *port = find_port(status, number);
+    bool four = keeps_out(status, port, STATUS_IPV4), six = keeps_out(status, port, STATUS_IPV6);
+
+    here->well = false;
+    /* What answers without listening here is in a container, behind a rule that redirects. */
+    if (!visit->open && (!port || !port->listens)) {
+        here->verdict =
+            mem_format("port %u of this machine is not open: nobody listens on it", number);
+        here->mend = mem_format("start the server, for example: gardien serve ./public");
+    } else if (!visit->open && !port->outside) {
+        here->verdict =
+            mem_format("port %u of this machine is not open: who listens does so for this "
+                       "machine alone",
+                       number);
+        here->mend =
+            mem_format("let the server listen on all addresses (:%u) instead of 127.0.0.1", number);
+    } else if (four || six) {
+        here->verdict = mem_format(
+            "port %u of this machine is closed to strangers%s: somebody listens, but the "
+            "firewall keeps visitors out",
+            number,
+            four && six ? ""
+            : four      ? " over IPv4"
+                        : " over IPv6");
+        here->mend =
+            mem_format("gardien open %u opens it; gardien why %u names the rule", number, number);
+    } else {
+        here->well = check_is_well(visit);
+        here->verdict =
+            here->well ? mem_format("port %u of this machine is open, and %lld of its addresses "
+                                    "answer%s over HTTPS",
+                                    number, (long long)visit->metrics.addresses,
+                                    visit->metrics.addresses == 1 ? "s" : "")
+                       : mem_string(span_str(visit->verdict));
+        here->mend = visit->mend ? mem_string(span_str(visit->mend)) : NULL;
+    }
+}
+
+/* ---- the verb ---- */
+
+static void print_here(const struct face *face, const struct firewall_status *status,
+                       const struct check_result *visit, const struct check_here *here)
+{
+    status_print(face, status);
+    fputc('\n', face->out);
+    findings_print(face, &visit->findings);
+    fputc('\n', face->out);
+    check_print_verdict(face, here->well ? FACE_GREEN : FACE_RED, here->verdict, here->mend);
+}
+
+int check_this_machine(struct check_request *request, uint16_t port, bool json)
+{
+    struct face face = face_of(stdout);
+    struct firewall_status status;
+    struct check_result visit;
+    struct check_here here = {NULL};
+
+    request->target.port = port;
+    request->target.path = mem_string(SPAN("/"));
+    request->options.any_name = true;
+    find_addresses(request, port);
+    if (!request->target.host) {
+        print_error("bring an interface up", "this machine has no address");
+        return APP_FAILED;
+    }
+    request->options.names.pins = request->pins;
+    request->options.names.pin_count = request->pin_count;
+    if (check_look(request, &visit, &here.well) < 0)
+        return APP_FAILED;
+    take_status(port, &status);
+    join(&status, port, &visit, &here);
+    if (json)
+        print_json(json_pack("{s:b, s:s, s:s*, s:o, s:o}", "well", here.well, "verdict",
+                             here.verdict, "mend", here.mend, "status", status_json(&status),
+                             "visit", check_json(&request->options, &visit)));
+    else
+        print_here(&face, &status, &visit, &here);
+    free(here.verdict);
+    free(here.mend);
+    status_finish(&status);
+    check_result_finish(&visit);
+    return here.well ? APP_OK : APP_FAILED;
+}
