@@ -90,6 +90,7 @@ cover:       ## lines that units and corpora reach, a file a line
 bench: build ## CPU and memory against nginx, h2o, HAProxy, Caddy, lighttpd; BENCH='--quick' picks
 	@tools/deps bench
 	$(PYTHON) bench/run --gardien $(BUILD)/gardien $(BENCH)
+	$(PYTHON) bench/why --gardien $(BUILD)/gardien
 
 manual: build ## build/gardien.1, the manual page
 	@tools/manual $(BUILD)/gardien >$(BUILD)/gardien.1

@@ -14,15 +14,28 @@
 enum { CHAINS_MAX = 64 };
 
 struct chain {
-    const struct prober_event *of; /* names it */
+    struct prober_event of; /* names it */
     struct listing listing;
 };
 
-/* The chains that a packet met, each read once. */
-struct chains {
-    struct chain items[CHAINS_MAX];
+struct explain_chains {
+    struct chain *items[CHAINS_MAX];
     size_t count;
 };
+
+struct explain_chains *explain_chains_create(void)
+{
+    return mem_new(struct explain_chains);
+}
+
+void explain_chains_destroy(struct explain_chains *chains)
+{
+    for (size_t i = 0; chains && i < chains->count; i++) {
+        listing_finish(&chains->items[i]->listing);
+        free(chains->items[i]);
+    }
+    free(chains);
+}
 
 static const char *family_of(uint8_t family)
 {
@@ -42,20 +55,21 @@ static const char *family_of(uint8_t family)
     }
 }
 
-static const struct listing *chain_of(struct chains *chains, const struct prober_event *event)
+static const struct listing *chain_of(struct explain_chains *chains,
+                                      const struct prober_event *event)
 {
     static const struct listing empty;
 
     for (size_t i = 0; i < chains->count; i++) {
-        const struct prober_event *of = chains->items[i].of;
+        const struct prober_event *of = &chains->items[i]->of;
         if (of->family == event->family && strcmp(of->table, event->table) == 0 &&
             strcmp(of->chain, event->chain) == 0)
-            return &chains->items[i].listing;
+            return &chains->items[i]->listing;
     }
     if (chains->count == CHAINS_MAX)
         return &empty;
-    struct chain *chain = &chains->items[chains->count++];
-    *chain = (struct chain){.of = event};
+    struct chain *chain = chains->items[chains->count++] = mem_new(struct chain);
+    chain->of = *event;
     if (listing_of(family_of(event->family), event->table, event->chain, &chain->listing) < 0)
         return &empty; /* the steps go without their rules' text */
     return &chain->listing;
@@ -109,7 +123,7 @@ static enum firewall_action action_of(int32_t verdict)
     }
 }
 
-static void add_step(struct chains *chains, const struct prober_event *event,
+static void add_step(struct explain_chains *chains, const struct prober_event *event,
                      struct firewall_path *path)
 {
     struct firewall_step *step = firewall_path_step(path);
@@ -188,7 +202,7 @@ static void blame_last(struct firewall_path *path)
 }
 
 /* The place of the culprit's rule in its chain. */
-static size_t culprit_index(struct chains *chains, const struct prober_event *last)
+static size_t culprit_index(struct explain_chains *chains, const struct prober_event *last)
 {
     size_t index = 0;
 
@@ -196,9 +210,9 @@ static size_t culprit_index(struct chains *chains, const struct prober_event *la
     return index;
 }
 
-void explain_trace(const struct prober_trace *trace, struct firewall_path *path)
+void explain_trace(struct explain_chains *chains, const struct prober_trace *trace,
+                   struct firewall_path *path)
 {
-    struct chains *chains = mem_new(struct chains);
     const struct prober_event *last = trace->count ? &trace->events[trace->count - 1] : NULL;
 
     path->witness = FIREWALL_BY_TRACE;
@@ -224,7 +238,4 @@ void explain_trace(const struct prober_trace *trace, struct firewall_path *path)
                              "packet for longer than the probe waits",
                              last->verdict >> NF_VERDICT_QBITS);
     }
-    for (size_t i = 0; i < chains->count; i++)
-        listing_finish(&chains->items[i].listing);
-    free(chains);
 }

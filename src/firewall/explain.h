@@ -5,9 +5,15 @@
 #include "firewall/path.h"
 #include "firewall/prober.h"
 
+/** The texts of chains, each asked for once: for as long as one question is answered. */
+struct explain_chains;
+struct explain_chains *explain_chains_create(void);
+void explain_chains_destroy(struct explain_chains *chains);
+
 /** Adds the steps and, where a rule or policy dropped the packet or it came to the end of its way,
  *  the verdict; else the verdict stays unknown. */
-void explain_trace(const struct prober_trace *trace, struct firewall_path *path);
+void explain_trace(struct explain_chains *chains, const struct prober_trace *trace,
+                   struct firewall_path *path);
 /** "8443" or "10.0.0.5:8443", where the packet went in the end; yields `text`. */
 const char *explain_destination(const struct prober_trace *trace, int family, char text[64]);
 /** The index of a rule that is none of this host's. */

@@ -202,7 +202,8 @@ static void blame_table(struct firewall_path *path, const struct seat *seat, con
                        (unsigned)path->probe.port);
 }
 
-bool legacy_blame(struct prober *prober, enum prober_place place, struct firewall_path *path)
+bool legacy_blame(struct prober *prober, enum prober_place place, bool exactly,
+                  struct firewall_path *path)
 {
     const struct seat *seat = NULL;
     struct command_result before, after;
@@ -214,19 +215,24 @@ bool legacy_blame(struct prober *prober, enum prober_place place, struct firewal
     if (!seat || legacy_present(path->probe.family) == 0)
         return false;
     if (save(path->probe.family, seat->table, &before) < 0) {
+        if (exactly)
+            return false;
         blame_table(path, seat, "which rule it is, iptables-legacy-save tells only to root");
         return true;
     }
     int r = prober_send(prober, &path->probe, BURST);
     if (r >= 0)
         r = save(path->probe.family, seat->table, &after);
+    bool blamed = false;
     if (r >= 0) {
-        if (compare(buffer_span(&before.output), buffer_span(&after.output), &found))
+        bool told = compare(buffer_span(&before.output), buffer_span(&after.output), &found);
+        blamed = told || !exactly;
+        if (told)
             blame(path, seat->table, &found);
-        else
+        else if (!exactly)
             blame_table(path, seat, "its counters do not tell the rule");
         command_result_finish(&after);
     }
     command_result_finish(&before);
-    return r >= 0;
+    return blamed;
 }

@@ -350,7 +350,8 @@ static void judge(struct prober *prober, const struct prober_trace *trace, const
         blame_xdp(path);
     else if (strcmp(reason, "IP_RPFILTER") == 0)
         blame_rp_filter(path);
-    else if (strcmp(reason, "NETFILTER_DROP") == 0 && legacy_blame(prober, trace->place, path))
+    else if (strcmp(reason, "NETFILTER_DROP") == 0 &&
+             legacy_blame(prober, trace->place, false, path))
         ;
     else if (is_routing(trace->place))
         blame_routing(path, trace, reason);
@@ -385,7 +386,7 @@ static void guess(struct prober *prober, const struct prober_trace *trace, const
     else if (is_routing(trace->place))
         blame_routing(path, trace, NULL);
     else if (trace->place != PROBER_NOWHERE && legacy_present(path->probe.family) != 0 &&
-             legacy_blame(prober, trace->place, path))
+             legacy_blame(prober, trace->place, false, path))
         ;
     else
         firewall_path_reason(path,
@@ -403,6 +404,9 @@ void loss_explain(struct prober *prober, const struct prober_trace *trace,
         explain_loopback(path, trace);
         return;
     }
+    /* The place alone points at iptables-legacy: its counters may spare asking the kernel. */
+    if (legacy_present(path->probe.family) == 1 && legacy_blame(prober, trace->place, true, path))
+        return;
     int r = ask_reason(prober, &path->probe, &drop);
 
     path->witness = FIREWALL_BY_DROP_REASON;

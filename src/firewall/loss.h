@@ -12,8 +12,11 @@ void loss_explain(struct prober *prober, const struct prober_trace *trace,
  */
 void loss_warn_of_xdp(struct firewall_path *path);
 /** Blames the rule of iptables-legacy that dropped it, told from the counters that a burst of
- * probes moves. @return whether one was found */
-bool legacy_blame(struct prober *prober, enum prober_place place, struct firewall_path *path);
+ * probes moves.
+ *  @param exactly  only when the rule is found; else the table and chain where it must be will do
+ *  @return whether something was blamed */
+bool legacy_blame(struct prober *prober, enum prober_place place, bool exactly,
+                  struct firewall_path *path);
 /** Are there tables of iptables-legacy for this family? @return 1, 0, or -EACCES when it may not be
  *  asked */
 int legacy_present(int family);

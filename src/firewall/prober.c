@@ -27,7 +27,7 @@ enum {
     SCRIPT_MAX = 16384,
     RECEIVE_BUFFER = 4 << 20, /* bytes of events that may wait */
     PATIENCE_MS = 300,        /* in all */
-    QUIET_MS = 25,            /* without an event, after which none is expected */
+    QUIET_MS = 12,            /* without an event, after which none is expected */
     FIRST = -2147483000,      /* priorities that nobody else takes */
     LAST = 2147483646,        /* the last before conntrack confirms what it saw */
     RAW = -300,

@@ -187,9 +187,11 @@ static void do_without(struct firewall_path *path, firewall_simulate *simulate, 
                            path->probe.protocol == IPPROTO_UDP ? "udp" : "tcp");
 }
 
-/* A prober that is kept for the next question about the same interface. */
+/* What is kept for the next family's question: a prober for the same interface, and the texts of
+ * chains. */
 struct stage {
     struct prober *prober;
+    struct explain_chains *chains;
     char interface[IF_NAMESIZE];
 };
 
@@ -200,6 +202,12 @@ static int stage_open(struct stage *stage, const char *interface, char **ret_why
     prober_close(take(stage->prober));
     memcpy(stage->interface, interface, sizeof stage->interface);
     return prober_open(interface, &stage->prober, ret_why);
+}
+
+static void stage_close(struct stage *stage)
+{
+    prober_close(stage->prober);
+    explain_chains_destroy(stage->chains);
 }
 
 static void look(struct firewall_path *path, firewall_simulate *simulate, struct stage *stage)
@@ -219,7 +227,7 @@ static void look(struct firewall_path *path, firewall_simulate *simulate, struct
     if (r < 0) {
         do_without(path, simulate, r, why);
     } else {
-        explain_trace(&trace, path);
+        explain_trace(stage->chains, &trace, path);
         if (path->verdict == FIREWALL_UNKNOWN && !path->reason)
             loss_explain(stage->prober, &trace, path);
         look_at_destination(&trace, path);
@@ -256,21 +264,21 @@ static int answer(const struct firewall_question *question, int family, firewall
 int firewall_why(const struct firewall_question *question, int family, firewall_simulate *simulate,
                  struct firewall_path *ret_path)
 {
-    struct stage stage = {0};
+    struct stage stage = {.chains = explain_chains_create()};
     int r = answer(question, family, simulate, &stage, ret_path);
 
-    prober_close(stage.prober);
+    stage_close(&stage);
     return r;
 }
 
 void firewall_why_each(const struct firewall_question *question, firewall_simulate *simulate,
                        struct firewall_answer *answers, size_t count)
 {
-    struct stage stage = {0};
+    struct stage stage = {.chains = explain_chains_create()};
 
     for (size_t i = 0; i < count; i++)
         answers[i].result = answer(question, answers[i].family, simulate, &stage, &answers[i].path);
-    prober_close(stage.prober);
+    stage_close(&stage);
 }
 
 int firewall_prove(uint16_t port, int protocol, int family, const char *interface,

@@ -448,6 +448,20 @@ def test_two_capabilities_are_enough(pair):
         assert culprit(path)["rule"] == "tcp dport 443 drop"
 
 
+def test_two_capabilities_find_what_is_lost_outside_of_nftables(pair):
+    server, _ = pair
+    rights = with_rights("net_admin", "bpf")
+    server.run("sysctl", "-qw", "net.ipv4.conf.eth0.rp_filter=1")
+    stub(server, "dummy0", "192.0.2.1/24")
+    path = why(server, "443", "--from", "192.0.2.7", "--interface", "eth0", code=1,
+               prefix=rights)["ipv4"]
+    assert culprit(path)["rule"] == "net.ipv4.conf.eth0.rp_filter = 1"
+    if shutil.which("iptables-legacy"):
+        server.run("iptables-legacy", "-A", "INPUT", "-p", "tcp", "--dport", "443", "-j", "DROP")
+        path = why(server, "443", "-4", code=1, prefix=rights)["ipv4"]
+        assert culprit(path)["layer"] == "iptables-legacy" and culprit(path)["chain"] == "INPUT"
+
+
 def test_without_rights_it_says_which_are_needed(pair):
     server, _ = pair
     for path in why(server, "443", code=3, prefix=with_rights()).values():
