@@ -34,12 +34,27 @@ static void add(struct sockdiag_list *list, const struct sockdiag_socket *found)
     list->items[list->count++] = *found;
 }
 
-/* [::] tells by an attribute whether it takes IPv4 too. */
-static bool read_v6only(const struct rtattr *attribute, unsigned left)
+/* The last of several parts may come without its padding, which NLMSG_NEXT() and RTA_NEXT() would
+ * count below zero. @return what is left behind a part */
+static size_t left_after(size_t left, size_t part, size_t alignment)
 {
-    for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left))
+    size_t step = (part + alignment - 1) & ~(alignment - 1);
+
+    return step < left ? left - step : 0;
+}
+
+/* [::] tells by an attribute whether it takes IPv4 too. */
+static bool read_v6only(const char *bytes, size_t left)
+{
+    while (left >= sizeof(struct rtattr)) {
+        const struct rtattr *attribute = (const void *)bytes;
+        if (attribute->rta_len < sizeof *attribute || attribute->rta_len > left)
+            return false;
         if (attribute->rta_type == INET_DIAG_SKV6ONLY && RTA_PAYLOAD(attribute) >= 1)
             return *(const uint8_t *)RTA_DATA(attribute) != 0;
+        bytes += RTA_ALIGN(attribute->rta_len);
+        left = left_after(left, attribute->rta_len, RTA_ALIGNTO);
+    }
     return false;
 }
 
@@ -58,8 +73,8 @@ static int read_socket(const struct nlmsghdr *header, int protocol, struct sockd
         .interface = message->id.idiag_if,
         .inode = message->idiag_inode,
         .uid = message->idiag_uid,
-        .v6only = read_v6only((const struct rtattr *)(message + 1),
-                              header->nlmsg_len - (unsigned)NLMSG_LENGTH(sizeof *message)),
+        .v6only = read_v6only((const char *)(message + 1),
+                              header->nlmsg_len - NLMSG_LENGTH(sizeof *message)),
     };
     memcpy(found.address, message->id.idiag_src, found.family == AF_INET ? 4 : 16);
     if (protocol == IPPROTO_TCP) {
@@ -81,11 +96,13 @@ static int read_error(const struct nlmsghdr *header)
 
 int sockdiag_read(const void *bytes, size_t len, int protocol, struct sockdiag_list *list)
 {
-    const struct nlmsghdr *header = bytes;
-    unsigned left = (unsigned)len;
+    const char *at = bytes;
 
-    for (; NLMSG_OK(header, left); header = NLMSG_NEXT(header, left)) {
+    while (len >= sizeof(struct nlmsghdr)) {
+        const struct nlmsghdr *header = (const void *)at;
         int r = 0;
+        if (header->nlmsg_len < sizeof *header || header->nlmsg_len > len)
+            return ERR_PROTOCOL;
         if (header->nlmsg_type == NLMSG_DONE)
             return 1;
         if (header->nlmsg_type == NLMSG_ERROR)
@@ -94,8 +111,10 @@ int sockdiag_read(const void *bytes, size_t len, int protocol, struct sockdiag_l
             r = read_socket(header, protocol, list);
         if (r < 0)
             return r;
+        at += NLMSG_ALIGN(header->nlmsg_len);
+        len = left_after(len, header->nlmsg_len, NLMSG_ALIGNTO);
     }
-    return left ? ERR_PROTOCOL : 0;
+    return len ? ERR_PROTOCOL : 0;
 }
 
 /* ---- the question ---- */
