@@ -1,6 +1,7 @@
 /* Events become steps; texts come from nft, a chain at a time. */
 #include "firewall/explain.h"
 
+#include <errno.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <stdio.h>
@@ -210,6 +211,41 @@ static size_t culprit_index(struct explain_chains *chains, const struct prober_e
     return index;
 }
 
+/* Does a program read a queue? @return 1, 0, or -EACCES when it may not be asked */
+static int is_queue_read(unsigned queue)
+{
+    FILE *file = fopen("/proc/net/netfilter/nfnetlink_queue", "re");
+    char line[128];
+    unsigned number;
+    int read = 0;
+
+    if (!file)
+        return errno == ENOENT ? 0 : -EACCES;
+    while (!read && fgets(line, sizeof line, file)) /* "    5  31621     0 2 65531 ..." */
+        read = sscanf(line, "%u", &number) == 1 && number == queue;
+    fclose(file);
+    return read;
+}
+
+static void explain_queue(struct firewall_path *path, unsigned queue)
+{
+    firewall_path_blame(path);
+    if (is_queue_read(queue) != 0) {
+        firewall_path_reason(path,
+                             "a program that reads netfilter queue %u decides, which kept the "
+                             "packet for longer than the probe waits",
+                             queue);
+        return;
+    }
+    path->verdict = FIREWALL_DROPPED;
+    firewall_path_reason(path, "no program reads netfilter queue %u, so that the kernel drops it",
+                         queue);
+    firewall_path_mend(path,
+                       "start the program that reads queue %u, or let the rule say \"queue flags "
+                       "bypass\" (iptables: --queue-bypass)",
+                       queue);
+}
+
 void explain_trace(struct explain_chains *chains, const struct prober_trace *trace,
                    struct firewall_path *path)
 {
@@ -232,10 +268,6 @@ void explain_trace(struct explain_chains *chains, const struct prober_trace *tra
         blame_last(path);
         explain_manager(path, culprit_index(chains, last));
     } else if (last && (last->verdict & NF_VERDICT_MASK) == NF_QUEUE && last->verdict > 0) {
-        firewall_path_blame(path);
-        firewall_path_reason(path,
-                             "a program that reads netfilter queue %d decides, which kept the "
-                             "packet for longer than the probe waits",
-                             last->verdict >> NF_VERDICT_QBITS);
+        explain_queue(path, (unsigned)last->verdict >> NF_VERDICT_QBITS);
     }
 }

@@ -209,6 +209,10 @@ static int read_interface(struct prober *prober, const char *interface)
 
     if (fd < 0)
         return -errno;
+    if (strchr(interface, '"')) { /* it would end the string in nft's language */
+        close(fd);
+        return -ENODEV;
+    }
     memcpy(request.ifr_name, interface, strnlen(interface, IF_NAMESIZE - 1));
     if (ioctl(fd, SIOCGIFHWADDR, &request) < 0)
         r = -errno;

@@ -20,16 +20,17 @@
 
 /* ---- what is no firewall ---- */
 
-static bool is_up(const char *interface)
+/* The interface's flags (IFF_*); up and running where they cannot be read. */
+static int flags_of(const char *interface)
 {
     struct ifreq request = {0};
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
     memcpy(request.ifr_name, interface, strnlen(interface, IF_NAMESIZE - 1));
-    bool up = fd < 0 || ioctl(fd, SIOCGIFFLAGS, &request) < 0 || (request.ifr_flags & IFF_UP);
+    bool read = fd >= 0 && ioctl(fd, SIOCGIFFLAGS, &request) == 0;
     if (fd >= 0)
         close(fd);
-    return up;
+    return read ? (unsigned short)request.ifr_flags : IFF_UP | IFF_RUNNING;
 }
 
 static void say_link_down(struct firewall_path *path)
@@ -129,6 +130,16 @@ static void look_for_way_back(struct firewall_path *path)
     firewall_path_mend(path, "ip route add %s via GATEWAY dev %s", source, path->probe.interface);
 }
 
+static void warn_of_carrier(struct firewall_path *path)
+{
+    if (flags_of(path->probe.interface) & IFF_RUNNING)
+        return;
+    struct finding *note =
+        findings_add(&path->notes, FINDING_WARNING, "link",
+                     "%s has no carrier: no packet comes in there", path->probe.interface);
+    finding_mend(note, "connect its cable, or its other end");
+}
+
 static void look_at_destination(const struct prober_trace *trace, struct firewall_path *path)
 {
     char address[FIREWALL_ADDRESS_TEXT];
@@ -137,8 +148,14 @@ static void look_at_destination(const struct prober_trace *trace, struct firewal
         look_for_listener(trace, path);
     if (path->verdict == FIREWALL_ACCEPTED && path->obstacle == FIREWALL_NO_OBSTACLE)
         look_for_way_back(path);
-    if (path->verdict != FIREWALL_FORWARDED || trace->moved)
+    if (path->verdict != FIREWALL_FORWARDED)
         return;
+    if (trace->moved) {
+        findings_add(&path->notes, FINDING_NOTE, "listener",
+                     "whether anybody listens at %s, a container or another host, was not asked",
+                     path->forwarded);
+        return;
+    }
     firewall_address_text(path->probe.family, path->probe.destination, address);
     path->obstacle = FIREWALL_NOT_LOCAL;
     firewall_path_reason(path, "%s is no address of this host, which would send the packet on",
@@ -232,6 +249,7 @@ static void look(struct firewall_path *path, firewall_simulate *simulate, struct
             loss_explain(stage->prober, &trace, path);
         look_at_destination(&trace, path);
         loss_warn_of_xdp(path);
+        warn_of_carrier(path);
         if (trace.cut)
             findings_add(&path->notes, FINDING_NOTE, "trace",
                          "the packet met more rules than are kept: some are not shown");
@@ -254,7 +272,7 @@ static int answer(const struct firewall_question *question, int family, firewall
         free(why);
         return ERR_NOT_FOUND;
     }
-    if (!is_up(probe.interface))
+    if (!(flags_of(probe.interface) & IFF_UP))
         say_link_down(ret_path);
     else
         look(ret_path, simulate, stage);

@@ -249,6 +249,56 @@ def test_a_redirected_port_asks_for_the_listener_behind_it(pair):
         assert why(server, "443", "-4", code=0)["ipv4"]["forwarded"] == "10.99.0.1:8443"
 
 
+def test_a_queue_that_nobody_reads_is_named(pair):
+    server, _ = pair
+    rule = ["INPUT", "-p", "tcp", "--dport", "443", "-j", "NFQUEUE", "--queue-num", "7"]
+    if server.run("iptables-nft", "-A", *rule, check=False).returncode:
+        pytest.skip("this kernel has no queues for programs")
+    with listening(server):
+        path = why(server, "443", "-4", code=1)["ipv4"]
+        assert path["verdict"] == "dropped" and culprit(path)["verdict"] == "queue"
+        assert "no program reads netfilter queue 7" in path["reason"]
+        server.run("iptables-nft", "-F")
+        server.run("iptables-nft", "-A", *rule, "--queue-bypass")
+        why(server, "443", "-4", code=0)
+
+
+#: Reads netfilter queue 7 and lets each packet through after 50 ms.
+QUEUE_READER = """
+import socket, struct, time
+peer = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)
+peer.bind((0, 0))
+def send(kind, attribute, payload):
+    body = struct.pack("=BBH", 0, 0, socket.htons(7)) + struct.pack("=HH", 4 + len(payload), attribute)
+    body += payload + bytes(-len(payload) % 4)
+    peer.send(struct.pack("=IHHII", 16 + len(body), 3 << 8 | kind, 1, 1, 0) + body)
+send(2, 1, struct.pack("!BBH", 1, 0, 0))
+send(2, 2, struct.pack("!IB", 0, 1))
+print("ready", flush=True)
+while True:
+    message = peer.recv(65536)
+    if struct.unpack_from("=H", message, 4)[0] == 3 << 8:
+        time.sleep(0.05)
+        send(1, 2, struct.pack("!I", 1) + message[24:28])
+"""
+
+
+def test_a_packet_that_a_program_holds_is_followed_to_its_end(pair):
+    server, client = pair
+    if server.run("iptables-nft", "-A", "INPUT", "-p", "tcp", "--dport", "443", "-j", "NFQUEUE",
+                  "--queue-num", "7", check=False).returncode:
+        pytest.skip("this kernel has no queues for programs")
+    server.run("iptables-nft", "-A", "INPUT", "-p", "tcp", "--dport", "80", "-j", "DROP")
+    reader = server.start("/usr/bin/python3", "-c", QUEUE_READER, stdout=subprocess.PIPE)
+    assert reader.stdout.readline() == b"ready\n"
+    with listening(server) as listener, sniffing(client) as seen:
+        path = why(server, "443", "-4", code=0)["ipv4"]
+        assert path["steps"][0]["verdict"] == "queue"
+        with pytest.raises(TimeoutError):
+            listener.accept()
+    assert seen == []
+
+
 # ---- managers ----
 
 def test_iptables_nft_is_named_in_its_own_words(pair):
