@@ -250,6 +250,8 @@ struct value match_eval(struct match_context *context, const struct packet_state
     case EXPR_RAW:
         return doubtful(context, packet_bits(&state->packet, expr->word, expr->number, expr->len),
                         "raw bytes of", expr->word);
+    case EXPR_EXTENSION: /* the probe has none */
+        return expr->number ? value_known(TYPE_NUMBER, 8, 0) : value_absent();
     case EXPR_FIB:
         return doubtful(context, fib(state, expr), "fib", expr->word);
     case EXPR_MAP:

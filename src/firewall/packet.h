@@ -1,5 +1,5 @@
 /* The first packet of a connection as rules see it: the header fields that a probe says, with all
- * others unknown. */
+ * others unknown. It has no extension headers of IPv6 and no options of IPv4. */
 #pragma once
 
 #include "firewall/path.h"

@@ -49,6 +49,13 @@ int ruleset_family_of(const char *name)
     return index_of(name, families, ARRAY_SIZE(families));
 }
 
+const char *ruleset_extension(const char *prefix)
+{
+    size_t len = sizeof RULESET_EXTENSION - 1;
+
+    return strncmp(prefix, RULESET_EXTENSION, len) == 0 ? prefix + len : NULL;
+}
+
 int ruleset_fail(struct ruleset_reader *reader, int error, const char *sentence, ...)
 {
     va_list args;

@@ -51,6 +51,7 @@ enum expr_kind {
     EXPR_CT,        /**< `word`: key; `more`: direction or NULL */
     EXPR_PAYLOAD,   /**< `word`: protocol; `more`: field */
     EXPR_RAW,       /**< `word`: base; `number`: first bit; `len`: bits */
+    EXPR_EXTENSION, /**< a header of IPv6 or option of IPv4; `number`: whether it is there */
     EXPR_FIB,       /**< `word`: result; items: flags */
     EXPR_AND,       /**< items, two or more; so the following four */
     EXPR_OR,
@@ -118,7 +119,7 @@ struct statement {
     bool extension;    /**< of iptables; nftables says what it does as text, not as JSON */
     struct expr *left; /**< NULL where the statement has none */
     struct expr *right;
-    int family; /**< of dnat: an enum ruleset_family, or -1 */
+    int family; /**< of dnat and snat: an enum ruleset_family, or -1 */
 };
 
 struct ruleset_rule {

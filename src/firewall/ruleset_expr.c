@@ -225,6 +225,9 @@ static void read_object(struct ruleset_reader *reader, const json_t *json, unsig
         read_keyed(EXPR_META, value, expr);
     else if (strcmp(key, "ct") == 0)
         read_keyed(EXPR_CT, value, expr);
+    else if (strcmp(key, "exthdr") == 0 || strcmp(key, "ip option") == 0)
+        *expr = (struct expr){
+            .kind = EXPR_EXTENSION, .word = key, .number = json_object_get(value, "field") == NULL};
     else if (strcmp(key, "fib") == 0)
         read_fib(reader, value, depth, expr);
     else if (strcmp(key, "map") == 0)
@@ -331,6 +334,13 @@ static void read_dnat(struct ruleset_reader *reader, const json_t *value,
     statement->right = read_part(reader, json_object_get(value, "port"));
 }
 
+static void read_snat(struct ruleset_reader *reader, const json_t *value,
+                      struct statement *statement)
+{
+    statement->kind = STATEMENT_SNAT;
+    statement->family = ruleset_family_of(json_string_value(json_object_get(value, "family")));
+}
+
 static void read_redirect(struct ruleset_reader *reader, const json_t *value,
                           struct statement *statement)
 {
@@ -384,6 +394,22 @@ static void read_extension(struct ruleset_reader *reader, const json_t *value,
             statement->kind = STATEMENT_QUIET;
 }
 
+/* A log whose prefix says so stands for an extension that nftables writes but does not read. */
+static void read_log(struct ruleset_reader *reader, const json_t *value,
+                     struct statement *statement)
+{
+    const char *prefix = json_string_value(json_object_get(value, "prefix"));
+    const char *name = prefix ? ruleset_extension(prefix) : NULL;
+
+    statement->kind = STATEMENT_QUIET;
+    if (!name)
+        return;
+    bool match = strncmp(name, "match ", 6) == 0;
+    statement->kind = match ? STATEMENT_UNSURE : STATEMENT_FOREIGN;
+    statement->word = strchr(name, ' ') ? strchr(name, ' ') + 1 : name;
+    statement->extension = true;
+}
+
 static const struct {
     const char *key;
     enum statement_kind kind;
@@ -397,14 +423,14 @@ static const struct {
     {"set", STATEMENT_UNSURE, read_update},
     {"xt", STATEMENT_UNSURE, read_extension},
     {"reject", STATEMENT_REJECT, read_reject},
-    {"snat", STATEMENT_SNAT, NULL},
-    {"masquerade", STATEMENT_SNAT, NULL},
+    {"snat", STATEMENT_UNSURE, read_snat},
+    {"masquerade", STATEMENT_UNSURE, read_snat},
     {"notrack", STATEMENT_NOTRACK, NULL},
     {"queue", STATEMENT_QUEUE, NULL},
     {"fwd", STATEMENT_TAKEN, NULL},
     {"synproxy", STATEMENT_TAKEN, NULL},
     {"counter", STATEMENT_QUIET, NULL},
-    {"log", STATEMENT_QUIET, NULL},
+    {"log", STATEMENT_QUIET, read_log},
     {"dup", STATEMENT_QUIET, NULL},
     {"flow", STATEMENT_QUIET, NULL},
     {"last", STATEMENT_QUIET, NULL},

@@ -23,5 +23,9 @@ void ruleset_read_elements(struct ruleset_reader *reader, const json_t *elements
 /** The statements of a rule, from the array `expr`. */
 void ruleset_read_statements(struct ruleset_reader *reader, const json_t *array,
                              struct ruleset_rule *rule);
+/** The prefix of a log that stands for an extension of iptables; before "match NAME". */
+#define RULESET_EXTENSION "gardien: xt "
+/** "match NAME" or "target NAME" of such a prefix, else NULL. */
+const char *ruleset_extension(const char *prefix);
 /** @return an enum ruleset_family, or -1 */
 int ruleset_family_of(const char *name);

@@ -20,12 +20,15 @@
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "firewall/nft.h"
-#include "firewall/ruleset.h"
+#include "firewall/ruleset_internal.h"
 
 enum {
     INTERFACES_MAX = 64, /* made in the namespace; rules that name more are refused by nftables */
     LOADER_SECONDS = 30,
 };
+
+/* Text is included as a file, for nftables names lines of files only. */
+#define TEXT_FOLDER "/proc/self/fd/"
 
 /* ---- bytes of a descriptor ---- */
 
@@ -143,7 +146,11 @@ static int load(const char *text, int out)
     if (unshare(CLONE_NEWNET) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
         return 2;
     make_interfaces(span_str(text));
-    int r = nft_run(text, NFT_PLAIN, NULL, &why);
+    int file = memfd_create("rules", 0);
+    if (file < 0 || write_all(file, span_str(text)) < 0)
+        return 2;
+    scoped(mem_release) char *script = mem_format("include \"" TEXT_FOLDER "%d\"\n", file);
+    int r = nft_run(script, NFT_PLAIN, NULL, &why);
     if (r == 0)
         r = nft_run("list ruleset", NFT_JSON, &json, &why);
     const char *said = r == 0 ? json : why;
@@ -277,11 +284,64 @@ static bool lacks_devices(const struct ruleset *ruleset)
     return false;
 }
 
+/* ---- extensions of iptables ---- */
+
+/* The extension that a text begins with: xt match icmp6, xt target "TTL".
+ * @return its length, 0 for none */
+static size_t extension_len(struct span text, struct span *ret_kind, struct span *ret_name)
+{
+    static const struct span kinds[] = {{"xt match ", 9}, {"xt target ", 10}};
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        if (!span_starts(text, kinds[i]))
+            continue;
+        struct span name = span_from(text, kinds[i].len);
+        size_t quote = span_starts(name, SPAN("\""));
+        name = span_from(name, quote);
+        size_t len = 0;
+        while (len < name.len && len < 32 && strchr(letters, name.ptr[len]))
+            len++;
+        *ret_kind = span_of(kinds[i].ptr + 3, kinds[i].len - 3);
+        *ret_name = span_of(name.ptr, len);
+        return len ? kinds[i].len + len + 2 * quote : 0;
+    }
+    return 0;
+}
+
+/* nftables does not read what it writes for extensions that it cannot translate. A log statement
+ * may stand at any place in a rule, so one takes their place. @return for free() */
+static char *replace_extensions(struct span text)
+{
+    struct buffer out = buffer_make(2 * RULESET_TEXT_MAX);
+    struct span kind, name;
+
+    for (size_t from = 0, at = 0; at <= text.len; at++) {
+        struct span rest = span_from(text, at);
+        bool word = at == 0 || strchr(" \t\n", text.ptr[at - 1]);
+        size_t len = word && rest.len ? extension_len(rest, &kind, &name) : 0;
+        if (!len && at < text.len)
+            continue;
+        if (buffer_append(&out, text.ptr + from, at - from) < 0 ||
+            (len && buffer_printf(&out, "log prefix \"" RULESET_EXTENSION "%.*s%.*s\"",
+                                  SPAN_ARGS(kind), SPAN_ARGS(name)) < 0)) {
+            buffer_finish(&out);
+            return mem_string(text); /* too long: nftables will complain */
+        }
+        from = at + len;
+        at = len ? from - 1 : at;
+    }
+    char *replaced = mem_string(buffer_span(&out));
+    buffer_finish(&out);
+    return replaced;
+}
+
 static int parse_text(const char *text, struct ruleset **ret_ruleset, char **ret_why)
 {
     struct buffer json = buffer_make(RULESET_TEXT_MAX);
+    scoped(mem_release) char *readable = replace_extensions(span_str(text));
     int out = memfd_create("ruleset", MFD_CLOEXEC);
-    int r = out < 0 ? -errno : run_loader(text, out);
+    int r = out < 0 ? -errno : run_loader(readable, out);
     int code = r;
 
     if (r >= 0 && r < 2)
@@ -380,34 +440,37 @@ static int read_path(const char *path, struct buffer *text, struct diags *diags)
     return r;
 }
 
-/* libnftables' words name the line: "<cmdline>:3:1-4: Error: ...". */
-static void complain(struct diags *diags, const char *path, const char *why, int error)
+static void complain_rights(struct diags *diags, const char *name)
 {
-    const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
-    struct span text = span_str(why ? why : ""), line;
-    struct diag *diag;
-    unsigned at = 0;
+    struct diag *diag =
+        diags_add(diags, "rules as text are read by nftables in a network namespace "
+                         "of their own, which this user may not make");
 
-    if (!span_next(&text, '\n', &line))
-        line = SPAN("");
-    const char *sentence = why ? strstr(why, "Error: ") : NULL;
-    if (sentence && line.ptr == why) {
-        size_t skip = (size_t)(sentence - why) + strlen("Error: ");
-        const char *colon = memchr(why, ':', line.len);
-        at = colon ? (unsigned)strtoul(colon + 1, NULL, 10) : 0;
-        line = skip <= line.len ? span_from(line, skip) : line;
-    }
-    if (error == -EPERM) {
-        diag = diags_add(diags, "rules as text are read by nftables in a network namespace of "
-                                "their own, which this user may not make");
-        diag_hint(diag, "save them as JSON, which anybody can read: nft -j list ruleset > "
-                        "rules.json; or run this as root");
-    } else {
-        diag = diags_add(diags, "these are no rules as nftables lists them%s%.*s",
-                         line.len ? ": " : "", SPAN_ARGS(line));
-        diag_hint(diag, "save the rules with: nft -j list ruleset > rules.json");
-    }
-    diag_place(diag, name, at, 0, NULL);
+    diag_hint(diag, "save them as JSON, which anybody can read: nft -j list ruleset > rules.json; "
+                    "or run this as root");
+    diag_place(diag, name, 0, 0, NULL);
+}
+
+/* `why` is a sentence of the JSON reader, or nftables' words, which name a line:
+ * "/proc/self/fd/3:7:9-14: Error: Interface does not exist". */
+static void complain(struct diags *diags, const char *name, const char *why)
+{
+    const char *error = why ? strstr(why, "Error: ") : NULL;
+    const char *place = why ? strstr(why, TEXT_FOLDER) : NULL;
+    const char *number = error && place && place < error ? strchr(place, ':') : NULL;
+    struct span sentence = span_str(error ? error + strlen("Error: ") : why);
+    ptrdiff_t end = span_find(sentence, '\n');
+    unsigned line = 0, column = 0;
+    struct diag *diag;
+
+    if (end >= 0)
+        sentence.len = (size_t)end;
+    diag = diags_add(diags, "these are no rules as nftables lists them%s%.*s",
+                     sentence.len ? ": " : "", SPAN_ARGS(sentence));
+    diag_hint(diag, "save the rules with: nft -j list ruleset > rules.json");
+    if (number && sscanf(number, ":%9u:%9u", &line, &column) != 2)
+        line = column = 0;
+    diag_place(diag, name, line, column, NULL);
 }
 
 int ruleset_read_file(const char *path, struct ruleset **ret_ruleset, struct diags *diags)
@@ -429,8 +492,11 @@ int ruleset_read_file(const char *path, struct ruleset **ret_ruleset, struct dia
         scoped(mem_release) char *copy = mem_string(text);
         r = strlen(copy) == text.len && text.len ? parse_text(copy, ret_ruleset, &why) : ERR_SYNTAX;
     }
-    if (r < 0)
-        complain(diags, path, why, r);
+    const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
+    if (r == -EPERM)
+        complain_rights(diags, name);
+    else if (r < 0)
+        complain(diags, name, why);
     buffer_finish(&bytes);
     return r;
 }

@@ -4,7 +4,7 @@
 
 #include "base/buffer.h"
 #include "base/mem.h"
-#include "firewall/ruleset.h"
+#include "firewall/ruleset_internal.h"
 
 enum { TEXT_MAX = 4096, DEPTH_MAX = 24 };
 
@@ -371,6 +371,10 @@ static void put_log(struct buffer *out, const json_t *value)
 {
     static const char *const numbers[] = {"group", "snaplen", "queue-threshold"};
 
+    if (ruleset_extension(word(value, "prefix"))) {
+        put(out, "xt %s", ruleset_extension(word(value, "prefix")));
+        return;
+    }
     put(out, "log");
     if (get(value, "prefix"))
         put(out, " prefix \"%s\"", word(value, "prefix"));

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "base/mem.h"
+#include "firewall/conntrack.h"
 #include "firewall/walk.h"
 
 enum {
@@ -102,6 +103,8 @@ static enum tri meets(struct walk *walk, const struct ruleset_chain *chain,
 
     if (chain->hook == RULESET_INGRESS)
         meets = listens_on(chain, walk->context.interface);
+    else if (chain->nat && !walk->tracked)
+        meets = TRI_NO;
     else if (chain->nat)
         meets = value_equal(state->ct_state, fresh);
     if (chain->nat && chain->hook == RULESET_PREROUTING)
@@ -375,6 +378,7 @@ void simulate(const struct ruleset *ruleset, const struct simulate_host *host,
         .path = path,
         .doubt_step = FIREWALL_NO_CULPRIT,
         .budget = RULES_MAX,
+        .tracked = conntrack_is_used(ruleset, path->probe.family),
     };
     struct packet_state state = {
         .mark = value_known(TYPE_NUMBER, 32, 0),

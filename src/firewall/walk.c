@@ -25,6 +25,7 @@ struct look {
     const struct ruleset_rule *rule;
     struct packet_state state; /* as the rule's statements changed it */
     bool certain;              /* all that came before in the rule surely matched */
+    bool changes;              /* its statements change the packet or its marks */
     unsigned depth;
     struct outcome out;
 };
@@ -204,6 +205,7 @@ static void verdict_map(struct walk *walk, struct look *look, const struct state
 /* An assignment that perhaps happens leaves what it was, or makes it the new value. */
 static void assign(struct look *look, struct value *place, struct value value)
 {
+    look->changes = true;
     value.type = place->type;
     value.bits = place->bits;
     *place = look->certain && value.absent == TRI_NO ? value : value_join(*place, value);
@@ -290,7 +292,8 @@ static void translate(struct walk *walk, struct look *look, struct value address
     add(&look->out, MAY_ACCEPT, state);
 }
 
-/* @return false when the rule goes on */
+/* For a packet of another family than the address nothing is done; where the map has no such key,
+ * the rule does not match. @return true when the next statement follows */
 static bool destination_nat(struct walk *walk, struct look *look, const struct statement *statement)
 {
     struct value address = packet_destination(&look->state.packet);
@@ -300,7 +303,7 @@ static bool destination_nat(struct walk *walk, struct look *look, const struct s
 
     if (!redirect && statement->family >= 0 && statement->family != RULESET_INET &&
         statement->family != own)
-        return false;
+        return true;
     if (redirect)
         address = walk->context.redirect;
     if (statement->left)
@@ -308,11 +311,11 @@ static bool destination_nat(struct walk *walk, struct look *look, const struct s
     if (statement->right)
         port = match_eval(&walk->context, &look->state, statement->right, port);
     if (address.absent == TRI_YES || port.absent == TRI_YES)
-        return true; /* no such element in its map: the rule does not match */
+        return false;
     if (address.absent || port.absent)
         look->certain = false;
     translate(walk, look, address, port, redirect);
-    return true;
+    return false;
 }
 
 /* A target of iptables that nftables does not describe: anything may come of it. */
@@ -357,8 +360,13 @@ static bool reject(struct walk *walk, struct look *look, const char *type)
                 : strcmp(type, "icmpv6") == 0  ? packet->family == AF_INET6
                                                : true;
 
-    if (fits)
-        end(walk, look, MAY_REJECT, FIREWALL_REJECT);
+    if (!fits)
+        return false;
+    end(walk, look, MAY_REJECT, FIREWALL_REJECT);
+    struct firewall_step *step = &walk->path->steps[walk->path->count - 1];
+    const char *with = strstr(step->text, "reject with ");
+    if (with)
+        step->target = mem_string(span_str(with + strlen("reject with ")));
     return false;
 }
 
@@ -400,7 +408,7 @@ static bool statement_run(struct walk *walk, struct look *look, const struct sta
         return walk_doubt(walk, "what becomes of packets after", statement->word), false;
     case STATEMENT_DNAT:
     case STATEMENT_REDIRECT:
-        return !destination_nat(walk, look, statement);
+        return destination_nat(walk, look, statement);
     case STATEMENT_SNAT:
         return end(walk, look, MAY_ACCEPT, FIREWALL_ACCEPT), false;
     case STATEMENT_FOREIGN:
@@ -426,10 +434,11 @@ static unsigned walk_rule(struct walk *walk, struct look *look, struct packet_st
 
     look->state = *state;
     look->certain = true;
+    look->changes = false;
     look->out.may = 0;
     while (i < count && statement_run(walk, look, &look->rule->statements[i]))
         i++;
-    if (i == count && look->certain)
+    if (i == count && (look->certain || look->changes))
         rule_step(walk, look, FIREWALL_CONTINUE);
     if (look->out.may && !look->certain) {
         add(&look->out, MAY_NEXT, state);

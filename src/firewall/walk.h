@@ -27,6 +27,7 @@ struct walk_cause {
 struct walk {
     struct match_context context;
     struct firewall_path *path;
+    bool tracked;                 /**< the kernel tracks connections of the packet's family */
     bool met;                     /**< the packet surely meets the base chain that is walked */
     struct packet_state accepted; /**< of packets that the base chain accepts */
     bool any_accepted;

@@ -7,6 +7,7 @@ marks, interfaces, conntrack's states, translation of destinations, policies and
 import random
 import re
 
+DOUBTFUL = re.compile("limit rate|ttl|hoplimit|meta length|oif missing|window")
 PORTS = (443, 80, 8443)  # where somebody listens, on every host
 
 
@@ -92,7 +93,7 @@ class Generator:
                          'iifname . th dport { "eth0" . 80, "eth1" . 443 }')
 
     def doubtful_match(self):
-        """What a ruleset alone cannot tell."""
+        """What a ruleset alone cannot tell, see DOUBTFUL; and something near it that it can."""
         return self.pick("limit rate 100000/second", "ip ttl > 1" if self.family != "ip6" else
                          "ip6 hoplimit > 1", "meta length < 9000", "fib daddr type local",
                          "fib saddr . iif oif missing", "tcp window > 1")
@@ -173,7 +174,7 @@ class Generator:
             versions |= {"ip" if word == "icmp" else "ip6" for word in headers - {"tcp", "udp"}}
             if rule and len(headers) < 2 and len(versions) < 2 and \
                     not ("l4proto" in rule and headers - {"tcp"}) and \
-                    not ("l4proto {" in rule and headers):
+                    not (re.search("(l4proto|nexthdr) {", rule) and headers):
                 return rule
 
     def rules(self, hook, most):

@@ -242,6 +242,9 @@ static void test_rules_of_managers_as_saved(void **state)
     saved("iptables.json", 22, FIREWALL_ACCEPTED, -1); /* whatever -m conntrack says */
     saved("iptables.json", 443, FIREWALL_UNKNOWN, 2);  /* -m conntrack is not told in JSON */
     saved("iptables.json", 23, FIREWALL_UNKNOWN, 2);
+    saved("firewalld.json", 443, FIREWALL_ACCEPTED, -1);
+    saved("firewalld.json", 80, FIREWALL_REJECTED, 72);
+    saved("ufw.json", 443, FIREWALL_UNKNOWN, 59);
     saved("docker.json", 443, FIREWALL_ACCEPTED, -1);
     saved("docker.json", 8443, FIREWALL_UNKNOWN, 3); /* nor is where DNAT leads to */
 }
