@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "os/process.h"
 
 static unsigned flags_of(enum nft_output output)
 {
@@ -30,9 +31,16 @@ static int error_of(const char *said)
 
 int nft_run(const char *script, enum nft_output output, char **ret_output, char **ret_error)
 {
-    struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
+    struct nft_ctx *nft;
     int r = 0;
 
+    /* The library would say so on standard error, whatever it is told of errors. */
+    if (!process_may_administer_network()) {
+        if (ret_error)
+            *ret_error = mem_string(SPAN("Operation not permitted"));
+        return -EPERM;
+    }
+    nft = nft_ctx_new(NFT_CTX_DEFAULT);
     if (!nft)
         return -ENOMEM;
     nft_ctx_output_set_flags(nft, flags_of(output));

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "firewall/ruleset.h"
-#include "firewall/simulate.h"
 #include "firewall/why.h"
 #include "os/network.h"
 
@@ -110,6 +108,25 @@ static void note_listeners(struct firewall_status *status, struct port_status *p
 
 /* ---- what the firewall says ---- */
 
+/* Is there a chain that may drop what comes in? */
+static bool has_rules(const struct look *look)
+{
+    static const char *const hooks[] = {"ingress", "prerouting", "input"};
+    size_t at;
+    json_t *item;
+
+    json_array_foreach(look->ruleset, at, item)
+    {
+        const json_t *chain = json_object_get(item, "chain");
+        const char *type = json_string_value(json_object_get(chain, "type"));
+        const char *hook = json_string_value(json_object_get(chain, "hook"));
+        for (size_t i = 0; type && hook && i < ARRAY_SIZE(hooks); i++)
+            if (strcmp(type, "filter") == 0 && strcmp(hook, hooks[i]) == 0)
+                return true;
+    }
+    return look->xt[LOOK_XT_LEGACY][0].filter || look->xt[LOOK_XT_LEGACY][1].filter;
+}
+
 static void look_for_managers(struct firewall_status *status, const struct look *look)
 {
     for (const struct manager *const *manager = managers; *manager; manager++) {
@@ -117,31 +134,11 @@ static void look_for_managers(struct firewall_status *status, const struct look 
         if (strcmp((*manager)->system, "linux") != 0 || status->manager_count == STATUS_MANAGERS)
             continue;
         (*manager)->detect(look, &seen.sight);
-        if (seen.sight.presence == PRESENCE_IN_FORCE)
-            status->filtered = true;
         if (seen.sight.presence == PRESENCE_ABSENT)
             free(seen.sight.sentence);
         else
             status->managers[status->manager_count++] = seen;
     }
-}
-
-/* The rules as read, for kernels that take no probe. */
-static int simulate_live(struct firewall_path *path)
-{
-    struct simulate_host host = {0};
-    struct ruleset *rules = NULL;
-    char *why = NULL;
-    int r = ruleset_read_live(&rules, &why);
-
-    free(why);
-    if (r < 0)
-        return r;
-    r = simulate_host_look(&host);
-    simulate(rules, r < 0 ? NULL : &host, path);
-    simulate_host_finish(&host);
-    ruleset_destroy(rules);
-    return 0;
 }
 
 static void ask_firewall(struct firewall_status *status)
@@ -151,15 +148,17 @@ static void ask_firewall(struct firewall_status *status)
         status->has_family[f] = network_places(families[f], places) > 0;
         if (status->has_family[f] && !status->interface[0])
             memcpy(status->interface, places[0].interface, sizeof status->interface);
-        for (size_t i = 0; i < status->count; i++) {
-            struct port_status *port = &status->ports[i];
-            struct firewall_question question = {.port = port->port.number,
-                                                 .protocol = protocol_of(port->port)};
-            /* Without an address the answer is unknown, with the reason in it. */
-            int r = firewall_why(&question, families[f], simulate_live, &port->paths[f]);
-            if (r < 0)
-                port->paths[f].verdict = FIREWALL_UNKNOWN;
-        }
+    }
+    for (size_t i = 0; i < status->count; i++) {
+        struct port_status *port = &status->ports[i];
+        struct firewall_question question = {.port = port->port.number,
+                                             .protocol = protocol_of(port->port)};
+        struct firewall_answer answers[STATUS_FAMILIES];
+        for (int f = 0; f < STATUS_FAMILIES; f++)
+            answers[f] = (struct firewall_answer){.family = families[f]};
+        firewall_why_each(&question, firewall_simulate_live, answers, STATUS_FAMILIES);
+        for (int f = 0; f < STATUS_FAMILIES; f++) /* without an address: unknown, with the reason */
+            port->paths[f] = answers[f].path;
     }
 }
 
@@ -174,6 +173,8 @@ void status_take(const struct status_wish *wish, struct firewall_status *ret_sta
     for (size_t i = 0; i < ret_status->count; i++)
         note_listeners(ret_status, &ret_status->ports[i]);
     look_for_managers(ret_status, &look);
+    ret_status->seen = look.privileged;
+    ret_status->filtered = has_rules(&look);
     ask_firewall(ret_status);
     ret_status->system_default = status_system_default(wish->root);
     cloud_detect(wish->root, &ret_status->cloud);

@@ -37,7 +37,8 @@ struct firewall_status {
     char interface[IF_NAMESIZE];      /**< where strangers come in; "" where no route leads out */
     struct manager_sight managers[STATUS_MANAGERS];
     size_t manager_count; /**< of those that are not absent */
-    bool filtered;        /**< one of them is in force */
+    bool seen;            /**< the kernel's rules could be read */
+    bool filtered;        /**< there are rules for what comes in */
     const char *system_default;
     struct cloud cloud;
     struct findings findings;

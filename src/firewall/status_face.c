@@ -12,6 +12,8 @@
 #include "report/face.h"
 #include "report/table.h"
 
+enum { ROWS_MAX = 20 }; /* of one port in the table */
+
 static const char *const family_keys[STATUS_FAMILIES] = {"ipv4", "ipv6"};
 
 const char *status_word(const struct firewall_status *status, const struct port_status *port,
@@ -128,28 +130,42 @@ static void add_listener(struct table *table, const struct listener *listener)
     table_add(table, FACE_PLAIN, program);
 }
 
+/* What stands before the listeners; only the first row of a port has it. */
+static void begin_row(struct table *table, const struct firewall_status *status,
+                      const struct port_status *port, bool first)
+{
+    char text[PORT_TEXT];
+
+    table_add(table, FACE_BOLD, first ? port_text(port->port, text) : "");
+    for (int f = 0; f < STATUS_FAMILIES; f++) {
+        const char *word = first ? status_word(status, port, f) : "";
+        table_add(table, word_style(word), word);
+    }
+}
+
 static void add_port(struct table *table, const struct firewall_status *status,
                      const struct port_status *port)
 {
-    char text[PORT_TEXT];
-    bool first = true;
+    size_t shown = 0, more = 0;
 
-    for (size_t i = 0; i < status->listeners.count || first; i++) {
-        bool listener = i < status->listeners.count;
-        if (listener && !belongs(&status->listeners.items[i], port))
+    for (size_t i = 0; i < status->listeners.count; i++) {
+        if (!belongs(&status->listeners.items[i], port))
             continue;
-        table_add(table, FACE_BOLD, first ? port_text(port->port, text) : "");
-        for (int f = 0; f < STATUS_FAMILIES; f++) {
-            const char *word = first ? status_word(status, port, f) : "";
-            table_add(table, word_style(word), word);
+        if (shown == ROWS_MAX) {
+            more++;
+            continue;
         }
-        if (listener)
-            add_listener(table, &status->listeners.items[i]);
-        else
-            table_add(table, FACE_DIM, "nobody listens");
+        begin_row(table, status, port, shown++ == 0);
+        add_listener(table, &status->listeners.items[i]);
         table_end_row(table);
-        first = false;
     }
+    if (shown && !more)
+        return;
+    scoped(mem_release) char *text =
+        more ? mem_format("and %zu more (see --json)", more) : mem_string(SPAN("nobody listens"));
+    begin_row(table, status, port, shown == 0);
+    table_add(table, FACE_DIM, text);
+    table_end_row(table);
 }
 
 static void print_label(const struct face *face, const char *label)
@@ -157,6 +173,16 @@ static void print_label(const struct face *face, const char *label)
     face_style(face, FACE_BOLD);
     fprintf(face->out, "%-10s", label);
     face_style(face, FACE_PLAIN);
+}
+
+static const char *no_manager(const struct firewall_status *status)
+{
+    if (!status->seen)
+        return "which one is in charge is shown to root only";
+    if (status->filtered)
+        return "the kernel has rules for what comes in, and none of the known managers is in "
+               "charge";
+    return "none is in force: strangers reach whatever listens on an address that is not loopback";
 }
 
 static void print_managers(const struct face *face, const struct firewall_status *status)
@@ -177,8 +203,7 @@ static void print_managers(const struct face *face, const struct firewall_status
     }
     if (!any) {
         print_label(face, "firewall");
-        face_wrap(face, 10, 10,
-                  "none is in force: strangers reach whatever listens on an address of its own");
+        face_wrap(face, 10, 10, no_manager(status));
     }
     print_label(face, "default");
     face_wrap(face, 10, 10, status->system_default);
@@ -306,6 +331,8 @@ json_t *status_json(const struct firewall_status *status)
     json_t *object = json_pack("{s:o, s:o, s:s, s:o}", "ports", list, "firewall",
                                managers_json(status), "system_default", status->system_default,
                                "findings", findings_json(&status->findings));
+    if (status->seen)
+        json_object_set_new(object, "filtered", json_boolean(status->filtered));
     if (status->cloud.provider)
         json_object_set_new(object, "cloud", cloud_json(&status->cloud, &ports));
     return object;

@@ -68,13 +68,17 @@ static struct finding *add(struct firewall_status *status, const struct port_sta
 
 /* ---- who listens ---- */
 
-/* Only where nobody else listens to the outside: a second socket on 127.0.0.1 is no mistake. */
-static void judge_loopback(struct firewall_status *status, const struct port_status *port,
-                           const struct listener *listener)
+/* Only where nobody else listens to the outside: a second socket on 127.0.0.1 is no mistake. Told
+ * once for a port. */
+static void judge_loopback(struct firewall_status *status, const struct port_status *port)
 {
+    const struct listener *listener = NULL;
     char address[80];
 
-    if (port->outside || listener->space || !sockdiag_loopback(&listener->socket))
+    for (size_t i = 0; i < status->listeners.count && !listener; i++)
+        if (belongs(&status->listeners.items[i], port) && !status->listeners.items[i].space)
+            listener = &status->listeners.items[i];
+    if (port->outside || !listener)
         return;
     scoped(mem_release) char *program = who(listener);
     scoped(mem_release) char *sentence =
@@ -115,13 +119,6 @@ static void judge_queue(struct firewall_status *status, const struct port_status
             add(status, port, FINDING_WARNING, "listener", sentence),
             "let the firewall accept what comes in by lo, or see whether the program runs");
     }
-}
-
-static void judge_listener(struct firewall_status *status, const struct port_status *port,
-                           const struct listener *listener)
-{
-    judge_loopback(status, port, listener);
-    judge_queue(status, port, listener);
 }
 
 /* Those in other networks, told together: a machine may run hundreds of containers. */
@@ -285,9 +282,10 @@ void status_judge(struct firewall_status *status)
 {
     for (size_t i = 0; i < status->count; i++) {
         const struct port_status *port = &status->ports[i];
+        judge_loopback(status, port);
         for (size_t l = 0; l < status->listeners.count; l++)
             if (belongs(&status->listeners.items[l], port))
-                judge_listener(status, port, &status->listeners.items[l]);
+                judge_queue(status, port, &status->listeners.items[l]);
         judge_spaces(status, port);
         for (int f = 0; f < STATUS_FAMILIES; f++)
             judge_closed(status, port, f);

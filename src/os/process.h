@@ -38,6 +38,8 @@ struct process_activity {
 /** What a process does. @return 0; -ENOENT when it is gone; ERR_SYNTAX; -errno.
  *  Source: proc_pid_stat(5) */
 must_check int process_activity(pid_t pid, struct process_activity *ret_activity);
+/** Have we the right to change this machine's network (CAP_NET_ADMIN)? */
+bool process_may_administer_network(void);
 /** Does the account exist? */
 bool process_user_exists(const char *user);
 /** May the account search the directory itself (whoever owns its parents)? When not root: may we?

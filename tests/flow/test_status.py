@@ -158,8 +158,8 @@ def test_without_root_what_is_hidden_is_said():
         pytest.skip("takes root, to have rights to go without")
     with server_and_client() as (server, _):
         listen(server, "tcp", "0.0.0.0", 443)
-        result = server.run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
-                            BINARY, "status", "443", "--json", check=False)
+        result = server.run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env",
+                            "-u", "HOME", BINARY, "status", "443", "--json", check=False)
         assert result.returncode == 0, result.stderr
         report = json.loads(result.stdout)
         (one,) = port_of(report, "443/tcp")["listeners"]
@@ -167,6 +167,9 @@ def test_without_root_what_is_hidden_is_said():
         hidden = {f["topic"]: f for f in report["findings"] if f["grade"] == "unknown"}
         assert "as root" in hidden["listener"]["mend"]
         assert "as root" in hidden["container"]["mend"]
+        assert "as root" in hidden["firewall"]["mend"] and "filtered" not in report
+        assert port_of(report, "443/tcp")["ipv4"]["state"] == "unknown"
+        assert result.stderr == ""
 
 
 def test_the_firewall_is_told_for_each_family():
