@@ -219,6 +219,29 @@ def test_a_table_for_people():
         assert "\x1b" not in text
 
 
+def test_a_cloud_machine_gets_its_providers_commands():
+    with server_and_client(mounts=True) as (server, _):
+        server.run("sh", "-ec", "mount -t tmpfs tmpfs /sys/class && mkdir -p /sys/class/dmi/id && "
+                   "echo Hetzner > /sys/class/dmi/id/sys_vendor")
+        text = server.run(BINARY, "status", "443", "443/udp", "--here").stdout
+        for protocol in ("tcp", "udp"):
+            assert (f"\n  hcloud firewall add-rule FIREWALL --direction in --protocol {protocol} "
+                    "--port 443 --source-ips 0.0.0.0/0 --source-ips ::/0 ") in text
+        cloud = status(server, "443")["cloud"]
+        assert cloud["name"] == "Hetzner Cloud" and len(cloud["commands"]) == 2
+
+
+def test_nobody_is_connected_to_unless_asked():
+    counting = LISTEN.replace("time.sleep(600)", "s.accept(); print('met', flush=True)")
+    with server_and_client() as (server, _):
+        process = server.start("/usr/bin/python3", "-c", counting, "tcp", "0.0.0.0", 443, stdout=-1)
+        assert process.stdout.readline() == b"ready\n"
+        (one,) = port_of(status(server, "443", "--no-connect"), "443/tcp")["listeners"]
+        assert "takes_connections" not in one and process.poll() is None
+        (one,) = port_of(status(server, "443"), "443/tcp")["listeners"]
+        assert one["takes_connections"] is True and process.stdout.readline() == b"met\n"
+
+
 def test_a_running_gardien_is_a_part_of_the_picture(server):
     result = server.cli("status", "--json", check=True)
     report = json.loads(result.stdout)
