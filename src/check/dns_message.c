@@ -84,14 +84,12 @@ int dns_write_query(const char *name, uint16_t type, uint16_t id, bool edns,
 
 static const unsigned char *take_bytes(struct reader *r, size_t count)
 {
-    const unsigned char *at = r->bytes + r->at;
-
     if (!r->ok || count > r->len - r->at) {
         r->ok = false;
         return NULL;
     }
     r->at += count;
-    return at;
+    return r->bytes + r->at - count;
 }
 
 static uint16_t take16(struct reader *r)

@@ -76,14 +76,17 @@ static struct finding *add_answer(const struct check *check, const struct visit 
     return finding;
 }
 
-static struct finding *add_failure(const struct check *check, const struct visit *visit,
-                                   struct findings *findings)
+static struct finding *add_failure(const struct visit *visit, struct findings *findings)
 {
     const char *what;
 
     switch (visit->end) {
     case VISIT_TIMEOUT:
-        what = visit->received > 0 && visit->first_byte_took >= 0
+        what = visit->path.disordered
+                   ? "TLS is fine, then large packets are lost on the way (an MTU "
+                     "black hole): later parts of the answer come, earlier ones "
+                     "never"
+               : visit->received > 0 && visit->first_byte_took >= 0
                    ? "the answer begins, but its header does not end in time (a tarpit, or an "
                      "overloaded server)"
                    : "TLS is fine, then no answer to the request comes";
@@ -113,13 +116,15 @@ static struct finding *add_failure(const struct check *check, const struct visit
                      ? "another service than a web server is behind this port; see on the "
                        "machine which (`ss -ltnp`)"
                      : "look into the log of the server, and of the application behind it");
+    if (visit->end == VISIT_TIMEOUT && visit->path.disordered)
+        finding_mend(finding, "let ICMP \"fragmentation needed\" and ICMPv6 \"packet too big\" "
+                              "through, or clamp the MSS on the router in front of the server");
     if (visit->end == VISIT_ALERT)
         finding_mend(finding, "%s",
                      visit->tls.alert == 116 || visit->tls.alert == 42
                          ? "the server asks visitors for certificates of their own; browsers have "
                            "none: switch client certificates off"
                          : "look into the server's log at this time");
-    (void)check;
     return finding;
 }
 
@@ -334,7 +339,7 @@ void judge_http(const struct check *check, struct check_result *result)
         scoped(mem_release) char *subject = answer_subject(check, door);
         struct finding *finding = visit->end == VISIT_DONE
                                       ? add_answer(check, visit, &result->findings)
-                                      : add_failure(check, visit, &result->findings);
+                                      : add_failure(visit, &result->findings);
         finding_subject(finding, "%s", subject);
     }
     if (open) {

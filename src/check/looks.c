@@ -75,7 +75,7 @@ static bool failed_in_tls(const struct visit *visit)
 static void look_at_door(struct check *check, struct door *door, nsec_t now)
 {
     struct visit *main = &door->main;
-    bool stalls = visit_is_silent(main) && main->tcp_took >= 0 &&
+    bool stalls = visit_is_in_handshake(main) &&
                   now - check->begun - check->names.took - main->tcp_took > share(check, 20);
 
     if (!door->rescued && (stalls || failed_in_tls(main)))

@@ -101,7 +101,7 @@ static void report_none(const struct names *names, struct findings *findings)
 {
     if (names->left_out) {
         struct finding *finding =
-            findings_add(findings, FINDING_BAD, "name", "the name has no IPv%c address",
+            findings_add(findings, FINDING_BAD, "name", "it has no IPv%c address",
                          names->options.family == AF_INET6 ? '6' : '4');
         finding_subject(finding, "%s", names->target->host);
         finding_mend(finding, "leave -%c out, or add such a record",
@@ -348,7 +348,7 @@ static void report_caa(const struct names *names, struct findings *findings)
 
 void names_report(const struct names *names, struct findings *findings)
 {
-    if (names->target->is_ip)
+    if (names->target->is_ip && names->count)
         return;
     if (names->count == 0) {
         report_none(names, findings);

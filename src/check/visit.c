@@ -453,9 +453,9 @@ void visit_start(struct visit *visit, const struct visit_request *request,
                                                : request->deadline);
 }
 
-bool visit_is_silent(const struct visit *visit)
+bool visit_is_in_handshake(const struct visit *visit)
 {
-    return visit->run && !visit->done && visit->run->connected && visit->received == 0;
+    return visit->run && !visit->done && visit->run->tls && !visit->run->secured;
 }
 
 void visit_finish(struct visit *visit)

@@ -75,5 +75,5 @@ void visit_start(struct visit *visit, const struct visit_request *request,
                  void (*on_done)(struct visit *visit, void *context), void *context);
 /** Frees all; a visit under way is broken off. Zeroed memory is fine. */
 void visit_finish(struct visit *visit);
-/** Did it hear nothing so far, though it is past TCP? */
-bool visit_is_silent(const struct visit *visit);
+/** Is it past TCP, but not through the TLS handshake? */
+bool visit_is_in_handshake(const struct visit *visit);

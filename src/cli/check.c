@@ -248,9 +248,17 @@ static int look_once(struct check_request *request, const struct arguments *argu
     struct check_result result;
     struct face face = face_of(stdout);
     bool well, nagios = arguments_get(arguments, "nagios");
+    bool watched = face.terminal && !nagios && !arguments_get(arguments, "json");
     int code;
 
-    if (check_look(request, &result, &well) < 0) {
+    if (watched) { /* a look at a site that is closed takes its whole time */
+        printf("looking at %s ...", request->target.host);
+        fflush(stdout);
+    }
+    int r = check_look(request, &result, &well);
+    if (watched)
+        printf("\r%*s\r", (int)strlen(request->target.host) + 15, "");
+    if (r < 0) {
         if (nagios)
             puts("HTTPS UNKNOWN - the check could not run |");
         return nagios ? 3 : APP_FAILED;

@@ -51,6 +51,8 @@ ssize_t http_fetch_output(struct http_fetch *fetch, char *out, size_t cap)
     if (fetch->h2)
         return fetch_h2_output(fetch, out, cap);
     size_t len = fetch->output.len;
+    if (len == 0)
+        return 0;
     memcpy(out, fetch->output.data, len);
     buffer_finish(&fetch->output);
     return (ssize_t)len;

@@ -288,7 +288,7 @@ def test_an_mtu_black_hole_is_proven(routed, pki):
 BEHAVIOURS = {
     "plain": "speaks plain HTTP",
     "strict_plain": "speaks plain HTTP",
-    "close": "accepted and then closed",
+    "close": "without a word of TLS",  # a reset where our hello was not read
     "reset": "broken off (reset)",
     "garbage": "neither TLS nor HTTP",
     "banner": 'another service answers here, not a web server: "SSH-2.0-OpenSSH_9.2p1"',
