@@ -91,6 +91,7 @@ bench: build ## CPU and memory against nginx, h2o, HAProxy, Caddy, lighttpd; BEN
 	@tools/deps bench
 	$(PYTHON) bench/run --gardien $(BUILD)/gardien $(BENCH)
 	$(PYTHON) bench/why --gardien $(BUILD)/gardien
+	[ -n "$(BENCH)" ] || $(PYTHON) bench/scan --gardien $(BUILD)/gardien
 
 manual: build ## build/gardien.1, the manual page
 	@tools/manual $(BUILD)/gardien >$(BUILD)/gardien.1

@@ -76,6 +76,7 @@ int upgrade_run(const struct arguments *arguments);
 int cert_run(const struct arguments *arguments);
 int check_run(const struct arguments *arguments);
 int why_run(const struct arguments *arguments);
+int scan_verb_run(const struct arguments *arguments);
 int help_run(const struct arguments *arguments);
 int version_run(const struct arguments *arguments);
 
@@ -88,4 +89,5 @@ extern const struct option cert_options[];
 extern const struct option check_options[];
 extern const struct option why_options[];
 extern const struct option help_options[];
+extern const struct option scan_options[];
 extern const struct option version_options[];

@@ -101,6 +101,20 @@ const struct verb verbs[] = {
      why_options, 1,
      "0 it is open; 1 something keeps it closed; 2 the command line is wrong; 3 it "
      "could not be told"},
+    {"scan", scan_verb_run, "find open, closed and filtered ports", "HOST[/PREFIX]... [OPTION...]",
+     "Asks TCP and UDP ports of hosts and networks, IPv4 and IPv6, and says of each port\n"
+     "whether it is open, closed or filtered, and why. Without -p it asks those that HTTPS is\n"
+     "common on. As root it sends SYNs of its own, asks silent ports again, slows down where\n"
+     "answers are lost, and says how sure it is; else it connects. Open ports are asked what\n"
+     "serves there. Scan only what is yours, or what its owner lets you scan.",
+     "gardien scan example.com\n"
+     "gardien scan 192.0.2.7 -p 440-443,8443\n"
+     "gardien scan 192.0.2.0/24 -p 443 --json\n"
+     "gardien scan ::1 -p- --no-services\n",
+     scan_options, SIZE_MAX,
+     "0 scanned; 1 failed or was interrupted (what was found is printed); 2 the\n"
+     "command line is wrong",
+     "localhost"},
     {"help", help_run, "explain a verb", "[VERB]", NULL,
      "gardien help serve\n"
      "gardien help --bash-completion >~/.local/share/bash-completion/completions/gardien\n",
