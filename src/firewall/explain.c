@@ -10,9 +10,15 @@
 #include <sys/socket.h>
 
 #include "base/mem.h"
+#include "base/nsec.h"
 #include "firewall/listing.h"
+#include "firewall/nft.h"
 
 enum { CHAINS_MAX = 64 };
+
+/* nft reads all elements of a table's sets for each of its chains. Where one took longer than this,
+ * all the others come from one list that is printed without them. */
+#define SLOW (40 * NSEC_PER_MSEC)
 
 struct chain {
     struct prober_event of; /* names it */
@@ -22,6 +28,8 @@ struct chain {
 struct explain_chains {
     struct chain *items[CHAINS_MAX];
     size_t count;
+    bool slow;     /* a chain took long */
+    char *ruleset; /* all that nft prints, once it was slow */
 };
 
 struct explain_chains *explain_chains_create(void)
@@ -35,6 +43,8 @@ void explain_chains_destroy(struct explain_chains *chains)
         listing_finish(&chains->items[i]->listing);
         free(chains->items[i]);
     }
+    if (chains)
+        free(chains->ruleset);
     free(chains);
 }
 
@@ -56,6 +66,26 @@ static const char *family_of(uint8_t family)
     }
 }
 
+static int read_chain(struct explain_chains *chains, const struct prober_event *event,
+                      struct listing *ret_listing)
+{
+    const char *family = family_of(event->family);
+    nsec_t start = nsec_monotonic();
+    int r;
+
+    if (chains->slow && !chains->ruleset &&
+        nft_run("list ruleset", NFT_TERSE, &chains->ruleset, NULL) < 0)
+        chains->slow = false; /* the slow way, then */
+    if (chains->ruleset) {
+        listing_read(listing_find(span_str(chains->ruleset), family, event->table, event->chain),
+                     ret_listing);
+        return 0;
+    }
+    r = listing_of(family, event->table, event->chain, ret_listing);
+    chains->slow = nsec_monotonic() - start > SLOW;
+    return r;
+}
+
 static const struct listing *chain_of(struct explain_chains *chains,
                                       const struct prober_event *event)
 {
@@ -71,7 +101,7 @@ static const struct listing *chain_of(struct explain_chains *chains,
         return &empty;
     struct chain *chain = chains->items[chains->count++] = mem_new(struct chain);
     chain->of = *event;
-    if (listing_of(family_of(event->family), event->table, event->chain, &chain->listing) < 0)
+    if (read_chain(chains, event, &chain->listing) < 0)
         return &empty; /* the steps go without their rules' text */
     return &chain->listing;
 }

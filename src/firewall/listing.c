@@ -144,6 +144,30 @@ int listing_of(const char *family, const char *table, const char *chain,
     return r;
 }
 
+/* The text behind a line "table ip filter {" or "chain INPUT {", up to the line that closes it. */
+static struct span find_block(struct span text, const char *head, const char *end)
+{
+    struct span line, rest = text;
+    const char *start = NULL;
+
+    while (span_next(&rest, '\n', &line)) {
+        if (!start && span_starts(line, span_str(head)))
+            start = line.ptr;
+        else if (start && span_equal(line, span_str(end)))
+            return span_of(start, (size_t)(line.ptr - start));
+    }
+    return span_of("", 0);
+}
+
+struct span listing_find(struct span ruleset, const char *family, const char *table,
+                         const char *chain)
+{
+    scoped(mem_release) char *outer = mem_format("table %s %s {", family, table);
+    scoped(mem_release) char *inner = mem_format("\tchain %s {", chain);
+
+    return find_block(find_block(ruleset, outer, "}"), inner, "\t}");
+}
+
 const char *listing_rule_text(const struct listing *listing, uint64_t handle, size_t *ret_index)
 {
     for (size_t i = 0; i < listing->count; i++)

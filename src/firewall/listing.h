@@ -25,6 +25,10 @@ void listing_read(struct span printed, struct listing *ret_listing);
  * would not take; as nft_run() */
 must_check int listing_of(const char *family, const char *table, const char *chain,
                           struct listing *ret_listing);
+/** The part of a whole ruleset, as `nft -a -t list ruleset` prints it, that is one chain, for
+ *  listing_read(). Empty when it is not there. */
+struct span listing_find(struct span ruleset, const char *family, const char *table,
+                         const char *chain);
 /** The rule's text, or NULL. @param ret_index  its place in the chain, from 0; may be NULL */
 const char *listing_rule_text(const struct listing *listing, uint64_t handle, size_t *ret_index);
 void listing_finish(struct listing *listing);

@@ -18,6 +18,8 @@ static unsigned flags_of(enum nft_output output)
         return NFT_CTX_OUTPUT_JSON | NFT_CTX_OUTPUT_HANDLE | NFT_CTX_OUTPUT_ECHO;
     case NFT_HANDLES:
         return NFT_CTX_OUTPUT_HANDLE;
+    case NFT_TERSE:
+        return NFT_CTX_OUTPUT_HANDLE | NFT_CTX_OUTPUT_TERSE;
     default:
         return 0;
     }

@@ -8,6 +8,7 @@
 enum nft_output {
     NFT_PLAIN,   /**< as nft(8) prints it */
     NFT_HANDLES, /**< with handles: `nft -a` */
+    NFT_TERSE,   /**< the same without the elements of named sets: `nft -a -t` */
     NFT_JSON,    /**< `nft -j`, handles included */
     NFT_CHECK,   /**< `nft -c`: nothing is changed */
     NFT_ECHO,    /**< `nft -j -e -a`: what was added, with its handles */

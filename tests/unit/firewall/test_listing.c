@@ -59,10 +59,42 @@ static void test_names_that_nft_would_read_as_commands_are_refused(void **state)
     assert_true(listing_of("inet", "", "input", &listing) < 0);
 }
 
+static void test_one_chain_is_found_in_a_whole_ruleset(void **state)
+{
+    struct span ruleset = SPAN("table ip nat { # handle 1\n"
+                               "\tchain input { # handle 1\n"
+                               "\t\taccept # handle 2\n"
+                               "\t}\n"
+                               "}\n"
+                               "table ip filter { # handle 2\n"
+                               "\tset s {\n"
+                               "\t\ttype ipv4_addr\n"
+                               "\t}\n"
+                               "\n"
+                               "\tchain input-2 { # handle 4\n"
+                               "\t}\n"
+                               "\tchain input { # handle 1\n"
+                               "\t\ttype filter hook input priority 5; policy accept;\n"
+                               "\t\tdrop # handle 2\n"
+                               "\t}\n"
+                               "}\n");
+    struct listing listing;
+
+    listing_read(listing_find(ruleset, "ip", "filter", "input"), &listing);
+    assert_string_equal(listing.hook, "input");
+    assert_int_equal(listing.priority, 5);
+    assert_int_equal(listing.count, 1);
+    assert_string_equal(listing_rule_text(&listing, 2, NULL), "drop");
+    listing_finish(&listing);
+    assert_int_equal(listing_find(ruleset, "ip6", "filter", "input").len, 0);
+    assert_int_equal(listing_find(ruleset, "ip", "filter", "output").len, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_base_chain_is_read_rule_by_rule),
+        cmocka_unit_test(test_one_chain_is_found_in_a_whole_ruleset),
         cmocka_unit_test(test_text_of_no_chain_is_an_empty_listing),
         cmocka_unit_test(test_names_that_nft_would_read_as_commands_are_refused),
     };
