@@ -29,3 +29,11 @@ void ruleset_read_statements(struct ruleset_reader *reader, const json_t *array,
 const char *ruleset_extension(const char *prefix);
 /** @return an enum ruleset_family, or -1 */
 int ruleset_family_of(const char *name);
+
+/** Gives rules the handles of `nft -a list ruleset`, or none where the text has none for each. */
+void ruleset_take_handles(struct ruleset *ruleset, struct span text);
+/** Gives ingress chains without devices those of the text. */
+void ruleset_take_devices(struct ruleset *ruleset, struct span text);
+/** The text as nftables can read it: a log statement in the place of each extension that it wrote
+ *  but does not read, see ruleset_extension(). @return for free() */
+char *ruleset_replace_extensions(struct span text);

@@ -13,6 +13,7 @@
 
 enum {
     RULES_MAX = 200000,        /* looked at for one packet */
+    MATCHES_MAX = 10000,       /* of them, rules that match */
     PRIORITY_CONNTRACK = -200, /* NF_IP_PRI_CONNTRACK */
     PRIORITY_NAT_DST = -100,
     PRIORITY_NAT_SRC = 100,
@@ -268,11 +269,15 @@ static void tell_forwarded(struct walk *walk, const struct packet_state *state)
     unsigned char address[16] = {0};
     char text[FIREWALL_ADDRESS_TEXT];
 
+    firewall_path_reason(walk->path, "the rules let it through to another host");
+    if (to.unknown || port.unknown)
+        return;
     for (size_t i = 0; i < size; i++)
         address[i] = (unsigned char)(to.number >> 8 * (size - 1 - i));
     firewall_address_text(state->packet.family, address, text);
     walk->path->forwarded =
         mem_format(size == 4 ? "%s:%u" : "[%s]:%u", text, (unsigned)port.number);
+    firewall_path_reason(walk->path, "the rules let it through to %s", walk->path->forwarded);
 }
 
 static void tell_closed(struct walk *walk, const struct walk_cause *cause, const char *how)
@@ -320,9 +325,9 @@ static void tell_unknown(struct walk *walk, unsigned may)
     path->verdict = FIREWALL_UNKNOWN;
     if (walk->too_deep) {
         firewall_path_reason(path,
-                             "the rules jump deeper than the kernel allows, or more than %d "
-                             "of them would have to be looked at",
-                             RULES_MAX);
+                             "the rules jump deeper than the kernel allows, or too often: %d rules "
+                             "are looked at, %d may match",
+                             RULES_MAX, MATCHES_MAX);
         return;
     }
     if (walk->doubt_step < path->count)
@@ -345,7 +350,6 @@ static void answer(struct walk *walk, unsigned may, bool local, bool forwarded,
     } else if (may == MAY_ACCEPT && forwarded && !local && !walk->too_deep) {
         path->verdict = FIREWALL_FORWARDED;
         tell_forwarded(walk, state);
-        firewall_path_reason(path, "the rules let it through to %s", path->forwarded);
     } else if (may == MAY_DROP && !walk->too_deep) {
         path->verdict = FIREWALL_DROPPED;
         tell_closed(walk, &walk->drop, "dropped");
@@ -378,6 +382,7 @@ void simulate(const struct ruleset *ruleset, const struct simulate_host *host,
         .path = path,
         .doubt_step = FIREWALL_NO_CULPRIT,
         .budget = RULES_MAX,
+        .matches = MATCHES_MAX,
         .tracked = conntrack_is_used(ruleset, path->probe.family),
     };
     struct packet_state state = {

@@ -91,6 +91,10 @@ static struct firewall_step *rule_step(struct walk *walk, const struct look *loo
     struct firewall_step *step =
         walk_step(walk, look->chain, look->certain && walk->met ? action : FIREWALL_PERHAPS);
 
+    if (walk->matches == 0)
+        walk->too_deep = true;
+    else
+        walk->matches--;
     step->handle = look->rule->handle;
     step->text = ruleset_rule_text(look->rule);
     return step;
@@ -327,6 +331,8 @@ static void foreign(struct walk *walk, struct look *look, const struct statement
     note_doubt(walk, look);
     look->state.mark = value_unknown(TYPE_NUMBER, 32);
     look->state.ct_mark = look->state.mark;
+    look->state.ct_state =
+        value_join(look->state.ct_state, value_known(TYPE_CT_STATE, 32, CT_UNTRACKED));
     if (look->chain->nat) {
         struct value address = packet_destination(&look->state.packet);
         packet_set_destination(&look->state.packet, value_unknown(address.type, address.bits));

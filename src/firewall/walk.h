@@ -35,6 +35,7 @@ struct walk {
     size_t doubt_step; /**< of the first rule that may or may not end the way, or NO_CULPRIT */
     char *doubt;       /**< what could not be known there */
     size_t budget;     /**< rules that may still be looked at */
+    size_t matches;    /**< of them, rules that may still match */
     bool too_deep;     /**< jumps nested beyond what the kernel allows, or the budget spent */
 };
 
