@@ -47,7 +47,7 @@ static int confine(const char *user)
     for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(limits); i++)
         if (setrlimit(limits[i].resource, &(struct rlimit){limits[i].most, limits[i].most}) < 0)
             r = -errno;
-    return r;
+    return r < 0 ? r : sandbox_seccomp(SANDBOX_CLIENT);
 }
 
 static bool all_settled(const struct router_answer *answer)
