@@ -171,6 +171,8 @@ static void step(struct check *check, const struct visit *answer)
         hop->refused = "it is no address of the web";
     else if (r < 0)
         hop->refused = "it is no valid address";
+    else if ((hop->elsewhere = check->options->stay && !same_host(check, hop)))
+        hop->refused = "it is another host, and this look is for one";
     else if (check->hop_count > HOPS_MAX)
         hop->refused = "more than five redirects follow each other";
     else if (is_circle(check, hop))

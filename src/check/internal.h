@@ -33,6 +33,7 @@ struct hop {
     const char *server_name; /**< NULL for addresses */
     char *authority;
     const char *refused; /**< why it was not followed, as a sentence's end; NULL */
+    bool elsewhere;      /**< it was not followed because this look is for one host */
 };
 
 struct check {
@@ -70,6 +71,10 @@ must_check int follow_parse(const char *location, const struct target *from, boo
                             struct target *ret_target, bool *ret_https);
 
 /* ---- judges ---- */
+
+#define JUDGE_MEND_CLIENT_CERTIFICATE                                                              \
+    "the server asks visitors for certificates of their own, which browsers rarely have: switch "  \
+    "client certificates off, or make them optional"
 
 /** The visit of a door whose HTTP answer counts: main, or the one over HTTP/1.1. */
 const struct visit *door_answer(const struct door *door);

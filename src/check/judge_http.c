@@ -119,45 +119,55 @@ static struct finding *add_failure(const struct visit *visit, struct findings *f
     if (visit->end == VISIT_TIMEOUT && visit->path.disordered)
         finding_mend(finding, "let ICMP \"fragmentation needed\" and ICMPv6 \"packet too big\" "
                               "through, or clamp the MSS on the router in front of the server");
-    if (visit->end == VISIT_ALERT)
-        finding_mend(finding, "%s",
-                     visit->tls.alert == 116 || visit->tls.alert == 42
-                         ? "the server asks visitors for certificates of their own; browsers have "
-                           "none: switch client certificates off"
-                         : "look into the server's log at this time");
+    if (visit->end == VISIT_ALERT && visit->tls.asked)
+        finding_mend(finding, "%s", JUDGE_MEND_CLIENT_CERTIFICATE);
     return finding;
 }
 
 /* ---- redirects ---- */
 
+static void judge_stopped_hop(const struct hop *hop, int status, const char *location,
+                              struct findings *findings)
+{
+    struct finding *finding =
+        hop->refused ? findings_add(findings, hop->elsewhere ? FINDING_NOTE : FINDING_BAD,
+                                    "redirect", "%d leads to %s, which is not followed: %s", status,
+                                    location, hop->refused)
+                     : findings_add(findings, FINDING_BAD, "redirect",
+                                    "%d leads to %s, which does not answer", status, location);
+
+    if (!hop->elsewhere)
+        finding_mend(finding, "correct where the server redirects to");
+}
+
+static void judge_followed_hop(const struct check *check, const struct hop *hop, int status,
+                               const char *location, struct findings *findings)
+{
+    const struct visit *visit = &hop->visit;
+    struct finding *finding =
+        findings_add(findings, hop->https ? grade_of(visit->status) : FINDING_WARNING, "redirect",
+                     "%d leads to %s, which answers %d%s", status, location, visit->status,
+                     hop->https ? "" : ", away from HTTPS to plain HTTP");
+
+    finding->took = visit->first_byte_took;
+    if (hop->https)
+        mend_status(check, visit->status, finding);
+    else
+        finding_mend(finding, "redirect to https:// addresses");
+}
+
 static void judge_hops(const struct check *check, struct findings *findings)
 {
+    const struct visit *from = door_answer(check->first);
+
     for (size_t i = 0; i < check->hop_count; i++) {
         const struct hop *hop = &check->hops[i];
-        const struct visit *from = i ? &check->hops[i - 1].visit : door_answer(check->first);
         scoped(mem_release) char *location = escape(from->location ? from->location : "");
-        bool insecure = !hop->https && !hop->refused;
-        struct finding *finding;
-        if (hop->refused)
-            finding = findings_add(findings, FINDING_BAD, "redirect",
-                                   "%d leads to %s, which is not followed: %s", from->status,
-                                   location, hop->refused);
-        else if (hop->visit.end != VISIT_DONE)
-            finding = findings_add(findings, FINDING_BAD, "redirect",
-                                   "%d leads to %s, which does not answer", from->status, location);
+        if (hop->refused || hop->visit.end != VISIT_DONE || !hop->visit.done)
+            judge_stopped_hop(hop, from->status, location, findings);
         else
-            finding = findings_add(
-                findings, insecure ? FINDING_WARNING : grade_of(hop->visit.status), "redirect",
-                "%d leads to %s, which answers %d%s", from->status, location, hop->visit.status,
-                insecure ? ", away from HTTPS to plain HTTP" : "");
-        if (hop->refused || hop->visit.end != VISIT_DONE)
-            finding_mend(finding, "correct where the server redirects to");
-        else if (insecure)
-            finding_mend(finding, "redirect to https:// addresses");
-        else
-            mend_status(check, hop->visit.status, finding);
-        if (hop->visit.run)
-            finding->took = hop->visit.first_byte_took;
+            judge_followed_hop(check, hop, from->status, location, findings);
+        from = &hop->visit;
     }
 }
 

@@ -80,6 +80,10 @@ char *door_subject(const struct check *check, const struct door *door)
 static void mend_alert(const struct check *check, const struct visit *visit,
                        struct finding *finding)
 {
+    if (visit->tls.asked) {
+        finding_mend(finding, "%s", JUDGE_MEND_CLIENT_CERTIFICATE);
+        return;
+    }
     switch (visit->tls.alert) {
     case 112: /* unrecognized_name */
         finding_mend(finding,
@@ -93,12 +97,6 @@ static void mend_alert(const struct check *check, const struct visit *visit,
         finding_mend(finding,
                      "let the server offer TLS 1.2 or 1.3 with its default cipher suites; a "
                      "server without any certificate says the same");
-        break;
-    case 116: /* certificate_required */
-    case 42:  /* bad_certificate */
-        finding_mend(finding,
-                     "the server asks visitors for certificates of their own; browsers have "
-                     "none");
         break;
     case 80: /* internal_error */
         finding_mend(finding, "look into the server's log: some servers say this for a name that "

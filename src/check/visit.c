@@ -124,9 +124,9 @@ static void tls_failed(struct visit_run *run)
 
     visit->detail = mem_string(span_str(tls_last_error()));
     tls_client_describe(run->tls, &facts);
-    int alert = facts.alert;
+    visit->tls.alert = facts.alert; /* it may come after what was described */
     tls_client_facts_finish(&facts);
-    if (alert >= 0) {
+    if (visit->tls.alert >= 0) {
         conclude(run, VISIT_ALERT);
     } else if (run->first_len && !looks_like_tls(run)) {
         note_banner(run);

@@ -26,6 +26,7 @@ struct tls_client {
     struct tls_io *io; /* of the call that runs */
     SSL_SESSION *ticket;
     int alert;
+    bool asked;
 };
 
 /* ---- what all share ---- */
@@ -47,8 +48,20 @@ static void on_info(const SSL *ssl, int where, int value)
         client->alert = value & 0xff;
 }
 
+/* The server asks for a certificate; we have none. */
+static int on_certificate_request(SSL *ssl, X509 **ret_certificate, EVP_PKEY **ret_key)
+{
+    struct tls_client *client = SSL_get_app_data(ssl);
+
+    (void)ret_certificate;
+    (void)ret_key;
+    client->asked = true;
+    return 0;
+}
+
 static bool set_up(SSL_CTX *ssl)
 {
+    SSL_CTX_set_client_cert_cb(ssl, on_certificate_request);
     SSL_CTX_set_verify(ssl, SSL_VERIFY_NONE, NULL);
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(ssl, on_new_session);
@@ -205,6 +218,7 @@ static void describe_group(SSL *ssl, char *out, size_t room)
 void tls_client_describe(const struct tls_client *client, struct tls_client_facts *ret_facts)
 {
     struct tls_client_facts facts = {.alert = client->alert,
+                                     .asked = client->asked,
                                      .version = "-",
                                      .cipher = "-",
                                      .chain = buffer_make(TLS_CLIENT_CHAIN_MAX),

@@ -30,6 +30,7 @@ struct tls_client_facts {
     char alpn[32];       /**< "h2"; "" when the server chose none */
     bool resumed;
     bool stapled;         /**< an OCSP response came */
+    bool asked;           /**< the server asked for a certificate of ours; it got none */
     int alert;            /**< that the server sent: 0..255; -1: none */
     struct buffer chain;  /**< certificates as sent, PEM; empty when none came, or too many */
     struct buffer staple; /**< the OCSP response, DER */

@@ -331,6 +331,30 @@ def listening(lab, port):
     return f":{port} " in lab.server.run("ss", "-ltn").stdout
 
 
+def s_server(lab, pki, *args):
+    port = lab.port = lab.port + 1
+    lab.server.start("openssl", "s_server", "-accept", port, "-www", "-cert", pki.folder / "good.pem",
+                     "-key", pki.folder / "good.key", "-cert_chain", pki.folder / "middle.pem", *args,
+                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until(lambda: listening(lab, port), what="s_server")
+    return port
+
+
+def test_a_name_that_the_server_refuses(lab, pki):
+    port = s_server(lab, pki, "-servername", "other.example", "-servername_fatal", "-cert2",
+                    pki.folder / "good.pem", "-key2", pki.folder / "good.key")
+    answer = lab.check(f"site.example:{port}")
+    finding = bad(answer, "tls")
+    assert "the server refuses the handshake: unrecognized name" in finding["sentence"]
+    assert "does not know the name site.example" in finding["mend"]
+
+
+@pytest.mark.parametrize("version, topic", [("-tls1_2", "tls"), ("-tls1_3", "http")])
+def test_a_server_that_wants_certificates_of_visitors(lab, pki, version, topic):
+    port = s_server(lab, pki, version, "-Verify", "1", "-verify_return_error")
+    assert "certificates of their own" in bad(lab.check(f"site.example:{port}"), topic)["mend"]
+
+
 def test_old_versions_alone_are_refused_by_browsers(lab, pki):
     port = gnutls(lab, pki, "NORMAL:-VERS-ALL:+VERS-TLS1.1:+VERS-TLS1.0:%COMPAT")
     answer = lab.check(f"site.example:{port}")
@@ -375,6 +399,25 @@ def test_each_fault_of_a_certificate(lab, pki, chain):
     assert answer["code"] == 1 and answer["open"] and answer["metrics"]["trusted"] is False
     if chain == ("linked",):
         assert "http://ca.example/middle.der" in answer["mend"]
+
+
+@pytest.mark.parametrize("revoked, words", [
+    (False, "not revoked, by the OCSP response that the server staples"),
+    (True, "revoked: the authority took it back")])
+def test_a_stapled_answer_is_read(lab, pki, tmp_path, revoked, words):
+    leaf, issuer = pki.folder / "good.pem", pki.folder / "middle.pem"
+    serial = run("openssl", "x509", "-in", leaf, "-noout", "-serial").stdout.split("=")[1].strip()
+    end = time.strftime("%y%m%d%H%M%SZ", time.gmtime(time.time() + 86400 * 60))
+    index, answer = tmp_path / "index", tmp_path / "answer"
+    index.write_text(f"R\t{end}\t{end[:2]}0101000000Z\t{serial}\tunknown\t/CN=site.example\n"
+                     if revoked else f"V\t{end}\t\t{serial}\tunknown\t/CN=site.example\n")
+    run("openssl", "ocsp", "-index", index, "-rsigner", issuer, "-rkey", pki.folder / "middle.key",
+        "-CA", issuer, "-issuer", issuer, "-cert", leaf, "-ndays", "2", "-respout", answer, "-no_nonce",
+        check=True)
+    port = s_server(lab, pki, "-status_file", answer)
+    found = lab.check(f"site.example:{port}")["by"]["certificate"]
+    assert [f["grade"] for f in found if f["sentence"] == words] == ["bad" if revoked else "good"]
+    assert found[-1]["facts"]["revocation"] == "stapled"
 
 
 def test_a_renewal_that_is_due_is_a_warning(lab, pki):
@@ -478,11 +521,36 @@ def test_http3_promised_and_not_there(lab, pki):
     assert answer["metrics"]["h3"] is True
 
 
+def test_our_own_server_over_http2(start, pki):
+    """gardien's own server, its local CA trusted and not."""
+    server = start()
+    trust = {**sanitizer_env(), "SSL_CERT_FILE": server.state / "local-ca" / "ca.pem"}
+    result = run(BINARY, "check", f"localhost:{server.https}", "--json", env=trust)
+    answer = json.loads(result.stdout)
+    assert result.returncode == 0, answer["verdict"]
+    assert answer["metrics"]["http"] == "2" and answer["metrics"]["resumed"] is True
+    result = run(BINARY, "check", f"localhost:{server.https}", "--state", server.state,
+                 env={**sanitizer_env(), "SSL_CERT_FILE": pki.root})
+    assert result.returncode == 1 and "gardien cert trust" in result.stdout.splitlines()[-1]
+
+
+def test_a_redirect_to_another_host_is_followed_by_its_name(lab, pki, dns):
+    port = lab.serve("tls", pki.bundle("good", "middle"))
+    other = lab.serve("tls", pki.bundle("good", "middle"), json.dumps(
+        {"*": f"301 M\r\nLocation: https://four.example:{port}/x"}))
+    answer = lab.check(f"site.example:{other}", *dns, "-4")
+    assert answer["by"]["redirect"][0]["sentence"].endswith(":%d/x, which answers 200" % port)
+    gone = lab.serve("tls", pki.bundle("good", "middle"), json.dumps(
+        {"*": "301 M\r\nLocation: https://gone.example/"}))
+    answer = lab.check(f"site.example:{gone}", *dns, "-4")
+    assert "its name has no address" in bad(answer, "redirect")["sentence"]
+
+
 # ---- names ----
 
 ZONE = {
     "site.example": {"A": [V4], "AAAA": [V6], "CAA": ["issue ca.example"],
-                     "HTTPS": ["0001000001000302683300" if False else "00010000010006026833026832"]},
+                     "HTTPS": ["00010000010006026833026832"]},  # priority 1, alpn h3 and h2
     "www.example": {"CNAME": "site.example"},
     "empty.example": {},
     "broken.example": {"rcode": 2},
