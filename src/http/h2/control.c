@@ -7,6 +7,12 @@ enum { ACKS_MAX = 256 /* answers to SETTINGS and PING that may wait for output *
 /** Payload of the PING whose answer says that the client has seen our GOAWAY. */
 static const char drain_ping[8] = "draining";
 
+/** Whether the frame's stream was never begun (section 5.1); we begin none ourselves. */
+static bool is_idle(const struct h2_engine *h2)
+{
+    return h2->in.id > h2->last_id || h2->in.id % 2 == 0;
+}
+
 /* ---- windows ---- */
 
 /** Adds to a window. @return false past 2^31 - 1 */
@@ -55,7 +61,7 @@ bool h2_count_data(struct h2_engine *h2, struct h2_stream *stream)
     int32_t length = (int32_t)h2->in.length;
     bool ends = h2->in.flags & NGHTTP2_FLAG_END_STREAM;
 
-    if (h2->in.id > h2->last_id) { /* idle */
+    if (is_idle(h2)) {
         h2_fail(h2, NGHTTP2_PROTOCOL_ERROR);
         return false;
     }
@@ -288,9 +294,9 @@ static void on_priority_update(struct h2_engine *h2, const uint8_t *bytes, size_
 void h2_control(struct h2_engine *h2, const uint8_t *bytes, size_t len)
 {
     uint8_t type = h2->in.type;
-    bool touches = type == NGHTTP2_RST_STREAM || type == NGHTTP2_WINDOW_UPDATE;
+    bool touches = type == NGHTTP2_RST_STREAM || (type == NGHTTP2_WINDOW_UPDATE && h2->in.id);
 
-    if (touches && h2->in.id > h2->last_id) { /* an idle stream (RFC 9113 section 5.1) */
+    if (touches && is_idle(h2)) {
         h2_fail(h2, NGHTTP2_PROTOCOL_ERROR);
         return;
     }

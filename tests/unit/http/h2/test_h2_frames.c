@@ -48,6 +48,7 @@ static void test_h2_ends_the_connection_on_errors_of_it(void **state)
     static const struct frame frames[] = {
         {NGHTTP2_DATA, 0, 0, P("abc"), NGHTTP2_PROTOCOL_ERROR},
         {NGHTTP2_DATA, 0, 7, P("abc"), NGHTTP2_PROTOCOL_ERROR}, /* idle */
+        {NGHTTP2_DATA, 0, 2, P("abc"), NGHTTP2_PROTOCOL_ERROR}, /* ours, which we never begin */
         {NGHTTP2_DATA, NGHTTP2_FLAG_PADDED, 5, P("\3abc"), 0},
         {NGHTTP2_DATA, NGHTTP2_FLAG_PADDED, 5, P("\4abc"), NGHTTP2_PROTOCOL_ERROR},
         {NGHTTP2_DATA, NGHTTP2_FLAG_PADDED, 5, P(""), NGHTTP2_FRAME_SIZE_ERROR},
@@ -61,6 +62,7 @@ static void test_h2_ends_the_connection_on_errors_of_it(void **state)
         {NGHTTP2_PRIORITY, 0, 3, P("\0\0\0\1"), NGHTTP2_FRAME_SIZE_ERROR},
         {NGHTTP2_RST_STREAM, 0, 0, P("\0\0\0\1"), NGHTTP2_PROTOCOL_ERROR},
         {NGHTTP2_RST_STREAM, 0, 7, P("\0\0\0\1"), NGHTTP2_PROTOCOL_ERROR}, /* idle */
+        {NGHTTP2_RST_STREAM, 0, 2, P("\0\0\0\1"), NGHTTP2_PROTOCOL_ERROR},
         {NGHTTP2_RST_STREAM, 0, 3, P("\0\0\0"), NGHTTP2_FRAME_SIZE_ERROR},
         {NGHTTP2_SETTINGS, 0, 1, P(""), NGHTTP2_PROTOCOL_ERROR},
         {NGHTTP2_SETTINGS, 0, 0, P("\0\4\0\0\0"), NGHTTP2_FRAME_SIZE_ERROR},
@@ -79,6 +81,7 @@ static void test_h2_ends_the_connection_on_errors_of_it(void **state)
         {NGHTTP2_WINDOW_UPDATE, 0, 0, P("\0\0\0\0"), NGHTTP2_PROTOCOL_ERROR},
         {NGHTTP2_WINDOW_UPDATE, 0, 0, P("\x7f\xff\xff\xff"), NGHTTP2_FLOW_CONTROL_ERROR},
         {NGHTTP2_WINDOW_UPDATE, 0, 7, P("\0\0\0\1"), NGHTTP2_PROTOCOL_ERROR}, /* idle */
+        {NGHTTP2_WINDOW_UPDATE, 0, 2, P("\0\0\0\1"), NGHTTP2_PROTOCOL_ERROR},
         {NGHTTP2_WINDOW_UPDATE, 0, 3, P("\0\0\0"), NGHTTP2_FRAME_SIZE_ERROR},
         {NGHTTP2_CONTINUATION, END, 5, P("\x82"), NGHTTP2_PROTOCOL_ERROR},
         {NGHTTP2_PRIORITY_UPDATE, 0, 3, P("\0\0\0\3u=1"), NGHTTP2_PROTOCOL_ERROR},
