@@ -173,6 +173,39 @@ static void explain_firewalld(struct firewall_path *path, struct firewall_step *
                            said, aim->port, aim->protocol);
 }
 
+/* ---- fail2ban ---- */
+
+static void mend_ban(struct firewall_path *path, const char *jail)
+{
+    char source[FIREWALL_ADDRESS_TEXT];
+
+    firewall_path_mend(path, "fail2ban-client set %s unbanip %s", jail,
+                       firewall_address_text(path->probe.family, path->probe.source, source));
+}
+
+/* "sshd" of "tcp dport 22 ip saddr @addr-set-sshd reject". @return for free(), or NULL */
+static char *banned_by(const struct firewall_step *step)
+{
+    const char *set = step->text ? strstr(step->text, "@addr") : NULL;
+    const char *jail = set ? strstr(set, "-set-") : NULL;
+
+    if (strcmp(step->table, "f2b-table") != 0 || !jail)
+        return NULL;
+    jail += sizeof "-set-" - 1;
+    return mem_string(span_of(jail, strcspn(jail, " ")));
+}
+
+static bool explain_fail2ban(struct firewall_path *path, struct firewall_step *step)
+{
+    scoped(mem_release) char *jail = banned_by(step);
+
+    if (!jail)
+        return false;
+    set_origin(step, mem_format("fail2ban, jail %s", jail));
+    mend_ban(path, jail);
+    return true;
+}
+
 /* ---- iptables ---- */
 
 static bool is_iptables(const struct firewall_path *path, const struct firewall_step *step)
@@ -228,9 +261,7 @@ static void explain_iptables(struct firewall_path *path, struct firewall_step *s
     set_origin(step, rule ? mem_format("iptables: %s", rule) : mem_string(SPAN("iptables")));
     free(rule);
     if (starts(chain, "f2b-")) {
-        char source[FIREWALL_ADDRESS_TEXT];
-        firewall_path_mend(path, "fail2ban-client set %s unbanip %s", chain + 4,
-                           firewall_address_text(path->probe.family, path->probe.source, source));
+        mend_ban(path, chain + 4);
         return;
     }
     if (!step->policy && index != EXPLAIN_ELSEWHERE)
@@ -281,6 +312,8 @@ void explain_manager(struct firewall_path *path, size_t index)
     struct firewall_step *step = &path->steps[path->culprit];
     struct aim aim = aim_of(path);
 
+    if (explain_fail2ban(path, step))
+        return;
     if (strcmp(step->table, "firewalld") == 0)
         explain_firewalld(path, step, &aim);
     else if (is_iptables(path, step) && (step_named(path, "ufw-") || step_named(path, "ufw6-")))

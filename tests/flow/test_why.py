@@ -315,6 +315,22 @@ def test_iptables_nft_is_named_in_its_own_words(pair):
         why(server, "443", code=0)
 
 
+def test_a_ban_of_fail2ban_is_lifted_for_its_address(pair):
+    server, _ = pair
+    server.nft("table inet f2b-table {\n set addr-set-web { type ipv4_addr; elements = { 10.99.0.2 } }\n"
+               "chain f2b-chain {\n type filter hook input priority -1;\n"
+               "tcp dport 443 ip saddr @addr-set-web reject\n }\n}")
+    path = why(server, "443", "--from", "10.99.0.2", code=1)["ipv4"]
+    assert culprit(path)["origin"] == "fail2ban, jail web"
+    assert path["mend"] == "fail2ban-client set web unbanip 10.99.0.2"
+    server.nft("flush ruleset")
+    server.run("iptables-nft", "-N", "f2b-sshd")
+    server.run("iptables-nft", "-A", "f2b-sshd", "-s", "10.99.0.2", "-j", "REJECT")
+    server.run("iptables-nft", "-A", "INPUT", "-p", "tcp", "-j", "f2b-sshd")
+    path = why(server, "443", "--from", "10.99.0.2", code=1)["ipv4"]
+    assert path["mend"] == "fail2ban-client set sshd unbanip 10.99.0.2"
+
+
 @pytest.mark.skipif(not shutil.which("ufw"), reason="no ufw")
 def test_ufw_rules_are_named_by_their_exact_rule():
     with netns.server_and_client(mounts=True) as (server, _):
