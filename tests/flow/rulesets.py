@@ -173,7 +173,7 @@ class Generator:
                 continue  # nftables' listing leaves out the family that such a rule is for
             versions |= {"ip" if word == "icmp" else "ip6" for word in headers - {"tcp", "udp"}}
             if rule and len(headers) < 2 and len(versions) < 2 and \
-                    not ("l4proto" in rule and headers - {"tcp"}) and \
+                    not (re.search("l4proto|nexthdr|ip protocol", rule) and headers - {"tcp"}) and \
                     not (re.search("(l4proto|nexthdr) {", rule) and headers):
                 return rule
 
