@@ -246,11 +246,20 @@ static char *iptables_rule(const struct firewall_step *step, size_t index)
     return rule;
 }
 
+/* Docker's chain for rules of the machine's owner, which Docker never rewrites. */
+static bool calls_docker_user(const struct firewall_path *path)
+{
+    for (size_t i = 0; i < path->count; i++)
+        if (path->steps[i].target && strcmp(path->steps[i].target, "DOCKER-USER") == 0)
+            return true;
+    return false;
+}
+
 static void explain_iptables(struct firewall_path *path, struct firewall_step *step, size_t index,
                              const struct aim *aim)
 {
     const char *program = strcmp(step->family, "ip6") == 0 ? "ip6tables" : "iptables";
-    bool docker = aim->address[0] && step_named(path, "DOCKER-USER");
+    bool docker = aim->address[0] && calls_docker_user(path);
     const char *chain = docker ? "DOCKER-USER" : step->chain;
     scoped(mem_release) char *table =
         strcmp(step->table, "filter") == 0 ? NULL : mem_format(" -t %s", step->table);

@@ -239,6 +239,22 @@ def test_a_port_sent_to_a_container_ends_at_the_forward_policy(pair):
     assert path["verdict"] == "forwarded"
 
 
+def test_dockers_chain_for_the_owner_is_where_the_mend_goes(pair):
+    server, _ = pair
+    server.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+    stub(server, "docker0", "172.17.0.1/16")
+    for rule in ("-N DOCKER-USER", "-N DOCKER", "-A FORWARD -j DOCKER-USER",
+                 "-A FORWARD -o docker0 -j DOCKER", "-P FORWARD DROP",
+                 "-t nat -A PREROUTING -p tcp --dport 443 -j DNAT --to-destination 172.17.0.2:8443"):
+        server.run("iptables-nft", *rule.split())
+    path = why(server, "443", "-4", code=1)["ipv4"]
+    assert culprit(path)["chain"] == "FORWARD" and culprit(path)["policy"]
+    assert path["mend"] == "iptables -I DOCKER-USER -d 172.17.0.2 -p tcp --dport 8443 -j ACCEPT"
+    words = path["mend"].split()
+    server.run(words[0] + "-nft", *words[1:])
+    assert why(server, "443", "-4", code=0)["ipv4"]["verdict"] == "forwarded"
+
+
 def test_a_redirected_port_asks_for_the_listener_behind_it(pair):
     server, _ = pair
     server.nft("table inet nat {\n chain pre {\n type nat hook prerouting priority -100;\n"
