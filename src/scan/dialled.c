@@ -1,5 +1,5 @@
 /* From errno and ICMP to a port's state. */
-#include "scan/dialled.h"
+#include "scan/asker.h"
 
 #include <errno.h>
 
