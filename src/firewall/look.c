@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "firewall/bus.h"
 #include "firewall/done.h"
+#include "firewall/firewalld.h"
 #include "firewall/nft.h"
 #include "os/command.h"
 
@@ -149,6 +150,7 @@ void look_take(struct look *ret_look, const char *root, const char *state)
     look.has_firewalld = command_exists("firewalld");
     look.has_persistent = command_exists("netfilter-persistent");
     look.firewalld_on_bus = bus_has_owner("org.fedoraproject.FirewallD1");
+    look.firewalld = look.firewalld_on_bus ? firewalld_read() : NULL;
     look.ufw_enabled = ufw_enabled(&look);
     look.nftables_unit = unit_enabled(&look, "nftables.service");
     look.persistent_unit = unit_enabled(&look, "netfilter-persistent.service");
@@ -171,6 +173,7 @@ void look_finish(struct look *look)
             free(look->xt[flavour][version].nat);
         }
     json_decref(look->done);
+    json_decref(look->firewalld);
     json_decref(look->ruleset);
     free(look->root);
     *look = (struct look){0};

@@ -26,6 +26,8 @@ struct look {
     json_t *ruleset; /**< the array "nftables" of `nft -j list ruleset`; NULL: not to be seen */
     struct look_xt xt[LOOK_XT_FLAVOURS][2]; /**< [flavour][0: IPv4, 1: IPv6] */
 
+    json_t *firewalld; /**< what firewalld says of itself: see firewalld.h; NULL: not there */
+
     bool has_nft, has_iptables, has_iptables_legacy, has_ufw, has_firewalld, has_persistent;
     bool iptables_is_legacy; /**< `iptables` without a suffix is the legacy one */
     bool firewalld_on_bus;   /**< org.fedoraproject.FirewallD1 has an owner */

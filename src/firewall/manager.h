@@ -61,3 +61,6 @@ enum { TAG_TEXT = 24 };
 const char *tag_text(struct port port, char out[TAG_TEXT]);
 /** Reads it back. @return false for a comment that is none of ours */
 bool tag_parse(const char *comment, struct port *ret_port);
+
+extern const struct manager manager_firewalld;
+extern const struct manager manager_ufw;

@@ -3,7 +3,11 @@
 
 #include "firewall/manager.h"
 
-const struct manager *const managers[] = {NULL};
+const struct manager *const managers[] = {
+    &manager_firewalld,
+    &manager_ufw,
+    NULL,
+};
 
 const struct manager *manager_find(const char *name)
 {

@@ -1,0 +1,362 @@
+/* The manager ufw: its own command says what is wanted, for both IP versions at once, and ufw keeps
+ * it. Rules of ours carry the tag as ufw's comment, which is how they are found again. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "firewall/manager.h"
+#include "firewall/ufw_rules.h"
+
+#define NAME "ufw"
+
+/* ---- detect ---- */
+
+static bool has_chain(const struct look *look)
+{
+    const char *filter = look->xt[LOOK_XT_LEGACY][0].filter;
+
+    return look_has_chain(look, "ip", "filter", "ufw-user-input") ||
+           (filter && strstr(filter, "-N ufw-user-input\n"));
+}
+
+static void detect(const struct look *look, struct sight *ret_sight)
+{
+    bool chain = has_chain(look), file = look->ufw_enabled;
+
+    if (!look->has_ufw)
+        *ret_sight = (struct sight){PRESENCE_ABSENT, mem_format("ufw is not installed")};
+    else if (file && chain)
+        *ret_sight = (struct sight){
+            PRESENCE_IN_FORCE,
+            mem_format("ENABLED=yes in /etc/ufw/ufw.conf, and the kernel has ufw-user-input")};
+    else if (file && !look->privileged)
+        *ret_sight = (struct sight){
+            PRESENCE_UNKNOWN,
+            mem_format("ENABLED=yes in /etc/ufw/ufw.conf; the kernel's rules are root's to see")};
+    else if (file)
+        *ret_sight = (struct sight){
+            PRESENCE_IDLE,
+            mem_format("ENABLED=yes in /etc/ufw/ufw.conf, but the kernel has none of its chains")};
+    else
+        *ret_sight = (struct sight){
+            PRESENCE_IDLE, mem_format("ufw is installed, but /etc/ufw/ufw.conf does not enable it")};
+}
+
+/* ---- commands ---- */
+
+/* "ufw", "delete"?, "allow", … NULL; words are borrowed. */
+struct words {
+    const char *items[24];
+    size_t count;
+};
+
+static void put(struct words *words, const char *word)
+{
+    if (words->count < ARRAY_SIZE(words->items) - 1)
+        words->items[words->count++] = word;
+    words->items[words->count] = NULL;
+}
+
+static void put_pair(struct words *words, const char *key, const char *value)
+{
+    put(words, key);
+    put(words, value);
+}
+
+/* What a wish and a port become: `allow 443/tcp`, or ufw's long form where more is said. */
+struct allowance {
+    char port[PORT_TEXT], number[8], network[NETWORK_TEXT], tag[TAG_TEXT];
+    struct words allow, erase;
+};
+
+static void put_wish(struct words *words, const struct wish *wish, struct port port,
+                     const struct allowance *text)
+{
+    if (!wish->interface && !wish->from.family) {
+        put(words, text->port);
+        return;
+    }
+    if (wish->interface) {
+        put(words, "in");
+        put_pair(words, "on", wish->interface);
+    }
+    put_pair(words, "from", wish->from.family ? text->network : "any");
+    put_pair(words, "to", "any");
+    put_pair(words, "port", text->number);
+    put_pair(words, "proto", port_protocol_name(port.protocol));
+}
+
+static void make_allowance(const struct wish *wish, struct port port, bool first,
+                           struct allowance *ret)
+{
+    *ret = (struct allowance){0};
+    port_text(port, ret->port);
+    tag_text(port, ret->tag);
+    snprintf(ret->number, sizeof ret->number, "%u", port.number);
+    if (wish->from.family)
+        network_text(&wish->from, ret->network);
+    put(&ret->allow, "ufw");
+    if (first)
+        put(&ret->allow, "prepend");
+    put(&ret->allow, "allow");
+    put_wish(&ret->allow, wish, port, ret);
+    put_pair(&ret->allow, "comment", ret->tag);
+    put(&ret->erase, "ufw");
+    put_pair(&ret->erase, "delete", "allow");
+    put_wish(&ret->erase, wish, port, ret);
+}
+
+/* ---- open ---- */
+
+static bool allows(const struct ufw_rule *rule)
+{
+    return strcmp(rule->action, "allow") == 0 || strcmp(rule->action, "limit") == 0;
+}
+
+static bool same(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* Is a rule about exactly those whom the wish means? */
+static bool is_wish(const struct ufw_rule *rule, const struct wish *wish)
+{
+    char network[NETWORK_TEXT];
+
+    if (!wish->from.family)
+        return same(rule->interface, wish->interface) &&
+               (strcmp(rule->from, "0.0.0.0/0") == 0 || strcmp(rule->from, "::/0") == 0);
+    return same(rule->interface, wish->interface) &&
+           strcmp(rule->from, network_text(&wish->from, network)) == 0;
+}
+
+enum state { STATE_OPEN, STATE_UNSAID, STATE_REFUSED };
+
+/* What ufw does with the port in one IP version: its first rule that speaks of it decides. Rules for
+ * some of those whom the wish means decide nothing: a ban of one network is to stay one. */
+static enum state judge(const struct ufw_rules *rules, int version, const struct wish *wish,
+                        struct port port)
+{
+    for (size_t i = 0; i < rules->count; i++) {
+        const struct ufw_rule *rule = &rules->items[i];
+        if (rule->version != version || !ufw_rule_covers(rule, port))
+            continue;
+        if (ufw_rule_for_all(rule) || is_wish(rule, wish))
+            return allows(rule) ? STATE_OPEN : STATE_REFUSED;
+    }
+    return STATE_UNSAID;
+}
+
+/* ufw would turn such a rule round instead of adding one, and could not turn it back. */
+static const struct ufw_rule *find_opposite(const struct ufw_rules *rules, const struct wish *wish,
+                                            struct port port)
+{
+    for (size_t i = 0; i < rules->count; i++) {
+        const struct ufw_rule *rule = &rules->items[i];
+        if (!allows(rule) && !rule->application && ufw_rule_is_for(rule, port) &&
+            strcmp(rule->protocol, port_protocol_name(port.protocol)) == 0 && is_wish(rule, wish))
+            return rule;
+    }
+    return NULL;
+}
+
+static bool has_ipv6(const struct look *look)
+{
+    scoped(mem_release) char *text = look_file(look, "/etc/default/ufw");
+    struct span rest = span_str(text), line;
+    bool on = true;
+
+    while (text && span_next(&rest, '\n', &line))
+        if (span_starts(span_trim(line), SPAN("IPV6=")))
+            on = span_find(line, 'y') >= 0 || span_find(line, 'Y') >= 0;
+    return on;
+}
+
+static void add_step(const struct wish *wish, struct port port, bool first, struct plan *plan)
+{
+    struct allowance text;
+
+    make_allowance(wish, port, first, &text);
+    struct plan_step *step = plan_add(
+        plan, NAME, "lets %s in%s", text.port,
+        first ? ", before the rule of ufw that keeps it out" : ", for IPv4 and IPv6 alike");
+    plan_command_array(&step->action, text.allow.items);
+    plan_command_array(&step->undo, text.erase.items);
+    plan_spell(step);
+}
+
+static int refuse(const struct ufw_rule *rule, struct port port, struct diags *diags)
+{
+    char text[PORT_TEXT];
+
+    diag_hint(diags_add(diags, "a rule of ufw says %s for %s%s%s", rule->action,
+                        port_text(port, text), rule->comment ? ": " : "",
+                        rule->comment ? rule->comment : ""),
+              "if that is no longer meant, `ufw delete %s %s`, then open it again", rule->action,
+              text);
+    return ERR_SETTINGS;
+}
+
+static int open_port(const struct look *look, const struct ufw_rules *rules,
+                     const struct wish *wish, struct port port, struct plan *plan,
+                     struct diags *diags)
+{
+    enum state v4 = wish->from.family == 6 ? STATE_OPEN : judge(rules, 4, wish, port);
+    enum state v6 = wish->from.family == 4 || !has_ipv6(look) ? STATE_OPEN
+                                                              : judge(rules, 6, wish, port);
+
+    if (v4 == STATE_OPEN && v6 == STATE_OPEN)
+        return 0;
+    const struct ufw_rule *opposite = find_opposite(rules, wish, port);
+    if (opposite)
+        return refuse(opposite, port, diags);
+    add_step(wish, port, v4 == STATE_REFUSED || v6 == STATE_REFUSED, plan);
+    return 0;
+}
+
+static int plan_open(const struct look *look, const struct wish *wish, struct plan *plan,
+                     struct diags *diags)
+{
+    struct ufw_rules rules;
+    int r = 0;
+
+    ufw_rules_read(look, &rules);
+    if (look->here && !has_ipv6(look))
+        findings_add(&plan->notes, FINDING_WARNING, "firewall",
+                     "IPV6=no in /etc/default/ufw: ufw leaves IPv6 alone");
+    for (size_t i = 0; i < wish->ports.count; i++) {
+        int result = open_port(look, &rules, wish, wish->ports.items[i], plan, diags);
+        r = result < 0 ? result : r;
+    }
+    ufw_rules_finish(&rules);
+    return r;
+}
+
+/* ---- close ---- */
+
+static const char *network_word(const char *network)
+{
+    return strcmp(network, "0.0.0.0/0") == 0 || strcmp(network, "::/0") == 0 ? "any" : network;
+}
+
+/* "443/tcp", where that says all of the rule; for free(). */
+static char *short_form(const struct ufw_rule *rule)
+{
+    if (!ufw_rule_for_all(rule) || rule->application || strcmp(rule->ports, "any") == 0)
+        return NULL;
+    return strcmp(rule->protocol, "any") == 0 ? mem_format("%s", rule->ports)
+                                              : mem_format("%s/%s", rule->ports, rule->protocol);
+}
+
+/* The words of a rule, as `ufw delete` and `ufw` take them.
+ * @param brief  its short form, or NULL */
+static void put_rule(struct words *words, const struct ufw_rule *rule, const char *brief)
+{
+    put(words, rule->action);
+    if (rule->interface) {
+        put(words, "in");
+        put_pair(words, "on", rule->interface);
+    }
+    if (*rule->log)
+        put(words, rule->log);
+    if (brief) {
+        put(words, brief);
+        return;
+    }
+    put_pair(words, "from", network_word(rule->from));
+    if (strcmp(rule->from_ports, "any") != 0)
+        put_pair(words, "port", rule->from_ports);
+    put_pair(words, "to", network_word(rule->to));
+    if (rule->application) {
+        put_pair(words, "app", rule->application);
+        return;
+    }
+    put_pair(words, "port", rule->ports);
+    if (strcmp(rule->protocol, "any") != 0)
+        put_pair(words, "proto", rule->protocol);
+}
+
+static bool is_planned(const struct plan *plan, size_t from, const struct words *words)
+{
+    for (size_t i = from; i < plan->count; i++) {
+        char *const *argv = plan->items[i].action.argv;
+        size_t k = 0;
+        while (argv && argv[k] && k < words->count && strcmp(argv[k], words->items[k]) == 0)
+            k++;
+        if (argv && !argv[k] && k == words->count)
+            return true;
+    }
+    return false;
+}
+
+static void erase(const struct ufw_rule *rule, struct port port, size_t from, struct plan *plan)
+{
+    scoped(mem_release) char *brief = short_form(rule);
+    struct words erase = {0}, again = {0};
+    char text[PORT_TEXT];
+
+    put_pair(&erase, "ufw", "delete");
+    put_rule(&erase, rule, brief);
+    if (is_planned(plan, from, &erase)) /* one command for IPv4 and IPv6 */
+        return;
+    put(&again, "ufw");
+    put_rule(&again, rule, brief);
+    if (rule->comment)
+        put_pair(&again, "comment", rule->comment);
+    struct plan_step *step =
+        plan_add(plan, NAME, rule->comment ? "takes back the rule for %s, with comment %s"
+                                           : "takes back the rule for %s",
+                 port_text(port, text), rule->comment);
+    plan_command_array(&step->action, erase.items);
+    plan_command_array(&step->undo, again.items);
+    plan_spell(step);
+}
+
+/* A rule of others: it goes when it is forced and speaks of this port alone. */
+static bool is_theirs(const struct ufw_rule *rule, struct port port)
+{
+    return allows(rule) && ufw_rule_is_for(rule, port);
+}
+
+static void note_theirs(const struct ufw_rule *rule, struct port port, struct plan *plan)
+{
+    char text[PORT_TEXT];
+
+    findings_add(&plan->notes, FINDING_WARNING, "firewall",
+                 "a rule of ufw that gardien did not make lets %s in: ufw %s %s from %s%s",
+                 port_text(port, text), rule->action, rule->ports, rule->from,
+                 strcmp(rule->protocol, "any") == 0 ? ", over TCP and UDP" : "");
+}
+
+static int plan_close(const struct look *look, const struct wish *wish, struct plan *plan,
+                      struct diags *diags)
+{
+    struct ufw_rules rules;
+    size_t from = plan->count;
+
+    (void)diags;
+    ufw_rules_read(look, &rules);
+    for (size_t p = 0; p < wish->ports.count; p++)
+        for (size_t i = 0; i < rules.count; i++) {
+            const struct ufw_rule *rule = &rules.items[i];
+            struct port port = wish->ports.items[p], tagged;
+            bool ours =
+                rule->comment && tag_parse(rule->comment, &tagged) && port_equal(tagged, port);
+            bool theirs = !ours && wish->force && is_theirs(rule, port);
+            if (theirs)
+                note_theirs(rule, port, plan);
+            if (ours || theirs)
+                erase(rule, port, from, plan);
+        }
+    ufw_rules_finish(&rules);
+    return 0;
+}
+
+const struct manager manager_ufw = {
+    .name = NAME,
+    .system = "linux",
+    .detect = detect,
+    .plan_open = plan_open,
+    .plan_close = plan_close,
+};
