@@ -34,18 +34,17 @@ static void detect(const struct look *look, struct sight *ret_sight)
     bool table = look_has_table(look, "inet", "firewalld");
 
     if (look->firewalld_on_bus)
-        *ret_sight = (struct sight){
-            PRESENCE_IN_FORCE, mem_format("it answers on D-Bus as %s%s", FIREWALLD_SERVICE,
-                                          table ? ", and has its table in the kernel" : "")};
+        *ret_sight = (struct sight){PRESENCE_IN_FORCE,
+                                    mem_format("it answers on D-Bus as %s%s", FIREWALLD_SERVICE,
+                                               table ? ", and has its table in the kernel" : "")};
     else if (table)
         *ret_sight = (struct sight){
             PRESENCE_UNKNOWN,
             mem_format("its table is in the kernel, but it does not answer on D-Bus")};
     else
-        *ret_sight = (struct sight){look->has_firewalld ? PRESENCE_IDLE : PRESENCE_ABSENT,
-                                    mem_format("firewalld is not %s", look->has_firewalld
-                                                                          ? "running"
-                                                                          : "installed")};
+        *ret_sight = (struct sight){
+            look->has_firewalld ? PRESENCE_IDLE : PRESENCE_ABSENT,
+            mem_format("firewalld is not %s", look->has_firewalld ? "running" : "installed")};
 }
 
 /* ---- facts ---- */
@@ -192,8 +191,7 @@ static void make_call(const struct change *change, bool add, struct plan_action 
     bool runtime = change->scope == SCOPE_RUNTIME;
     const char *path =
         json_string_value(json_object_get(zone_of(change->look, change->zone), "path"));
-    const char *slash =
-        change->item->kind == KIND_PORT ? strchr(change->item->text, '/') : NULL;
+    const char *slash = change->item->kind == KIND_PORT ? strchr(change->item->text, '/') : NULL;
     size_t count = 0;
 
     ret_action->kind = PLAN_DBUS;
@@ -202,8 +200,8 @@ static void make_call(const struct change *change, bool add, struct plan_action 
     ret_action->dbus.interface =
         mem_format("%s", runtime ? FIREWALLD_SERVICE ".zone" : FIREWALLD_SERVICE ".config.zone");
     ret_action->dbus.method = mem_format("%s", methods[change->item->kind][add]);
-    ret_action->dbus.types = mem_format("%ss%s%s", runtime ? "s" : "", slash ? "s" : "",
-                                        runtime && add ? "i" : "");
+    ret_action->dbus.types =
+        mem_format("%ss%s%s", runtime ? "s" : "", slash ? "s" : "", runtime && add ? "i" : "");
     ret_action->dbus.fine = mem_format("%s", add ? "ALREADY_ENABLED" : "NOT_ENABLED");
     if (runtime)
         add_word(&ret_action->dbus.args, &count, change->zone);
@@ -233,8 +231,7 @@ static struct plan_step *add_step(const struct change *change, bool add, struct 
     struct plan_step *step = plan_add(
         plan, NAME, "%s %s %s zone %s, %s", add ? "adds" : "removes",
         change->item->kind == KIND_RULE ? "a rule" : change->item->text, add ? "to" : "from",
-        change->zone,
-        change->scope == SCOPE_RUNTIME ? "now" : "for reloads and restarts");
+        change->zone, change->scope == SCOPE_RUNTIME ? "now" : "for reloads and restarts");
 
     if (json_object_get(zone_of(change->look, change->zone), "path")) {
         make_call(change, add, &step->action);
@@ -253,9 +250,8 @@ static void make_item(const struct look *look, const struct wish *wish, struct p
     const char *service = service_of(port);
     char network[NETWORK_TEXT], text[PORT_TEXT];
     /* An older firewalld has no http3. */
-    bool known =
-        service && (!look->firewalld ||
-                    has_text(json_object_get(look->firewalld, "services"), service));
+    bool known = service && (!look->firewalld ||
+                             has_text(json_object_get(look->firewalld, "services"), service));
 
     ret_item->kind = wish->from.family ? KIND_RULE : known ? KIND_SERVICE : KIND_PORT;
     if (wish->from.family)

@@ -25,10 +25,9 @@ static json_t *read_zone(const char *name)
     json_t *runtime = ask_runtime(FIREWALLD_SERVICE ".zone", "getZoneSettings2", name);
     json_t *path = bus_ask(FIREWALLD_SERVICE, CONFIG_PATH, FIREWALLD_SERVICE ".config",
                            "getZoneByName", (const char *[]){name, NULL});
-    json_t *permanent =
-        path ? bus_ask(FIREWALLD_SERVICE, json_string_value(path),
-                       FIREWALLD_SERVICE ".config.zone", "getSettings2", NULL)
-             : NULL;
+    json_t *permanent = path ? bus_ask(FIREWALLD_SERVICE, json_string_value(path),
+                                       FIREWALLD_SERVICE ".config.zone", "getSettings2", NULL)
+                             : NULL;
 
     return json_pack("{s:o*, s:o*, s:o*}", "runtime", runtime, "path", path, "permanent",
                      permanent);
@@ -65,9 +64,8 @@ static void add_uplink(json_t *uplinks, struct span name)
     size_t i;
     json_t *item;
 
-    json_array_foreach(uplinks, i, item)
-        if (span_equal(span_str(json_string_value(item)), name))
-            return;
+    json_array_foreach(uplinks, i,
+                       item) if (span_equal(span_str(json_string_value(item)), name)) return;
     if (name.len && !span_equal(name, SPAN("lo")))
         json_array_append_new(uplinks, json_stringn(name.ptr, name.len));
 }

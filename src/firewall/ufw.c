@@ -40,7 +40,8 @@ static void detect(const struct look *look, struct sight *ret_sight)
             mem_format("ENABLED=yes in /etc/ufw/ufw.conf, but the kernel has none of its chains")};
     else
         *ret_sight = (struct sight){
-            PRESENCE_IDLE, mem_format("ufw is installed, but /etc/ufw/ufw.conf does not enable it")};
+            PRESENCE_IDLE,
+            mem_format("ufw is installed, but /etc/ufw/ufw.conf does not enable it")};
 }
 
 /* ---- commands ---- */
@@ -133,8 +134,8 @@ static bool is_wish(const struct ufw_rule *rule, const struct wish *wish)
 
 enum state { STATE_OPEN, STATE_UNSAID, STATE_REFUSED };
 
-/* What ufw does with the port in one IP version: its first rule that speaks of it decides. Rules for
- * some of those whom the wish means decide nothing: a ban of one network is to stay one. */
+/* What ufw does with the port in one IP version: its first rule that speaks of it decides. Rules
+ * for some of those whom the wish means decide nothing: a ban of one network is to stay one. */
 static enum state judge(const struct ufw_rules *rules, int version, const struct wish *wish,
                         struct port port)
 {
@@ -178,9 +179,9 @@ static void add_step(const struct wish *wish, struct port port, bool first, stru
     struct allowance text;
 
     make_allowance(wish, port, first, &text);
-    struct plan_step *step = plan_add(
-        plan, NAME, "lets %s in%s", text.port,
-        first ? ", before the rule of ufw that keeps it out" : ", for IPv4 and IPv6 alike");
+    struct plan_step *step = plan_add(plan, NAME, "lets %s in%s", text.port,
+                                      first ? ", before the rule of ufw that keeps it out"
+                                            : ", for IPv4 and IPv6 alike");
     plan_command_array(&step->action, text.allow.items);
     plan_command_array(&step->undo, text.erase.items);
     plan_spell(step);
@@ -190,11 +191,10 @@ static int refuse(const struct ufw_rule *rule, struct port port, struct diags *d
 {
     char text[PORT_TEXT];
 
-    diag_hint(diags_add(diags, "a rule of ufw says %s for %s%s%s", rule->action,
-                        port_text(port, text), rule->comment ? ": " : "",
-                        rule->comment ? rule->comment : ""),
-              "if that is no longer meant, `ufw delete %s %s`, then open it again", rule->action,
-              text);
+    diag_hint(
+        diags_add(diags, "a rule of ufw says %s for %s%s%s", rule->action, port_text(port, text),
+                  rule->comment ? ": " : "", rule->comment ? rule->comment : ""),
+        "if that is no longer meant, `ufw delete %s %s`, then open it again", rule->action, text);
     return ERR_SETTINGS;
 }
 
@@ -203,8 +203,8 @@ static int open_port(const struct look *look, const struct ufw_rules *rules,
                      struct diags *diags)
 {
     enum state v4 = wish->from.family == 6 ? STATE_OPEN : judge(rules, 4, wish, port);
-    enum state v6 = wish->from.family == 4 || !has_ipv6(look) ? STATE_OPEN
-                                                              : judge(rules, 6, wish, port);
+    enum state v6 =
+        wish->from.family == 4 || !has_ipv6(look) ? STATE_OPEN : judge(rules, 6, wish, port);
 
     if (v4 == STATE_OPEN && v6 == STATE_OPEN)
         return 0;
@@ -304,10 +304,10 @@ static void erase(const struct ufw_rule *rule, struct port port, size_t from, st
     put_rule(&again, rule, brief);
     if (rule->comment)
         put_pair(&again, "comment", rule->comment);
-    struct plan_step *step =
-        plan_add(plan, NAME, rule->comment ? "takes back the rule for %s, with comment %s"
-                                           : "takes back the rule for %s",
-                 port_text(port, text), rule->comment);
+    struct plan_step *step = plan_add(plan, NAME,
+                                      rule->comment ? "takes back the rule for %s, with comment %s"
+                                                    : "takes back the rule for %s",
+                                      port_text(port, text), rule->comment);
     plan_command_array(&step->action, erase.items);
     plan_command_array(&step->undo, again.items);
     plan_spell(step);

@@ -124,9 +124,9 @@ void ufw_rules_finish(struct ufw_rules *rules)
 {
     for (size_t i = 0; i < rules->count; i++) {
         struct ufw_rule *rule = &rules->items[i];
-        char *const owned[] = {rule->action,      rule->log,       rule->protocol, rule->ports,
-                               rule->to,          rule->from,      rule->from_ports,
-                               rule->application, rule->interface, rule->comment};
+        char *const owned[] = {rule->action,    rule->log,    rule->protocol,   rule->ports,
+                               rule->to,        rule->from,   rule->from_ports, rule->application,
+                               rule->interface, rule->comment};
         for (size_t k = 0; k < ARRAY_SIZE(owned); k++)
             free(owned[k]);
     }

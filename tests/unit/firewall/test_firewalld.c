@@ -1,8 +1,8 @@
 /* What is planned for a firewalld that says this and that of its zones. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
 
 #include <cmocka.h>
 #include <string.h>
@@ -63,8 +63,8 @@ static int plan_for(struct machine *machine, bool open)
 {
     const struct manager *firewalld = manager_find("firewalld");
 
-    return (open ? firewalld->plan_open : firewalld->plan_close)(
-        &machine->look, &machine->wish, &machine->plan, &machine->diags);
+    return (open ? firewalld->plan_open : firewalld->plan_close)(&machine->look, &machine->wish,
+                                                                 &machine->plan, &machine->diags);
 }
 
 static void expect_steps(struct machine *machine, bool open, const char *const *typed)
@@ -162,8 +162,9 @@ static void test_a_network_becomes_a_rich_rule(void **state)
     set_up(&machine, NONE, NONE);
     assert_int_equal(network_parse("2001:db8::/32", &machine.diags, &machine.wish.from), 0);
     EXPECT(&machine, true,
-           PERMANENT "public --add-rich-rule='rule family=\"ipv6\" source address=\"2001:db8::/32\" "
-                     "port port=\"443\" protocol=\"tcp\" accept'",
+           PERMANENT
+           "public --add-rich-rule='rule family=\"ipv6\" source address=\"2001:db8::/32\" "
+           "port port=\"443\" protocol=\"tcp\" accept'",
            RUNTIME "public --add-rich-rule='rule family=\"ipv6\" source address=\"2001:db8::/32\" "
                    "port port=\"443\" protocol=\"tcp\" accept'");
     tear_down(&machine);
@@ -191,7 +192,8 @@ static void test_close_by_force_takes_what_others_added(void **state)
     struct machine machine;
 
     (void)state;
-    set_up(&machine, "{'services': ['https'], 'ports': [['443', 'tcp'], ['400-500', 'tcp']]}", NONE);
+    set_up(&machine, "{'services': ['https'], 'ports': [['443', 'tcp'], ['400-500', 'tcp']]}",
+           NONE);
     machine.wish.force = true;
     EXPECT(&machine, false, PERMANENT "public --remove-service=https",
            PERMANENT "public --remove-port=443/tcp");

@@ -1,8 +1,8 @@
 /* ufw's own list of rules, and what is planned from it. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
 
 #include <cmocka.h>
 #include <stdio.h>
@@ -55,16 +55,22 @@ static void set_up(struct machine *machine, const char *v4, const char *v6)
     put_file(machine, "etc/ufw/user.rules", v4);
     put_file(machine, "etc/ufw/user6.rules", v6);
     put_file(machine, "etc/default/ufw", "IPV6=yes\n");
-    machine->look = (struct look){.here = true, .privileged = true, .root = machine->folder,
-                                  .has_ufw = true, .ufw_enabled = true};
+    machine->look = (struct look){.here = true,
+                                  .privileged = true,
+                                  .root = machine->folder,
+                                  .has_ufw = true,
+                                  .ufw_enabled = true};
     machine->wish.ports.items[machine->wish.ports.count++] = https;
 }
 
 static void tear_down(struct machine *machine)
 {
-    static const char *const paths[] = {"/etc/ufw/user.rules", "/etc/ufw/user6.rules",
-                                        "/etc/default/ufw",    "/etc/default",
-                                        "/etc/ufw",            "/etc",
+    static const char *const paths[] = {"/etc/ufw/user.rules",
+                                        "/etc/ufw/user6.rules",
+                                        "/etc/default/ufw",
+                                        "/etc/default",
+                                        "/etc/ufw",
+                                        "/etc",
                                         ""};
 
     for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
@@ -79,8 +85,8 @@ static int plan_for(struct machine *machine, bool open)
 {
     const struct manager *ufw = manager_find("ufw");
 
-    return (open ? ufw->plan_open : ufw->plan_close)(&machine->look, &machine->wish,
-                                                     &machine->plan, &machine->diags);
+    return (open ? ufw->plan_open : ufw->plan_close)(&machine->look, &machine->wish, &machine->plan,
+                                                     &machine->diags);
 }
 
 static void expect_steps(struct machine *machine, bool open, const char *const *typed)
@@ -101,11 +107,11 @@ static void expect_steps(struct machine *machine, bool open, const char *const *
 static void test_tuples_are_read_with_their_parts(void **state)
 {
     struct ufw_rules rules = {0};
-    const char text[] = "*filter\n" TUPLE "allow tcp 443" V4 TAG_443 "\n" TUPLE
-                        "deny_log-all any 8000:8100 0.0.0.0/0 any 192.0.2.0/24 in_eth0\n" TUPLE
-                        "allow tcp 443 0.0.0.0/0 any 0.0.0.0/0 Nginx%20HTTPS - in\n" TUPLE
-                        "route:allow tcp 443" V4 "\n" TUPLE "allow tcp 1 0.0.0.0/0 any 0.0.0.0/0 out\n"
-                        TUPLE "allow\n";
+    const char text[] =
+        "*filter\n" TUPLE "allow tcp 443" V4 TAG_443 "\n" TUPLE
+        "deny_log-all any 8000:8100 0.0.0.0/0 any 192.0.2.0/24 in_eth0\n" TUPLE
+        "allow tcp 443 0.0.0.0/0 any 0.0.0.0/0 Nginx%20HTTPS - in\n" TUPLE "route:allow tcp 443" V4
+        "\n" TUPLE "allow tcp 1 0.0.0.0/0 any 0.0.0.0/0 out\n" TUPLE "allow\n";
 
     (void)state;
     ufw_rules_parse(span_str(text), 4, &rules);
@@ -193,8 +199,7 @@ static void test_close_takes_back_only_what_is_tagged(void **state)
     set_up(&machine, TUPLE "allow any 443" V4 "\n" TUPLE "allow tcp 443" V4 TAG_443 "\n",
            TUPLE "allow tcp 443" V6 TAG_443 "\n");
     EXPECT(&machine, false, "ufw delete allow 443/tcp");
-    assert_string_equal(machine.plan.items[0].untyped,
-                        "ufw allow 443/tcp comment gardien:443/tcp");
+    assert_string_equal(machine.plan.items[0].untyped, "ufw allow 443/tcp comment gardien:443/tcp");
     tear_down(&machine);
 }
 
