@@ -63,6 +63,7 @@ int check_host(const struct check_options *options, struct check_result *ret_res
     int r = looks_run(check);
     if (r == 0) {
         names_report(&check->names, &result.findings);
+        judge_route(check, &result);
         judge_tcp(check, &result);
         judge_tls(check, &result);
         judge_http(check, &result);

@@ -85,6 +85,8 @@ const struct door *check_open_door(const struct check *check);
 /** "example.com" while all doors behave alike, else the address too; for free(). */
 char *door_subject(const struct check *check, const struct door *door);
 
+/** The first address of each family stands for all. */
+void judge_route(const struct check *check, struct check_result *result);
 void judge_tcp(const struct check *check, struct check_result *result);
 void judge_tls(const struct check *check, struct check_result *result);
 void judge_certificate(const struct check *check, const struct door *door,

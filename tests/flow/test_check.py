@@ -146,6 +146,7 @@ def test_a_good_site_is_open(lab, pki):
     assert certificate["facts"]["needed"] == 2 and certificate["facts"]["root"] == "CN=Test Root"
     assert "trusted by way of Test Root" in certificate["sentence"]
     assert answer["by"]["resumption"][0]["grade"] == "good"
+    assert answer["by"]["route"][0]["sentence"] == "by eth0 from 10.99.0.2, in the same network"
     assert all("milliseconds" in answer["by"][topic][0] for topic in ("tcp", "tls", "http"))
 
 
@@ -267,7 +268,9 @@ def routed(pki):
 def test_a_router_that_forbids_is_named(routed):
     routed.router.nft("table ip t { chain f { type filter hook forward priority 0; "
                       "tcp dport 443 reject with icmp type admin-prohibited; }; }")
-    finding = bad(routed.check("10.98.0.1"), "tcp")
+    answer = routed.check("10.98.0.1")
+    assert "through 10.97.0.254" in answer["by"]["route"][0]["sentence"]
+    finding = bad(answer, "tcp")
     assert finding["sentence"].startswith("10.97.0.254 says: forbidden by a firewall")
     assert finding["facts"]["refused_by"] == "10.97.0.254"
 
