@@ -30,6 +30,8 @@ class Pki:
         for name, dates in (("good", (-1, 60)), ("old", (-60, -1)), ("soon", (-60, 3))):
             self.make(name, "/CN=site.example", "DNS:site.example,DNS:*.wild.example,IP:10.99.0.1",
                       issuer="middle", dates=dates)
+        self.make("lets", "/O=Let's Encrypt/CN=R99", ca=True, issuer="root")
+        self.make("public", "/CN=site.example", "DNS:site.example", issuer="lets")
         self.make("alone", "/CN=site.example", "DNS:site.example", issuer=None)
         self.make("stray", "/CN=site.example", "DNS:site.example", issuer="foreign")
         self.make("linked", "/CN=site.example", "DNS:site.example", issuer="middle",
@@ -45,7 +47,7 @@ class Pki:
         file["db"].touch()
         file["cnf"].write_text(
             f"[ca]\ndatabase={file['db']}\nnew_certs_dir={self.folder}\nrand_serial=yes\n"
-            "default_md=sha256\npolicy=any\nunique_subject=no\n[any]\ncommonName=supplied\n"
+            "default_md=sha256\npolicy=any\nunique_subject=no\n[any]\norganizationName=optional\ncommonName=supplied\n"
             f"[ext]\nbasicConstraints=critical,CA:{'TRUE' if ca else 'FALSE'}\n{more}"
             + (f"subjectAltName={names}\n" if names else ""))
         run("openssl", "req", "-new", "-nodes", "-newkey", "ec", "-pkeyopt",
@@ -583,6 +585,14 @@ def test_records_are_read(lab, dns):
 def test_an_https_record_is_read(lab, dns):
     answer = lab.check("site.example", *dns)
     assert answer["by"]["https-record"][0]["facts"]["alpn"] == ["h3", "h2"]
+
+
+def test_a_caa_record_that_forbids_the_issuer_is_a_warning(lab, dns, pki):
+    port = lab.serve("tls", pki.bundle("public", "lets"))
+    answer = lab.check(f"site.example:{port}", "-4", *dns)
+    assert answer["code"] == 0 and "its renewal will fail" in answer["verdict"]
+    assert answer["mend"] == 'add the record: CAA 0 issue "letsencrypt.org"'
+    assert "caa" not in lab.check(f"four.example:{port}", *dns)["by"]
 
 
 NAMES = {
