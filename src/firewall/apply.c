@@ -59,7 +59,8 @@ static int run_command(const struct plan_action *action, struct diags *diags)
 static int run_nft(const struct plan_action *action, struct diags *diags)
 {
     scoped(mem_release) char *why = NULL;
-    int r = nft_run(action->text, NFT_PLAIN, NULL, &why);
+    int r = action->kind == PLAN_UNTAG ? nft_untag(action, &why)
+                                       : nft_run(action->text, NFT_PLAIN, NULL, &why);
 
     if (r < 0 && action->lenient)
         return 0;
@@ -138,7 +139,14 @@ static int write_file(const struct plan_action *action)
 
 static int remove_file(const struct plan_action *action)
 {
-    return unlink(action->path) < 0 && errno != ENOENT ? -errno : 0;
+    scoped(mem_release) char *copy = mem_string(span_str(action->path));
+
+    if (unlink(action->path) < 0 && errno != ENOENT)
+        return -errno;
+    if (action->folder && rmdir(dirname(copy)) < 0 && errno != ENOTEMPTY && errno != EEXIST &&
+        errno != ENOENT && errno != EBUSY)
+        return -errno;
+    return 0;
 }
 
 static int act(const struct plan_action *action, struct diags *diags)
@@ -151,6 +159,7 @@ static int act(const struct plan_action *action, struct diags *diags)
     case PLAN_COMMAND:
         return run_command(action, diags);
     case PLAN_NFT:
+    case PLAN_UNTAG:
         return run_nft(action, diags);
     case PLAN_DBUS:
         return bus_call(action, diags);

@@ -143,6 +143,8 @@ void look_take(struct look *ret_look, const char *root, const char *state)
 
     look.done = done_load(state);
     look.privileged = nft_ruleset(&look.ruleset) >= 0;
+    if (look.privileged && nft_run("list ruleset", NFT_HANDLES, &look.ruleset_text, NULL) < 0)
+        look.privileged = false;
     look.has_nft = command_exists("nft");
     look.has_iptables = command_exists("iptables-nft");
     look.has_iptables_legacy = command_exists("iptables-legacy");
@@ -175,6 +177,7 @@ void look_finish(struct look *look)
     json_decref(look->done);
     json_decref(look->firewalld);
     json_decref(look->ruleset);
+    free(look->ruleset_text);
     free(look->root);
     *look = (struct look){0};
 }

@@ -22,8 +22,9 @@ struct look {
     bool privileged; /**< the kernel's rules could be read, and may be changed */
     char *root;      /**< in front of every path that is read or written; "" or NULL for / */
 
-    json_t *done;    /**< what gardien did before: see done.h */
-    json_t *ruleset; /**< the array "nftables" of `nft -j list ruleset`; NULL: not to be seen */
+    json_t *done;       /**< what gardien did before: see done.h */
+    json_t *ruleset;    /**< the array "nftables" of `nft -j list ruleset`; NULL: not to be seen */
+    char *ruleset_text; /**< `nft -a list ruleset`; NULL: not to be seen */
     struct look_xt xt[LOOK_XT_FLAVOURS][2]; /**< [flavour][0: IPv4, 1: IPv6] */
 
     json_t *firewalld; /**< what firewalld says of itself: see firewalld.h; NULL: not there */

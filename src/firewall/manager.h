@@ -10,7 +10,7 @@
 
 /** What is wanted. All zero but `ports`: for everybody, on all interfaces. */
 struct wish {
-    struct ports ports;
+    struct ports ports;    /**< close: none means all that gardien opened */
     struct network from;   /**< who may come; family 0: everybody */
     const char *interface; /**< where they come in; NULL: anywhere */
     const char *zone;      /**< of firewalld; NULL: that of the interface, or the default one */
@@ -64,3 +64,6 @@ bool tag_parse(const char *comment, struct port *ret_port);
 
 extern const struct manager manager_firewalld;
 extern const struct manager manager_ufw;
+extern const struct manager manager_nftables;
+extern const struct manager manager_iptables_nft;
+extern const struct manager manager_iptables_legacy;

@@ -6,6 +6,9 @@
 const struct manager *const managers[] = {
     &manager_firewalld,
     &manager_ufw,
+    &manager_nftables,
+    &manager_iptables_nft,
+    &manager_iptables_legacy,
     NULL,
 };
 

@@ -5,6 +5,8 @@
 
 #include "base/macros.h"
 
+struct plan_action;
+
 enum nft_output {
     NFT_PLAIN,   /**< as nft(8) prints it */
     NFT_HANDLES, /**< with handles: `nft -a` */
@@ -20,6 +22,10 @@ enum nft_output {
  *  @return 0; -EPERM without CAP_NET_ADMIN; -EINVAL when refused; -ENOMEM */
 must_check int nft_run(const char *script, enum nft_output output, char **ret_output,
                        char **ret_error);
+/** Carries out an action of kind PLAN_UNTAG: deletes the rules of a chain that have one of the
+ *  comments; a chain gardien_NAME that is empty then goes too, with the jumps to it. What is gone
+ *  already is no mistake. @return as nft_run() */
+must_check int nft_untag(const struct plan_action *action, char **ret_error);
 /** The array "nftables" of `nft -j list ruleset`. @return 0 with a new reference, or as nft_run()
  */
 must_check int nft_ruleset(json_t **ret_array);

@@ -16,6 +16,7 @@ enum plan_kind {
     PLAN_NOTHING, /**< as an undo: there is nothing to take back */
     PLAN_COMMAND, /**< runs a program */
     PLAN_NFT,     /**< a script for libnftables, in the language of nft(8) */
+    PLAN_UNTAG,   /**< deletes nft rules by their comments: argv is FAMILY TABLE CHAIN TAG... */
     PLAN_WRITE,   /**< writes a file whole */
     PLAN_REMOVE,  /**< removes a file that may be gone already */
     PLAN_DBUS,    /**< calls a method on the system bus */
@@ -27,10 +28,11 @@ enum { PLAN_STEPS_MAX = 1024 };
 /** What is done. Which members count depends on the kind; all strings are owned. */
 struct plan_action {
     enum plan_kind kind;
-    char **argv;   /**< COMMAND: NULL-terminated */
+    char **argv;   /**< COMMAND, UNTAG: NULL-terminated */
     char *text;    /**< NFT: the script; WRITE: the content; SYSTEM: its arguments as JSON */
     char *path;    /**< WRITE, REMOVE */
     unsigned mode; /**< WRITE: permissions of a new file */
+    bool folder;   /**< REMOVE: the folder that holds it too, when it is empty then */
     bool lenient;  /**< COMMAND, DBUS: any answer counts as done, to undo what may be gone */
     struct {
         char *service, *path, *interface, *method;

@@ -37,8 +37,8 @@ static const char *kind_name(enum plan_kind kind)
 {
     static const char *const names[] = {
         [PLAN_NOTHING] = "nothing", [PLAN_COMMAND] = "command", [PLAN_NFT] = "nft",
-        [PLAN_WRITE] = "write",     [PLAN_REMOVE] = "remove",   [PLAN_DBUS] = "dbus",
-        [PLAN_SYSTEM] = "system",
+        [PLAN_UNTAG] = "nft",       [PLAN_WRITE] = "write",     [PLAN_REMOVE] = "remove",
+        [PLAN_DBUS] = "dbus",       [PLAN_SYSTEM] = "system",
     };
 
     return names[kind];

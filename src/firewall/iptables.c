@@ -1,0 +1,313 @@
+/* The managers for rules of iptables, in the kernel's nf_tables and in its older own tables: the
+ * same plan with other programs, for each IP version on its own. */
+#include "firewall/iptables.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/mem.h"
+#include "firewall/flows.h"
+
+/* ---- facts ---- */
+
+const char *iptables_program(enum look_flavour flavour, int version)
+{
+    static const char *const programs[LOOK_XT_FLAVOURS][2] = {
+        {"iptables-nft", "ip6tables-nft"}, {"iptables-legacy", "ip6tables-legacy"}};
+
+    return programs[flavour][version];
+}
+
+const char *iptables_name(enum look_flavour flavour)
+{
+    return flavour == LOOK_XT_NFT ? manager_iptables_nft.name : manager_iptables_legacy.name;
+}
+
+bool iptables_has_ufw(const struct look *look, enum look_flavour flavour)
+{
+    for (int version = 0; version < 2; version++) {
+        const char *filter = look->xt[flavour][version].filter;
+        if (look->ufw_enabled && filter && strstr(filter, "-N ufw-user-input\n"))
+            return true;
+    }
+    return false;
+}
+
+void iptables_rules(const struct look *look, enum look_flavour flavour, int version,
+                    struct rules *ret_rules)
+{
+    rules_of_xt(look->xt[flavour][version].filter, version ? "ip6" : "ip", "filter",
+                iptables_has_ufw(look, flavour), ret_rules);
+}
+
+/* Rules of the chain but jumps to what others look after. */
+static size_t count_rules(const struct rules_chain *chain, bool without_ufw)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < chain->count; i++)
+        count += !(without_ufw && strstr(chain->rules[i], "-j ufw"));
+    return count;
+}
+
+/* @return the name of a chain at input or forward that can close a port, or NULL */
+static const char *find_filtering(const struct rules *rules)
+{
+    for (size_t i = 0; i < rules->count; i++) {
+        const struct rules_chain *chain = &rules->chains[i];
+        if (chain->hook && (chain->drops || count_rules(chain, rules->without_ufw)))
+            return chain->name;
+    }
+    return NULL;
+}
+
+/* ---- detect ---- */
+
+static void detect(const struct look *look, enum look_flavour flavour, struct sight *ret_sight)
+{
+    bool there = flavour == LOOK_XT_NFT ? look->has_iptables : look->has_iptables_legacy;
+    struct rules rules;
+
+    ret_sight->presence = there ? PRESENCE_IDLE : PRESENCE_ABSENT;
+    for (int version = 0; there && version < 2; version++) {
+        iptables_rules(look, flavour, version, &rules);
+        const char *chain = find_filtering(&rules);
+        if (chain) {
+            ret_sight->presence = PRESENCE_IN_FORCE;
+            ret_sight->sentence = mem_format("%s shows rules or a policy of DROP in chain %s%s",
+                                             iptables_program(flavour, version), chain,
+                                             rules.without_ufw ? ", beside those of ufw" : "");
+        }
+        rules_finish(&rules);
+        if (chain)
+            return;
+    }
+    if (there && !look->privileged)
+        ret_sight->presence = look->persistent_unit ? PRESENCE_UNKNOWN : PRESENCE_IDLE;
+    ret_sight->sentence = mem_format("%s %s", iptables_program(flavour, 0),
+                                     !there              ? "is not installed"
+                                     : !look->privileged ? "shows its rules to root only"
+                                     : iptables_has_ufw(look, flavour) ? "has ufw's rules only"
+                                                                       : "has no rules");
+}
+
+static void detect_nft(const struct look *look, struct sight *ret_sight)
+{
+    detect(look, LOOK_XT_NFT, ret_sight);
+}
+
+static void detect_legacy(const struct look *look, struct sight *ret_sight)
+{
+    detect(look, LOOK_XT_LEGACY, ret_sight);
+}
+
+/* ---- open ---- */
+
+struct opening {
+    const struct look *look;
+    const struct wish *wish;
+    enum look_flavour flavour;
+    int version;
+    const struct rules *rules;
+    struct plan *plan;
+};
+
+/* The words of the rule behind its chain and place, NULL-terminated, borrowed from `room`. */
+struct rule_words {
+    const char *words[32];
+    char port[8], number[16], network[NETWORK_TEXT], tag[TAG_TEXT];
+};
+
+static void put(struct rule_words *words, size_t *count, const char *const *more)
+{
+    for (; *more && *count < ARRAY_SIZE(words->words) - 1; more++)
+        words->words[(*count)++] = *more;
+    words->words[*count] = NULL;
+}
+
+static void rule_words(const struct wish *wish, const struct flow *flow, struct rule_words *out)
+{
+    struct port port = {flow->asked, flow->port.protocol};
+    const char *protocol = port_protocol_name(port.protocol);
+    size_t count = 0;
+
+    snprintf(out->port, sizeof out->port, "%u", port.number);
+    if (wish->interface)
+        put(out, &count, (const char *[]){"-i", wish->interface, NULL});
+    if (wish->from.family)
+        put(out, &count, (const char *[]){"-s", network_text(&wish->from, out->network), NULL});
+    put(out, &count, (const char *[]){"-p", protocol, NULL});
+    if (flow->translated)
+        put(out, &count,
+            (const char *[]){"-m", "conntrack", "--ctorigdstport", out->port, "--ctdir", "ORIGINAL",
+                             NULL});
+    else
+        put(out, &count, (const char *[]){"-m", protocol, "--dport", out->port, NULL});
+    put(out, &count,
+        (const char *[]){"-m", "comment", "--comment", tag_text(port, out->tag), "-j", "ACCEPT",
+                         NULL});
+}
+
+/* Docker asks people to put their own rules into DOCKER-USER, which it never flushes. */
+static const struct rules_chain *place_of(const struct opening *o, const struct rules_chain *base,
+                                          size_t *before)
+{
+    const struct rules_chain *user = rules_find(o->rules, base->family, "filter", "DOCKER-USER");
+
+    if (strcmp(base->name, "FORWARD") != 0 || !user)
+        return base;
+    *before = 0;
+    return user;
+}
+
+static void plan_rule(const struct opening *o, const struct rules_chain *base, size_t before,
+                      const struct flow *flow)
+{
+    const struct rules_chain *chain = place_of(o, base, &before);
+    const char *program = iptables_program(o->flavour, o->version);
+    struct port port = {flow->asked, flow->port.protocol};
+    const char *head[] = {program, "-w", "5", "-I", chain->name, NULL, NULL};
+    const char *argv[48];
+    char number[24], text[PORT_TEXT];
+    struct rule_words words;
+    size_t count = 0;
+
+    rule_words(o->wish, flow, &words);
+    snprintf(number, sizeof number, "%zu", before + 1);
+    if (before < chain->count || chain->count == 0)
+        head[5] = number;
+    else
+        head[3] = "-A";
+    for (size_t i = 0; head[i]; i++)
+        argv[count++] = head[i];
+    for (size_t i = 0; words.words[i]; i++)
+        argv[count++] = words.words[i];
+    argv[count] = NULL;
+    struct plan_step *step =
+        plan_add(o->plan, iptables_name(o->flavour),
+                 "%s over IPv%d: chain %s drops it by %s, so the rule %s", port_text(port, text),
+                 o->version ? 6 : 4, base->name,
+                 before < base->count || chain != base ? "a rule" : "its policy",
+                 chain != base          ? "goes into DOCKER-USER, which Docker leaves to you"
+                 : before < base->count ? "goes before that one"
+                                        : "goes to its end");
+    plan_command_array(&step->action, argv);
+    size_t at = 3;
+    argv[at++] = "-D";
+    argv[at++] = chain->name;
+    for (size_t i = 0; words.words[i]; i++)
+        argv[at++] = words.words[i];
+    argv[at] = NULL;
+    plan_command_array(&step->undo, argv);
+    plan_spell(step);
+}
+
+/* Each rule that is put in moves those behind it by one. */
+static void open_port(const struct opening *o, const struct rules *nft, struct port port,
+                      size_t moved[2])
+{
+    struct flow flow = {.family = o->version ? 6 : 4};
+    struct rules_end end;
+
+    if (!flow_make(o->look, nft, o->wish, port, &flow))
+        return;
+    const struct rules_chain *chain = rules_find(o->rules, o->version ? "ip6" : "ip", "filter",
+                                                 flow.forwarded ? "FORWARD" : "INPUT");
+    if (!chain)
+        return;
+    rules_walk(o->rules, chain, &flow, &end);
+    if (end.outcome != OUTCOME_CLOSED)
+        return;
+    size_t *by = &moved[flow.forwarded];
+    plan_rule(o, chain, end.before < chain->count ? end.before + *by : end.before, &flow);
+    ++*by;
+}
+
+void iptables_plan_save(const struct look *look, enum look_flavour flavour, struct plan *plan)
+{
+    const char *name = iptables_name(flavour);
+
+    if (look->has_persistent) {
+        struct plan_step *step =
+            plan_add(plan, name,
+                     "the kernel forgets rules at a restart; netfilter-persistent "
+                     "saves all that are there now and loads them at the next start");
+        plan_command(&step->action, "netfilter-persistent", "save", (char *)NULL);
+        plan_command(&step->undo, "netfilter-persistent", "save", (char *)NULL);
+        step->undo.lenient = true;
+        step->undo_last = true;
+        plan_spell(step);
+    } else {
+        struct finding *note =
+            findings_add(&plan->notes, FINDING_WARNING, "restart",
+                         "netfilter-persistent is not installed: the rules last until the next "
+                         "restart");
+        finding_mend(note, "apt install iptables-persistent, then run: netfilter-persistent save");
+    }
+    if (flavour == LOOK_XT_NFT && look->nftables_unit)
+        findings_add(&plan->notes, FINDING_WARNING, "restart",
+                     "nftables.service is enabled as well: when it starts, reloads or stops it "
+                     "flushes the rules of iptables-nft too");
+}
+
+static int plan_open(const struct look *look, const struct wish *wish, enum look_flavour flavour,
+                     struct plan *plan)
+{
+    size_t before = plan->count;
+    struct rules nft, rules;
+
+    rules_of_nft(look, &nft);
+    for (int version = 0; version < 2; version++) {
+        size_t moved[2] = {0, 0};
+        iptables_rules(look, flavour, version, &rules);
+        const struct opening o = {look, wish, flavour, version, &rules, plan};
+        for (size_t i = 0; i < wish->ports.count; i++)
+            open_port(&o, &nft, wish->ports.items[i], moved);
+        rules_finish(&rules);
+    }
+    rules_finish(&nft);
+    if (plan->count > before)
+        iptables_plan_save(look, flavour, plan);
+    return 0;
+}
+
+static int plan_open_nft(const struct look *look, const struct wish *wish, struct plan *plan,
+                         struct diags *diags)
+{
+    return plan_open(look, wish, LOOK_XT_NFT, plan);
+}
+
+static int plan_open_legacy(const struct look *look, const struct wish *wish, struct plan *plan,
+                            struct diags *diags)
+{
+    return plan_open(look, wish, LOOK_XT_LEGACY, plan);
+}
+
+static int plan_close_nft(const struct look *look, const struct wish *wish, struct plan *plan,
+                          struct diags *diags)
+{
+    return iptables_plan_close(look, wish, LOOK_XT_NFT, plan);
+}
+
+static int plan_close_legacy(const struct look *look, const struct wish *wish, struct plan *plan,
+                             struct diags *diags)
+{
+    return iptables_plan_close(look, wish, LOOK_XT_LEGACY, plan);
+}
+
+const struct manager manager_iptables_nft = {
+    .name = "iptables-nft",
+    .system = "linux",
+    .detect = detect_nft,
+    .plan_open = plan_open_nft,
+    .plan_close = plan_close_nft,
+};
+
+const struct manager manager_iptables_legacy = {
+    .name = "iptables-legacy",
+    .system = "linux",
+    .detect = detect_legacy,
+    .plan_open = plan_open_legacy,
+    .plan_close = plan_close_legacy,
+};
