@@ -6,6 +6,7 @@
 #include "firewall/done.h"
 #include "firewall/look.h"
 #include "firewall/manager.h"
+#include "firewall/open.h"
 #include "firewall/path.h"
 #include "firewall/plan.h"
 #include "firewall/ports.h"

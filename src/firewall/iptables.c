@@ -161,9 +161,11 @@ static const struct rules_chain *place_of(const struct opening *o, const struct 
     return user;
 }
 
-static void plan_rule(const struct opening *o, const struct rules_chain *base, size_t before,
-                      const struct flow *flow)
+static void plan_rule(const struct opening *o, const struct rules_chain *base,
+                      const struct rules_end *end, size_t moved, const struct flow *flow)
 {
+    bool by_rule = end->before < base->count;
+    size_t before = end->before + moved;
     const struct rules_chain *chain = place_of(o, base, &before);
     const char *program = iptables_program(o->flavour, o->version);
     struct port port = {flow->asked, flow->port.protocol};
@@ -175,7 +177,7 @@ static void plan_rule(const struct opening *o, const struct rules_chain *base, s
 
     rule_words(o->wish, flow, &words);
     snprintf(number, sizeof number, "%zu", before + 1);
-    if (before < chain->count || chain->count == 0)
+    if (by_rule || chain != base)
         head[5] = number;
     else
         head[3] = "-A";
@@ -187,11 +189,10 @@ static void plan_rule(const struct opening *o, const struct rules_chain *base, s
     struct plan_step *step =
         plan_add(o->plan, iptables_name(o->flavour),
                  "%s over IPv%d: chain %s drops it by %s, so the rule %s", port_text(port, text),
-                 o->version ? 6 : 4, base->name,
-                 before < base->count || chain != base ? "a rule" : "its policy",
-                 chain != base          ? "goes into DOCKER-USER, which Docker leaves to you"
-                 : before < base->count ? "goes before that one"
-                                        : "goes to its end");
+                 o->version ? 6 : 4, base->name, by_rule ? "a rule" : "its policy",
+                 chain != base ? "goes into DOCKER-USER, which Docker leaves to you"
+                 : by_rule     ? "goes before that one"
+                               : "goes to its end");
     plan_command_array(&step->action, argv);
     size_t at = 3;
     argv[at++] = "-D";
@@ -220,7 +221,7 @@ static void open_port(const struct opening *o, const struct rules *nft, struct p
     if (end.outcome != OUTCOME_CLOSED)
         return;
     size_t *by = &moved[flow.forwarded];
-    plan_rule(o, chain, end.before < chain->count ? end.before + *by : end.before, &flow);
+    plan_rule(o, chain, &end, *by, &flow);
     ++*by;
 }
 

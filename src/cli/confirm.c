@@ -1,0 +1,155 @@
+/* The process that waits, and the file by which it is told. */
+#include "cli/confirm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "app/app.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "config/config.h"
+
+static char *file_in(const char *state)
+{
+    return mem_format("%s/firewall.confirm", state);
+}
+
+/* ---- the process that waits ---- */
+
+/* Whoever removes the file first decides: the person, or we at the end of the time. */
+static bool nobody_confirmed(const char *file, nsec_t deadline)
+{
+    const struct timespec pause = {.tv_nsec = 200 * NSEC_PER_MSEC};
+
+    while (nsec_monotonic() < deadline) {
+        if (access(file, F_OK) < 0)
+            return false;
+        nanosleep(&pause, NULL);
+    }
+    return unlink(file) == 0;
+}
+
+static void wait_and_undo(const char *state, const char *file, const struct plan *plan,
+                          nsec_t deadline)
+{
+    struct diags diags = {0};
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    setsid();
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+    for (int fd = 0; null >= 0 && fd <= 2; fd++)
+        dup2(null, fd);
+    if (nobody_confirmed(file, deadline)) {
+        int r = plan_undo(plan, NULL, &diags);
+        if (r >= 0)
+            r = done_record(state, plan, true, &diags);
+        _exit(r < 0);
+    }
+    _exit(0);
+}
+
+/* A child of ours that ends at once leaves the waiting one to init: no session ends it. */
+int confirm_start(const char *state, const struct plan *plan, nsec_t wait,
+                  struct confirm *ret_confirm)
+{
+    struct confirm confirm = {.file = file_in(state), .wait = wait};
+    nsec_t deadline = nsec_monotonic() + wait;
+    int fd = open(confirm.file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+    if (fd < 0) {
+        print_error(errno == EEXIST ? "confirm that one: gardien open --confirmed"
+                                    : "see whether the state folder can be written",
+                    errno == EEXIST ? "an earlier `--confirm` still waits"
+                                    : "the waiting process cannot be started: %s",
+                    error_text(-errno));
+        free(confirm.file);
+        return -EEXIST;
+    }
+    close(fd);
+    pid_t pid = fork();
+    if (pid == 0)
+        wait_and_undo(state, confirm.file, plan, deadline);
+    if (pid < 0) {
+        unlink(confirm.file);
+        free(confirm.file);
+        print_error("try again", "the waiting process cannot be started: %s", error_text(-errno));
+        return -EAGAIN;
+    }
+    *ret_confirm = confirm;
+    return 0;
+}
+
+/* ---- this side ---- */
+
+bool confirm_keep(struct confirm *confirm)
+{
+    return unlink(confirm->file) == 0;
+}
+
+bool confirm_ask(const struct confirm *confirm)
+{
+    nsec_t deadline = nsec_monotonic() + confirm->wait;
+    char line[32] = "";
+
+    printf("It is taken back in %lld seconds. Type \"yes\" to keep it: ",
+           (long long)(confirm->wait / NSEC_PER_SEC));
+    fflush(stdout);
+    for (nsec_t left; (left = deadline - nsec_monotonic()) > 0;) {
+        struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+        int ready = poll(&in, 1, (int)(left / NSEC_PER_MSEC) + 1);
+        if (ready < 0 && errno != EINTR)
+            return false;
+        if (ready <= 0)
+            continue;
+        if (!fgets(line, sizeof line, stdin))
+            return false;
+        if (strcmp(line, "yes\n") == 0)
+            return true;
+        printf("Type \"yes\" to keep it: ");
+        fflush(stdout);
+    }
+    putchar('\n');
+    return false;
+}
+
+void confirm_finish(struct confirm *confirm)
+{
+    free(confirm->file);
+    *confirm = (struct confirm){0};
+}
+
+int confirm_from_elsewhere(const char *state)
+{
+    scoped(mem_release) char *file = file_in(state);
+
+    if (unlink(file) == 0) {
+        puts("confirmed: what was opened stays open");
+        return APP_OK;
+    }
+    print_error("`gardien open --confirm 60s` opens anew; the time may have been over",
+                "nothing waits to be confirmed in %s", state);
+    return APP_FAILED;
+}
+
+int confirm_parse(const char *text, nsec_t *ret_wait)
+{
+    nsec_t wait = 0;
+
+    if (config_parse_duration(span_str(text), &wait) < 0 || wait < 5 * NSEC_PER_SEC ||
+        wait > 3600 * NSEC_PER_SEC) {
+        print_error("from 5s to 1h: --confirm 60s, --confirm 5m", "--confirm %s is no such time",
+                    text);
+        return ERR_SYNTAX;
+    }
+    *ret_wait = wait;
+    return 0;
+}

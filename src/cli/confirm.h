@@ -1,0 +1,25 @@
+/* `--confirm`: what was opened is taken back unless somebody says that he still gets in. */
+#pragma once
+
+#include "base/nsec.h"
+#include "firewall/firewall.h"
+
+/** A process of its own that takes the plan back after a time, however this one ends. */
+struct confirm {
+    char *file; /**< while it is there, the process waits; who removes it has confirmed */
+    nsec_t wait;
+};
+
+/** Starts the process, before anything is changed. @return 0, or -errno told on standard error */
+must_check int confirm_start(const char *state, const struct plan *plan, nsec_t wait,
+                             struct confirm *ret_confirm);
+/** Says that all is well, or that there is nothing to take back.
+ *  @return false when it was too late: the process took it back */
+bool confirm_keep(struct confirm *confirm);
+/** Asks on the terminal until the time is over. @return whether the person said yes */
+bool confirm_ask(const struct confirm *confirm);
+void confirm_finish(struct confirm *confirm);
+/** For `--confirmed`: confirms what waits in the state folder. @return an enum app_exit */
+int confirm_from_elsewhere(const char *state);
+/** "60s", "5m": 5 seconds to an hour. @return 0, or ERR_SYNTAX told on standard error */
+must_check int confirm_parse(const char *text, nsec_t *ret_wait);

@@ -1,0 +1,291 @@
+/* `gardien open` and `gardien close`: the plan is shown, agreed to, carried out and proved. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "app/app.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/confirm.h"
+#include "firewall/firewall.h"
+#include "report/face.h"
+
+#define OPTION_DRY_RUN                                                                             \
+    {                                                                                              \
+        "dry-run", NULL, false, "show the plan and change nothing", "-n"                           \
+    }
+#define OPTION_YES                                                                                 \
+    {                                                                                              \
+        "yes", NULL, false, "do not ask", "-y"                                                     \
+    }
+
+const struct option open_options[] = {
+    {"from", "CIDR", false, "only for these addresses: 192.0.2.0/24, 2001:db8::/32"},
+    {"interface", "NAME", false, "only for what comes in here"},
+    {"zone", "NAME", false, "firewalld: in this zone"},
+    OPTION_DRY_RUN,
+    OPTION_YES,
+    {"confirm", "TIME", false, "take it back after TIME (60s, 5m) unless confirmed"},
+    {"confirmed", NULL, false, "confirm what an earlier --confirm opened"},
+    OPTION_STATE,
+    OPTION_CONFIG,
+    OPTION_JSON,
+    OPTION_END,
+};
+
+const struct option close_options[] = {
+    {"force", NULL, false, "rules that others made for the named ports too"},
+    OPTION_DRY_RUN,
+    OPTION_YES,
+    OPTION_STATE,
+    OPTION_CONFIG,
+    OPTION_JSON,
+    OPTION_END,
+};
+
+/* One run of either verb. */
+struct change {
+    const struct arguments *arguments;
+    bool opens, json, dry;
+    char *state;
+    struct wish wish;
+    nsec_t confirm; /* 0: not wanted */
+    struct look look;
+    struct opening_plan planned;
+    struct findings proof;
+    bool applied;
+    size_t closed; /* ports that a probe did not reach */
+};
+
+/* ---- what is wanted ---- */
+
+static int read_wish(struct change *c, struct diags *diags)
+{
+    const char *from = arguments_get(c->arguments, "from");
+    const char *confirm = arguments_get(c->arguments, "confirm");
+    struct wish *wish = &c->wish;
+    int r = ports_parse(c->arguments->words, c->arguments->word_count, diags, &wish->ports);
+
+    if (from && network_parse(from, diags, &wish->from) < 0)
+        r = ERR_SYNTAX;
+    if (r >= 0 && confirm)
+        r = confirm_parse(confirm, &c->confirm);
+    if (r < 0)
+        return r;
+    if (c->opens && wish->ports.count == 0)
+        wish->ports = ports_default();
+    wish->interface = arguments_get(c->arguments, "interface");
+    wish->zone = arguments_get(c->arguments, "zone");
+    wish->force = arguments_get(c->arguments, "force") != NULL;
+    if (wish->force && wish->ports.count == 0) {
+        diag_hint(diags_add(diags, "--force needs to know which ports"),
+                  "name them: gardien close --force 443/tcp");
+        return ERR_SYNTAX;
+    }
+    if (wish->interface &&
+        strspn(wish->interface, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRST"
+                                "UVWXYZ0123456789_-.:@") != strlen(wish->interface)) {
+        diag_hint(diags_add(diags, "\"%s\" is no name of an interface", wish->interface),
+                  "`ip link` lists them");
+        return ERR_SYNTAX;
+    }
+    return 0;
+}
+
+/* ---- what is shown ---- */
+
+static void print_in_force(const struct change *c)
+{
+    for (size_t i = 0; managers[i]; i++)
+        if (c->planned.sights[i].presence == PRESENCE_IN_FORCE)
+            printf("in force: %s (%s)\n", managers[i]->name, c->planned.sights[i].sentence);
+}
+
+static void show_plan(const struct change *c)
+{
+    struct face face = face_of(stdout);
+
+    if (c->json)
+        return;
+    print_in_force(c);
+    if (c->planned.plan.count == 0)
+        puts(c->opens ? "already open: no rule closes it" : "nothing of gardien's to close");
+    plan_print(&face, &c->planned.plan);
+    fflush(stdout);
+}
+
+static void show_outcome(const struct change *c)
+{
+    struct face face = face_of(stdout);
+
+    if (c->json) {
+        print_json(json_pack("{s:o, s:o, s:b, s:o}", "managers", opening_managers_json(&c->planned),
+                             "plan", plan_json(&c->planned.plan), "applied", (int)c->applied,
+                             "proof", findings_json(&c->proof)));
+        return;
+    }
+    if (c->applied)
+        puts(c->opens ? "opened" : "closed");
+    findings_print(&face, &c->proof);
+}
+
+/* ---- consent ---- */
+
+/* @return APP_OK, or why it ends here */
+static int agree(const struct change *c)
+{
+    char line[16] = "";
+
+    if (arguments_get(c->arguments, "yes"))
+        return APP_OK;
+    if (c->json || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
+        print_error("--yes does it, --dry-run only shows it",
+                    "nobody is here to agree to the plan");
+        return APP_USAGE;
+    }
+    printf("Do this? [y/N] ");
+    fflush(stdout);
+    if (fgets(line, sizeof line, stdin) && (line[0] == 'y' || line[0] == 'Y'))
+        return APP_OK;
+    puts("nothing was changed");
+    return APP_FAILED;
+}
+
+static int lack_rights(const struct change *c)
+{
+    char hint[256];
+
+    snprintf(hint, sizeof hint, "sudo gardien %s%s", c->opens ? "open" : "close",
+             c->arguments->word_count ? " with the same words" : "");
+    print_error(hint, "only root may change the firewall; nothing was changed");
+    return APP_FAILED;
+}
+
+/* ---- carrying it out ---- */
+
+static int apply(struct change *c, struct diags *diags)
+{
+    const struct plan *plan = &c->planned.plan;
+    struct confirm confirm = {0};
+
+    if (c->confirm && confirm_start(c->state, plan, c->confirm, &confirm) < 0)
+        return APP_FAILED;
+    int r = plan_apply(plan, NULL, diags);
+    if (r >= 0)
+        r = done_record(c->state, plan, false, diags);
+    c->applied = r >= 0;
+    if (r < 0 && c->confirm) {
+        bool kept = confirm_keep(&confirm); /* there is nothing left to take back */
+        (void)kept;
+    } else if (c->confirm && isatty(STDIN_FILENO) && !c->json) {
+        bool said = confirm_ask(&confirm);
+        bool kept = said && confirm_keep(&confirm);
+        puts(kept ? "kept" : "not confirmed: it is taken back");
+        r = kept ? 0 : ERR_TIMEOUT;
+    } else if (c->confirm && !c->json) {
+        printf("taken back in %lld seconds unless confirmed by: gardien open --confirmed\n",
+               (long long)(c->confirm / NSEC_PER_SEC));
+    }
+    confirm_finish(&confirm);
+    return r < 0 ? APP_FAILED : APP_OK;
+}
+
+/* Two runs at once would plan from the same facts and both add. */
+static int lock_state(const struct change *c, struct diags *diags)
+{
+    scoped(mem_release) char *path = mem_format("%s/firewall.lock", c->state);
+    int folder = state_open(c->state, diags);
+
+    if (folder < 0)
+        return folder;
+    close(folder);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd >= 0 && flock(fd, LOCK_EX) == 0)
+        return fd;
+    int error = -errno;
+    diag_hint(diags_add(diags, "%s cannot be locked: %s", path, error_text(error)),
+              "name another state folder with --state DIR");
+    if (fd >= 0)
+        close(fd);
+    return error;
+}
+
+static int plan_it(struct change *c, struct diags *diags)
+{
+    look_take(&c->look, "", c->state);
+    return c->opens ? open_plan(&c->look, &c->wish, diags, &c->planned)
+                    : close_plan(&c->look, &c->wish, diags, &c->planned);
+}
+
+static int carry_out(struct change *c, struct diags *diags)
+{
+    int code = APP_OK;
+
+    show_plan(c);
+    if (!c->dry && c->planned.changed_by_root)
+        code = lack_rights(c);
+    else if (!c->dry && c->planned.plan.count) {
+        code = agree(c);
+        if (code == APP_OK)
+            code = apply(c, diags);
+    }
+    /* A probe is for everybody: what is open for some cannot be proved by it. */
+    if (code == APP_OK && c->opens && !c->dry && c->wish.from.family == 0)
+        c->closed = open_prove(&c->wish, &c->proof);
+    if (code != APP_USAGE)
+        show_outcome(c);
+    return code == APP_OK && c->closed ? APP_FAILED : code;
+}
+
+static int run(struct change *c, struct diags *diags)
+{
+    int lock = -1, code = APP_USAGE;
+
+    if (read_wish(c, diags) < 0)
+        return APP_USAGE;
+    if (!c->dry && geteuid() == 0 && (lock = lock_state(c, diags)) < 0)
+        return APP_FAILED;
+    if (plan_it(c, diags) >= 0)
+        code = carry_out(c, diags);
+    look_finish(&c->look);
+    opening_plan_finish(&c->planned);
+    findings_finish(&c->proof);
+    if (lock >= 0)
+        close(lock);
+    return code;
+}
+
+static int run_change(const struct arguments *arguments, bool opens)
+{
+    struct change change = {.arguments = arguments,
+                            .opens = opens,
+                            .json = arguments_get(arguments, "json") != NULL,
+                            .dry = arguments_get(arguments, "dry-run") != NULL};
+    struct diags diags = {0};
+    int code = APP_USAGE;
+
+    change.state = state_of(arguments);
+    if (change.state && arguments_get(arguments, "confirmed"))
+        code = confirm_from_elsewhere(change.state);
+    else if (change.state)
+        code = run(&change, &diags);
+    print_diags(stderr, &diags);
+    diags_finish(&diags);
+    free(change.state);
+    return code;
+}
+
+int open_run(const struct arguments *arguments)
+{
+    return run_change(arguments, true);
+}
+
+int close_run(const struct arguments *arguments)
+{
+    return run_change(arguments, false);
+}

@@ -1,0 +1,164 @@
+/* One plan from all managers in force, and the proof of it by probes. */
+#include "firewall/open.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "firewall/why.h"
+
+static size_t count_managers(void)
+{
+    size_t count = 0;
+
+    while (managers[count])
+        count++;
+    return count;
+}
+
+/* ---- the plans ---- */
+
+static void detect_all(const struct look *look, struct opening_plan *plan)
+{
+    plan->sights = mem_resize(NULL, count_managers() + 1, sizeof *plan->sights);
+    for (size_t i = 0; managers[i]; i++) {
+        plan->sights[i] = (struct sight){.presence = PRESENCE_ABSENT};
+        managers[i]->detect(look, &plan->sights[i]);
+    }
+}
+
+static bool is_in_force(const struct opening_plan *plan, const char *name)
+{
+    for (size_t i = 0; managers[i]; i++)
+        if (strcmp(managers[i]->name, name) == 0)
+            return plan->sights[i].presence == PRESENCE_IN_FORCE;
+    return false;
+}
+
+static void note_unknown(struct opening_plan *plan, size_t at)
+{
+    struct finding *note =
+        findings_add(&plan->plan.notes, FINDING_UNKNOWN, "rights", "%s", plan->sights[at].sentence);
+
+    finding_subject(note, "%s", managers[at]->name);
+    finding_mend(note, "run it with sudo, which shows the steps before it asks");
+}
+
+static bool any_in_force(const struct opening_plan *plan)
+{
+    for (size_t i = 0; managers[i]; i++)
+        if (plan->sights[i].presence == PRESENCE_IN_FORCE)
+            return true;
+    return false;
+}
+
+int open_plan(const struct look *look, const struct wish *wish, struct diags *diags,
+              struct opening_plan *ret_plan)
+{
+    int r = 0;
+
+    *ret_plan = (struct opening_plan){0};
+    detect_all(look, ret_plan);
+    if (wish->zone && !is_in_force(ret_plan, "firewalld")) {
+        diag_hint(diags_add(diags, "--zone is for firewalld, which is not in force here"),
+                  "leave it out; --interface and --from narrow who may come");
+        return ERR_SETTINGS;
+    }
+    for (size_t i = 0; r >= 0 && managers[i]; i++) {
+        if (ret_plan->sights[i].presence == PRESENCE_IN_FORCE)
+            r = managers[i]->plan_open(look, wish, &ret_plan->plan, diags);
+        else if (ret_plan->sights[i].presence == PRESENCE_UNKNOWN)
+            note_unknown(ret_plan, i);
+    }
+    ret_plan->changed_by_root = !look->privileged;
+    if (r >= 0 && look->privileged && !any_in_force(ret_plan))
+        findings_add(&ret_plan->plan.notes, FINDING_NOTE, "firewall",
+                     "no firewall is in force on this machine: nothing closes a port here");
+    return r;
+}
+
+int close_plan(const struct look *look, const struct wish *wish, struct diags *diags,
+               struct opening_plan *ret_plan)
+{
+    int r = 0;
+
+    *ret_plan = (struct opening_plan){0};
+    detect_all(look, ret_plan);
+    for (size_t i = 0; r >= 0 && managers[i]; i++) {
+        r = managers[i]->plan_close(look, wish, &ret_plan->plan, diags);
+        if (ret_plan->sights[i].presence == PRESENCE_UNKNOWN)
+            note_unknown(ret_plan, i);
+    }
+    ret_plan->changed_by_root = !look->privileged;
+    return r;
+}
+
+void opening_plan_finish(struct opening_plan *plan)
+{
+    for (size_t i = 0; plan->sights && managers[i]; i++)
+        free(plan->sights[i].sentence);
+    free(plan->sights);
+    plan_finish(&plan->plan);
+    *plan = (struct opening_plan){0};
+}
+
+json_t *opening_managers_json(const struct opening_plan *plan)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; plan->sights && managers[i]; i++)
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s*}", "manager", managers[i]->name,
+                                              "presence", presence_name(plan->sights[i].presence),
+                                              "sentence", plan->sights[i].sentence));
+    return list;
+}
+
+/* ---- the proof ---- */
+
+/* @return 1 when the port is closed */
+static size_t prove(const struct wish *wish, struct port port, int family,
+                    struct findings *findings)
+{
+    int protocol = port.protocol == PORT_UDP ? IPPROTO_UDP : IPPROTO_TCP;
+    struct firewall_path path;
+    struct finding *finding;
+    char text[PORT_TEXT];
+    size_t closed = 0;
+    int r = firewall_prove(port.number, protocol, family, wish->interface, &path);
+
+    if (r == ERR_NOT_FOUND) { /* this host does not have the family */
+        firewall_path_finish(&path);
+        return 0;
+    }
+    const char *version = family == AF_INET ? "IPv4" : "IPv6";
+    if (firewall_proved(&path)) {
+        finding =
+            findings_add(findings, FINDING_GOOD, "open", "a probe gets through over %s", version);
+    } else if (path.verdict == FIREWALL_UNKNOWN) {
+        finding = findings_add(findings, FINDING_UNKNOWN, "open", "not proved over %s: %s", version,
+                               path.reason ? path.reason : "no probe could be sent");
+    } else {
+        finding = findings_add(findings, FINDING_BAD, "closed", "a probe is lost over %s: %s",
+                               version, path.reason ? path.reason : "dropped");
+        finding_mend(finding, "gardien why %s", port_text(port, text));
+        closed = 1;
+    }
+    finding_subject(finding, "%s", port_text(port, text));
+    firewall_path_finish(&path);
+    return closed;
+}
+
+size_t open_prove(const struct wish *wish, struct findings *findings)
+{
+    size_t closed = 0;
+
+    for (size_t i = 0; i < wish->ports.count; i++) {
+        closed += prove(wish, wish->ports.items[i], AF_INET, findings);
+        closed += prove(wish, wish->ports.items[i], AF_INET6, findings);
+    }
+    return closed;
+}
