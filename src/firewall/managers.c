@@ -4,12 +4,8 @@
 #include "firewall/manager.h"
 
 const struct manager *const managers[] = {
-    &manager_firewalld,
-    &manager_ufw,
-    &manager_nftables,
-    &manager_iptables_nft,
-    &manager_iptables_legacy,
-    NULL,
+    &manager_firewalld,       &manager_ufw, &manager_nftables, &manager_iptables_nft,
+    &manager_iptables_legacy, NULL,
 };
 
 const struct manager *manager_find(const char *name)
