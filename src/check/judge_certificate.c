@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "cert/cert.h"
 #include "check/internal.h"
+#include "report/face.h"
 
 enum { NAMES_SHOWN = 8 };
 
@@ -47,18 +48,26 @@ static char *names_text(const struct cert_info *leaf)
     return text;
 }
 
-/* The common name of a subject as RFC 2253 writes it, or else all of it; for free(). */
+/* What somebody else wrote, for facts: a terminal may show them, too. */
+static json_t *foreign_json(const char *text)
+{
+    scoped(mem_release) char *escaped = face_escape(span_str(text));
+
+    return json_string(escaped);
+}
+
+/* The common name of a subject as RFC 2253 writes it, or else all of it, escaped; for free(). */
 static char *short_name(const char *subject)
 {
     const char *at = strstr(subject, "CN=");
     size_t len = 0;
 
     if (!at || (at != subject && at[-1] != ',' && at[-1] != '+'))
-        return mem_string(span_str(subject));
+        return face_escape(span_str(subject));
     at += 3;
     while (at[len] && at[len] != ',' && at[len] != '+')
         len += at[len] == '\\' && at[len + 1] ? 2 : 1;
-    return mem_string(span_of(at, len));
+    return face_escape(span_of(at, len));
 }
 
 /* ---- names ---- */
@@ -143,7 +152,7 @@ static void judge_incomplete(const struct inquest *inquest)
     struct finding *finding = add(inquest, FINDING_BAD, text);
 
     if (judgement->missing)
-        finding_fact(finding, "missing", json_string(judgement->missing));
+        finding_fact(finding, "missing", foreign_json(judgement->missing));
     if (judgement->missing_url) {
         finding_fact(finding, "missing_url", json_string(judgement->missing_url));
         finding_mend(finding,
@@ -188,11 +197,12 @@ static void judge_trust(const struct inquest *inquest)
 static void judge_rest(const struct inquest *inquest)
 {
     const struct cert_judgement *judgement = inquest->judgement;
-    const char *who = judgement->faulty ? judgement->faulty : "the certificate";
+    scoped(mem_release) char *who =
+        judgement->faulty ? short_name(judgement->faulty) : mem_string(SPAN("the certificate"));
 
     if (judgement->faulty && judgement->faults & (CERT_FAULT_EXPIRED | CERT_FAULT_NOT_YET)) {
         scoped(mem_release) char *text =
-            mem_format("its issuer's certificate \"%s\" is out of date", judgement->faulty);
+            mem_format("its issuer's certificate \"%s\" is out of date", who);
         finding_mend(add(inquest, FINDING_BAD, text),
                      "let the server send the issuer's current certificate: renew, and use the "
                      "fullchain.pem that comes with it");
@@ -317,7 +327,7 @@ static json_t *chain_json(const struct cert_chain *chain)
     json_t *list = json_array();
 
     for (size_t i = 0; i < chain->count; i++)
-        json_array_append_new(list, json_string(chain->items[i].subject));
+        json_array_append_new(list, foreign_json(chain->items[i].subject));
     return list;
 }
 
@@ -328,12 +338,12 @@ static void add_facts(const struct inquest *inquest, struct finding *finding)
     json_t *names = json_array();
 
     for (size_t i = 0; i < leaf->name_count; i++)
-        json_array_append_new(names, json_string(leaf->names[i]));
+        json_array_append_new(names, foreign_json(leaf->names[i]));
     finding_fact(finding, "names", names);
     finding_fact(finding, "not_before", json_string(cert_date_text(leaf->not_before, from)));
     finding_fact(finding, "not_after", json_string(cert_date_text(leaf->not_after, until)));
     finding_fact(finding, "key", json_string(leaf->key_text));
-    finding_fact(finding, "issuer", json_string(leaf->issuer));
+    finding_fact(finding, "issuer", foreign_json(leaf->issuer));
     finding_fact(finding, "serial", json_string(leaf->serial));
     finding_fact(finding, "sha256", json_string(cert_fingerprint_text(leaf, print)));
     finding_fact(finding, "sent", chain_json(inquest->chain));
@@ -341,7 +351,7 @@ static void add_facts(const struct inquest *inquest, struct finding *finding)
     finding_fact(finding, "sends_root", json_boolean(inquest->judgement->sent_root));
     finding_fact(finding, "trusted", json_boolean(inquest->judgement->trusted));
     if (inquest->judgement->anchor)
-        finding_fact(finding, "root", json_string(inquest->judgement->anchor));
+        finding_fact(finding, "root", foreign_json(inquest->judgement->anchor));
     finding_fact(finding, "revocation",
                  json_string(inquest->visit->tls.stapled ? "stapled" : "not looked up"));
 }

@@ -50,12 +50,12 @@ class Pki:
             "default_md=sha256\npolicy=any\nunique_subject=no\n[any]\norganizationName=optional\ncommonName=supplied\n"
             f"[ext]\nbasicConstraints=critical,CA:{'TRUE' if ca else 'FALSE'}\n{more}"
             + (f"subjectAltName={names}\n" if names else ""))
-        run("openssl", "req", "-new", "-nodes", "-newkey", "ec", "-pkeyopt",
+        run("openssl", "req", "-utf8", "-new", "-nodes", "-newkey", "ec", "-pkeyopt",
             "ec_paramgen_curve:P-256", "-keyout", file["key"], "-out", file["csr"], "-subj", subject,
             check=True)
         by = (["-cert", self.folder / f"{issuer}.pem", "-keyfile", self.folder / f"{issuer}.key"]
               if issuer else ["-selfsign", "-keyfile", file["key"]])
-        run("openssl", "ca", "-batch", "-notext", "-config", file["cnf"], "-name", "ca", *by, "-in",
+        run("openssl", "ca", "-utf8", "-batch", "-notext", "-config", file["cnf"], "-name", "ca", *by, "-in",
             file["csr"], "-out", file["pem"], "-startdate", start, "-enddate", end, "-extensions",
             "ext", check=True)
 
@@ -659,6 +659,18 @@ def test_the_last_lines_say_what_is_wrong_and_the_mend(lab):
     assert lines[-2].startswith(f"https://{V4}:19998 is not open")
     assert lines[-1].startswith("-> start the server")
     assert "\x1b" not in result.stdout
+
+
+def test_a_certificate_cannot_write_to_the_terminal(lab, pki):
+    """Its issuer's name has an escape sequence and a character that turns text around."""
+    pki.make("evil", "/CN=Evil\x1b[31m\u202eRoot", ca=True)
+    pki.make("victim", "/CN=site.example", "DNS:site.example", issuer="evil")
+    port = lab.serve("tls", pki.bundle("victim", "evil"))
+    result = plain_run(lab, f"site.example:{port}", "--resolve", f"site.example:{V4}")
+    assert "its chain ends at" in result.stdout and "Root" in result.stdout
+    assert "\x1b" not in result.stdout and "\u202e" not in result.stdout
+    facts = lab.check(f"site.example:{port}")["by"]["certificate"][-1]["facts"]
+    assert "\x1b" not in facts["issuer"] and "\u202e" not in facts["issuer"]
 
 
 def test_expectations_decide_alone(lab, pki):
