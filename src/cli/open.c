@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/confirm.h"
+#include "cli/router.h"
 #include "firewall/firewall.h"
 #include "report/face.h"
 
@@ -28,6 +29,7 @@ const struct option open_options[] = {
     {"from", "CIDR", false, "only for these addresses: 192.0.2.0/24, 2001:db8::/32"},
     {"interface", "NAME", false, "only for what comes in here"},
     {"zone", "NAME", false, "firewalld: in this zone"},
+    {"router", NULL, false, "at the home router too, for a week"},
     OPTION_DRY_RUN,
     OPTION_YES,
     {"confirm", "TIME", false, "take it back after TIME (60s, 5m) unless confirmed"},
@@ -40,6 +42,7 @@ const struct option open_options[] = {
 
 const struct option close_options[] = {
     {"force", NULL, false, "rules that others made for the named ports too"},
+    {"router", NULL, false, "at the home router too"},
     OPTION_DRY_RUN,
     OPTION_YES,
     OPTION_STATE,
@@ -59,7 +62,8 @@ struct change {
     struct opening_plan planned;
     struct findings proof;
     bool applied;
-    size_t closed; /* ports that a probe did not reach */
+    json_t *router; /* its answer for --json */
+    size_t closed;  /* ports that a probe did not reach */
 };
 
 /* ---- what is wanted ---- */
@@ -119,14 +123,15 @@ static void show_plan(const struct change *c)
     fflush(stdout);
 }
 
-static void show_outcome(const struct change *c)
+static void show_outcome(struct change *c)
 {
     struct face face = face_of(stdout);
 
     if (c->json) {
-        print_json(json_pack("{s:o, s:o, s:b, s:o}", "managers", opening_managers_json(&c->planned),
-                             "plan", plan_json(&c->planned.plan), "applied", (int)c->applied,
-                             "proof", findings_json(&c->proof)));
+        print_json(json_pack("{s:o, s:o, s:b, s:o, s:o*}", "managers",
+                             opening_managers_json(&c->planned), "plan",
+                             plan_json(&c->planned.plan), "applied", (int)c->applied, "proof",
+                             findings_json(&c->proof), "router", take(c->router)));
         return;
     }
     if (c->applied)
@@ -222,6 +227,18 @@ static int plan_it(struct change *c, struct diags *diags)
                     : close_plan(&c->look, &c->wish, diags, &c->planned);
 }
 
+/* The router is asked once this machine lets the ports in. @return an enum app_exit */
+static int ask_router(struct change *c)
+{
+    struct router_wish wish = {.ports = c->wish.ports.count ? c->wish.ports : ports_default(),
+                               .close = !c->opens,
+                               .lease = ROUTER_LEASE_LONG};
+
+    if (!arguments_get(c->arguments, "router") || c->dry)
+        return APP_OK;
+    return router_ask_and_tell(&wish, c->json ? &c->router : NULL);
+}
+
 static int carry_out(struct change *c, struct diags *diags)
 {
     int code = APP_OK;
@@ -237,8 +254,11 @@ static int carry_out(struct change *c, struct diags *diags)
     /* A probe is for everybody: what is open for some cannot be proved by it. */
     if (code == APP_OK && c->opens && !c->dry && c->wish.from.family == 0)
         c->closed = open_prove(&c->wish, &c->proof);
+    int router = code == APP_OK ? ask_router(c) : APP_OK;
     if (code != APP_USAGE)
         show_outcome(c);
+    if (router != APP_OK)
+        return router;
     return code == APP_OK && c->closed ? APP_FAILED : code;
 }
 

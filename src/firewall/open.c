@@ -119,6 +119,12 @@ json_t *opening_managers_json(const struct opening_plan *plan)
 
 /* ---- the proof ---- */
 
+/* Lost to routing or its checks, which no manager can mend? */
+static bool is_lost_elsewhere(const struct firewall_path *path)
+{
+    return path->culprit < path->count && path->steps[path->culprit].layer == FIREWALL_KERNEL;
+}
+
 /* @return 1 when the port is closed */
 static size_t prove(const struct wish *wish, struct port port, int family,
                     struct findings *findings)
@@ -146,6 +152,10 @@ static size_t prove(const struct wish *wish, struct port port, int family,
                                version, path.reason ? path.reason : "dropped");
         finding_mend(finding, "gardien why %s", port_text(port, text));
         closed = 1;
+        if (is_lost_elsewhere(&path)) {
+            finding->grade = FINDING_WARNING;
+            closed = 0;
+        }
     }
     finding_subject(finding, "%s", port_text(port, text));
     firewall_path_finish(&path);

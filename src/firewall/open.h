@@ -25,5 +25,6 @@ json_t *opening_managers_json(const struct opening_plan *plan);
 
 /** Sends a probe to each port over both IP versions, and adds a finding for each that says whether
  *  the firewall lets it through.
- *  @return how many are closed; those that could not be told do not count */
+ *  @return how many the firewall closes; what could not be told, or is lost to routing, does not
+ *  count */
 size_t open_prove(const struct wish *wish, struct findings *findings);
