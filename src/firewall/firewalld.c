@@ -466,10 +466,30 @@ static void force_port(const struct look *look, const struct wish *wish, struct 
     }
 }
 
+/* All that gardien opened, by its records. */
+static void close_all(const struct look *look, struct plan *plan)
+{
+    size_t i;
+    json_t *entry;
+
+    json_array_foreach(look->done, i, entry)
+    {
+        const char *manager = json_string_value(json_object_get(entry, "manager"));
+        const char *text = json_string_value(json_object_get(entry, "port"));
+        struct diags ignored = {0};
+        struct port port;
+        if (manager && text && strcmp(manager, NAME) == 0 && port_parse(text, &ignored, &port) >= 0)
+            close_ours(look, port, plan);
+        diags_finish(&ignored);
+    }
+}
+
 static int plan_close(const struct look *look, const struct wish *wish, struct plan *plan,
                       struct diags *diags)
 {
     (void)diags;
+    if (wish->ports.count == 0)
+        close_all(look, plan);
     for (size_t i = 0; i < wish->ports.count; i++) {
         close_ours(look, wish->ports.items[i], plan);
         if (wish->force)

@@ -67,14 +67,22 @@ static void put_pair(struct words *words, const char *key, const char *value)
 
 /* What a wish and a port become: `allow 443/tcp`, or ufw's long form where more is said. */
 struct allowance {
+    int version; /* 4 or 6: for that IP version alone; 0: for both, or those of the network */
+    bool first;  /* before all other rules */
     char port[PORT_TEXT], number[8], network[NETWORK_TEXT], tag[TAG_TEXT];
     struct words allow, erase;
 };
 
+/* Where everybody goes to; naming no address means both IP versions. */
+static const char *everywhere(int version)
+{
+    return version == 4 ? "0.0.0.0/0" : version == 6 ? "::/0" : "any";
+}
+
 static void put_wish(struct words *words, const struct wish *wish, struct port port,
                      const struct allowance *text)
 {
-    if (!wish->interface && !wish->from.family) {
+    if (!wish->interface && !wish->from.family && !text->version) {
         put(words, text->port);
         return;
     }
@@ -83,22 +91,21 @@ static void put_wish(struct words *words, const struct wish *wish, struct port p
         put_pair(words, "on", wish->interface);
     }
     put_pair(words, "from", wish->from.family ? text->network : "any");
-    put_pair(words, "to", "any");
+    put_pair(words, "to", everywhere(text->version));
     put_pair(words, "port", text->number);
     put_pair(words, "proto", port_protocol_name(port.protocol));
 }
 
-static void make_allowance(const struct wish *wish, struct port port, bool first,
-                           struct allowance *ret)
+/* @param ret  its `version` and `first` are given */
+static void make_allowance(const struct wish *wish, struct port port, struct allowance *ret)
 {
-    *ret = (struct allowance){0};
     port_text(port, ret->port);
     tag_text(port, ret->tag);
     snprintf(ret->number, sizeof ret->number, "%u", port.number);
     if (wish->from.family)
         network_text(&wish->from, ret->network);
     put(&ret->allow, "ufw");
-    if (first)
+    if (ret->first)
         put(&ret->allow, "prepend");
     put(&ret->allow, "allow");
     put_wish(&ret->allow, wish, port, ret);
@@ -174,14 +181,17 @@ static bool has_ipv6(const struct look *look)
     return on;
 }
 
-static void add_step(const struct wish *wish, struct port port, bool first, struct plan *plan)
+static void add_step(const struct wish *wish, struct port port, struct allowance text,
+                     struct plan *plan)
 {
-    struct allowance text;
-
-    make_allowance(wish, port, first, &text);
-    struct plan_step *step = plan_add(plan, NAME, "lets %s in%s", text.port,
-                                      first ? ", before the rule of ufw that keeps it out"
-                                            : ", for IPv4 and IPv6 alike");
+    make_allowance(wish, port, &text);
+    struct plan_step *step =
+        plan_add(plan, NAME, "lets %s in%s%s", text.port,
+                 text.version == 4   ? " over IPv4, as it is already over IPv6"
+                 : text.version == 6 ? " over IPv6, as it is already over IPv4"
+                 : wish->from.family ? ""
+                                     : ", for IPv4 and IPv6 alike",
+                 text.first ? ", before the rule of ufw that keeps it out" : "");
     plan_command_array(&step->action, text.allow.items);
     plan_command_array(&step->undo, text.erase.items);
     plan_spell(step);
@@ -202,16 +212,23 @@ static int open_port(const struct look *look, const struct ufw_rules *rules,
                      const struct wish *wish, struct port port, struct plan *plan,
                      struct diags *diags)
 {
+    bool both = !wish->from.family && has_ipv6(look);
     enum state v4 = wish->from.family == 6 ? STATE_OPEN : judge(rules, 4, wish, port);
-    enum state v6 =
-        wish->from.family == 4 || !has_ipv6(look) ? STATE_OPEN : judge(rules, 6, wish, port);
+    enum state v6 = wish->from.family != 6 && !both ? STATE_OPEN : judge(rules, 6, wish, port);
 
     if (v4 == STATE_OPEN && v6 == STATE_OPEN)
         return 0;
     const struct ufw_rule *opposite = find_opposite(rules, wish, port);
     if (opposite)
         return refuse(opposite, port, diags);
-    add_step(wish, port, v4 == STATE_REFUSED || v6 == STATE_REFUSED, plan);
+    /* A command for both versions would put our comment on somebody's rule for the one. */
+    add_step(wish, port,
+             (struct allowance){.version = !both              ? 0
+                                           : v4 == STATE_OPEN ? 6
+                                           : v6 == STATE_OPEN ? 4
+                                                              : 0,
+                                .first = v4 == STATE_REFUSED || v6 == STATE_REFUSED},
+             plan);
     return 0;
 }
 
@@ -235,23 +252,27 @@ static int plan_open(const struct look *look, const struct wish *wish, struct pl
 
 /* ---- close ---- */
 
-static const char *network_word(const char *network)
+/* @param version  as of everywhere() */
+static const char *network_word(const char *network, int version)
 {
-    return strcmp(network, "0.0.0.0/0") == 0 || strcmp(network, "::/0") == 0 ? "any" : network;
+    bool everybody = strcmp(network, "0.0.0.0/0") == 0 || strcmp(network, "::/0") == 0;
+
+    return everybody ? everywhere(version) : network;
 }
 
 /* "443/tcp", where that says all of the rule; for free(). */
-static char *short_form(const struct ufw_rule *rule)
+static char *short_form(const struct ufw_rule *rule, int version)
 {
-    if (!ufw_rule_for_all(rule) || rule->application || strcmp(rule->ports, "any") == 0)
+    if (version || !ufw_rule_for_all(rule) || rule->application || strcmp(rule->ports, "any") == 0)
         return NULL;
     return strcmp(rule->protocol, "any") == 0 ? mem_format("%s", rule->ports)
                                               : mem_format("%s/%s", rule->ports, rule->protocol);
 }
 
 /* The words of a rule, as `ufw delete` and `ufw` take them.
- * @param brief  its short form, or NULL */
-static void put_rule(struct words *words, const struct ufw_rule *rule, const char *brief)
+ * @param version  as of everywhere() */
+static void put_rule(struct words *words, const struct ufw_rule *rule, const char *brief,
+                     int version)
 {
     put(words, rule->action);
     if (rule->interface) {
@@ -264,10 +285,10 @@ static void put_rule(struct words *words, const struct ufw_rule *rule, const cha
         put(words, brief);
         return;
     }
-    put_pair(words, "from", network_word(rule->from));
+    put_pair(words, "from", network_word(rule->from, 0));
     if (strcmp(rule->from_ports, "any") != 0)
         put_pair(words, "port", rule->from_ports);
-    put_pair(words, "to", network_word(rule->to));
+    put_pair(words, "to", network_word(rule->to, version));
     if (rule->application) {
         put_pair(words, "app", rule->application);
         return;
@@ -290,42 +311,65 @@ static bool is_planned(const struct plan *plan, size_t from, const struct words 
     return false;
 }
 
-static void erase(const struct ufw_rule *rule, struct port port, size_t from, struct plan *plan)
+/* The IP version that a command is to name, because the other has the same rule with another
+ * comment: ufw deletes by what a rule does, whatever its comment says. 0: none. */
+static int version_to_name(const struct ufw_rules *rules, const struct ufw_rule *rule)
 {
-    scoped(mem_release) char *brief = short_form(rule);
+    for (size_t i = 0; i < rules->count; i++) {
+        const struct ufw_rule *other = &rules->items[i];
+        if (other->version != rule->version && ufw_rule_same(other, rule) &&
+            !same(other->comment, rule->comment))
+            return rule->version;
+    }
+    return 0;
+}
+
+static void erase(const struct ufw_rules *rules, const struct ufw_rule *rule, size_t from,
+                  struct plan *plan)
+{
+    int version = version_to_name(rules, rule);
+    scoped(mem_release) char *brief = short_form(rule, version);
     struct words erase = {0}, again = {0};
-    char text[PORT_TEXT];
 
     put_pair(&erase, "ufw", "delete");
-    put_rule(&erase, rule, brief);
+    put_rule(&erase, rule, brief, version);
     if (is_planned(plan, from, &erase)) /* one command for IPv4 and IPv6 */
         return;
     put(&again, "ufw");
-    put_rule(&again, rule, brief);
+    put_rule(&again, rule, brief, version);
     if (rule->comment)
         put_pair(&again, "comment", rule->comment);
-    struct plan_step *step = plan_add(plan, NAME,
-                                      rule->comment ? "takes back the rule for %s, with comment %s"
-                                                    : "takes back the rule for %s",
-                                      port_text(port, text), rule->comment);
+    struct plan_step *step =
+        plan_add(plan, NAME, "takes back the rule for %s/%s%s%s", rule->ports, rule->protocol,
+                 rule->comment ? ", with comment " : "", rule->comment ? rule->comment : "");
     plan_command_array(&step->action, erase.items);
     plan_command_array(&step->undo, again.items);
     plan_spell(step);
 }
 
-/* A rule of others: it goes when it is forced and speaks of this port alone. */
-static bool is_theirs(const struct ufw_rule *rule, struct port port)
+static bool is_ours(const struct ufw_rule *rule, const struct wish *wish)
 {
-    return allows(rule) && ufw_rule_is_for(rule, port);
+    struct port tagged;
+
+    return rule->comment && tag_parse(rule->comment, &tagged) &&
+           (wish->ports.count == 0 || ports_have(&wish->ports, tagged));
 }
 
-static void note_theirs(const struct ufw_rule *rule, struct port port, struct plan *plan)
+/* A rule of others: it goes when it is forced and speaks of a wished port alone. */
+static bool is_theirs(const struct ufw_rule *rule, const struct wish *wish)
 {
-    char text[PORT_TEXT];
+    bool named = false;
 
+    for (size_t i = 0; i < wish->ports.count; i++)
+        named = named || ufw_rule_is_for(rule, wish->ports.items[i]);
+    return wish->force && allows(rule) && named;
+}
+
+static void note_theirs(const struct ufw_rule *rule, struct plan *plan)
+{
     findings_add(&plan->notes, FINDING_WARNING, "firewall",
-                 "a rule of ufw that gardien did not make lets %s in: ufw %s %s from %s%s",
-                 port_text(port, text), rule->action, rule->ports, rule->from,
+                 "a rule of ufw that gardien did not make: ufw %s %s from %s%s", rule->action,
+                 rule->ports, rule->from,
                  strcmp(rule->protocol, "any") == 0 ? ", over TCP and UDP" : "");
 }
 
@@ -337,18 +381,14 @@ static int plan_close(const struct look *look, const struct wish *wish, struct p
 
     (void)diags;
     ufw_rules_read(look, &rules);
-    for (size_t p = 0; p < wish->ports.count; p++)
-        for (size_t i = 0; i < rules.count; i++) {
-            const struct ufw_rule *rule = &rules.items[i];
-            struct port port = wish->ports.items[p], tagged;
-            bool ours =
-                rule->comment && tag_parse(rule->comment, &tagged) && port_equal(tagged, port);
-            bool theirs = !ours && wish->force && is_theirs(rule, port);
-            if (theirs)
-                note_theirs(rule, port, plan);
-            if (ours || theirs)
-                erase(rule, port, from, plan);
-        }
+    for (size_t i = 0; i < rules.count; i++) {
+        bool ours = is_ours(&rules.items[i], wish);
+        bool theirs = !ours && is_theirs(&rules.items[i], wish);
+        if (theirs)
+            note_theirs(&rules.items[i], plan);
+        if (ours || theirs)
+            erase(&rules, &rules.items[i], from, plan);
+    }
     ufw_rules_finish(&rules);
     return 0;
 }

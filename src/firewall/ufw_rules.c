@@ -182,3 +182,21 @@ bool ufw_rule_for_all(const struct ufw_rule *rule)
     return !rule->interface && is_everybody(rule->from) && is_everybody(rule->to) &&
            strcmp(rule->from_ports, "any") == 0;
 }
+
+static bool same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool same_network(const char *a, const char *b)
+{
+    return (is_everybody(a) && is_everybody(b)) || strcmp(a, b) == 0;
+}
+
+bool ufw_rule_same(const struct ufw_rule *a, const struct ufw_rule *b)
+{
+    return same_text(a->action, b->action) && same_text(a->protocol, b->protocol) &&
+           same_text(a->ports, b->ports) && same_text(a->from_ports, b->from_ports) &&
+           same_network(a->from, b->from) && same_network(a->to, b->to) &&
+           same_text(a->interface, b->interface) && same_text(a->application, b->application);
+}

@@ -42,3 +42,5 @@ bool ufw_rule_covers(const struct ufw_rule *rule, struct port port);
 bool ufw_rule_is_for(const struct ufw_rule *rule, struct port port);
 /** Does it let in, or keep out, everybody on every interface? */
 bool ufw_rule_for_all(const struct ufw_rule *rule);
+/** Do both do the same, but for the IP version and the comment? */
+bool ufw_rule_same(const struct ufw_rule *a, const struct ufw_rule *b);

@@ -187,6 +187,20 @@ static void test_close_takes_back_what_is_recorded_and_still_there(void **state)
     tear_down(&machine);
 }
 
+static void test_close_without_ports_takes_back_all_that_is_recorded(void **state)
+{
+    struct machine machine;
+
+    (void)state;
+    set_up(&machine, "{'services': ['https']}", NONE);
+    machine.look.done =
+        read_json("[{'manager': 'firewalld', 'port': '443/tcp', 'detail': 'public permanent "
+                  "service https\\n'}, {'manager': 'other', 'port': '80/tcp'}]");
+    machine.wish.ports.count = 0;
+    EXPECT(&machine, false, PERMANENT "public --remove-service=https");
+    tear_down(&machine);
+}
+
 static void test_close_by_force_takes_what_others_added(void **state)
 {
     struct machine machine;
@@ -221,6 +235,7 @@ int main(void)
         cmocka_unit_test(test_a_zone_that_is_not_there_is_a_mistake),
         cmocka_unit_test(test_a_network_becomes_a_rich_rule),
         cmocka_unit_test(test_close_takes_back_what_is_recorded_and_still_there),
+        cmocka_unit_test(test_close_without_ports_takes_back_all_that_is_recorded),
         cmocka_unit_test(test_close_by_force_takes_what_others_added),
         cmocka_unit_test(test_a_plan_for_another_machine_needs_no_bus),
     };

@@ -147,8 +147,11 @@ static void test_open_needs_both_ip_versions_to_be_open(void **state)
     set_up(&machine, TUPLE "allow tcp 80,443" V4 "\n", TUPLE "limit any 443" V6 "\n");
     EXPECT(&machine, true);
     tear_down(&machine);
+    /* A command for both would put our comment on the rule that is there. */
     set_up(&machine, TUPLE "allow tcp 443" V4 "\n", "");
-    EXPECT(&machine, true, "ufw allow 443/tcp comment gardien:443/tcp");
+    EXPECT(&machine, true, "ufw allow from any to ::/0 port 443 proto tcp comment gardien:443/tcp");
+    assert_string_equal(machine.plan.items[0].untyped,
+                        "ufw delete allow from any to ::/0 port 443 proto tcp");
     tear_down(&machine);
 }
 
@@ -203,6 +206,27 @@ static void test_close_takes_back_only_what_is_tagged(void **state)
     tear_down(&machine);
 }
 
+static void test_close_leaves_the_same_rule_of_the_other_ip_version(void **state)
+{
+    struct machine machine;
+
+    (void)state;
+    set_up(&machine, TUPLE "allow tcp 443" V4 "\n", TUPLE "allow tcp 443" V6 TAG_443 "\n");
+    EXPECT(&machine, false, "ufw delete allow from any to ::/0 port 443 proto tcp");
+    tear_down(&machine);
+}
+
+static void test_close_without_ports_takes_back_all_that_is_tagged(void **state)
+{
+    struct machine machine;
+
+    (void)state;
+    set_up(&machine, TUPLE "allow tcp 443" V4 TAG_443 "\n" TUPLE "allow tcp 80" V4 "\n", "");
+    machine.wish.ports.count = 0;
+    EXPECT(&machine, false, "ufw delete allow 443/tcp");
+    tear_down(&machine);
+}
+
 static void test_close_by_force_takes_others_rules_too_and_says_so(void **state)
 {
     struct machine machine;
@@ -250,6 +274,8 @@ int main(void)
         cmocka_unit_test(test_a_wider_refusal_is_preceded_and_a_ban_stays_one),
         cmocka_unit_test(test_a_rule_that_ufw_would_turn_round_is_refused),
         cmocka_unit_test(test_close_takes_back_only_what_is_tagged),
+        cmocka_unit_test(test_close_leaves_the_same_rule_of_the_other_ip_version),
+        cmocka_unit_test(test_close_without_ports_takes_back_all_that_is_tagged),
         cmocka_unit_test(test_close_by_force_takes_others_rules_too_and_says_so),
         cmocka_unit_test(test_ufw_is_in_force_only_with_its_chain_in_the_kernel),
     };
