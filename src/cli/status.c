@@ -132,12 +132,12 @@ int status_run(const struct arguments *arguments)
     json_t *answer = NULL;
     int code = ask_gardien(arguments, &answer);
 
-    if (code == APP_OK && choose_ports(arguments, answer, &wish) < 0)
+    if (code != APP_USAGE && choose_ports(arguments, answer, &wish) < 0)
         code = APP_USAGE;
-    if (code == APP_OK) {
+    if (code != APP_USAGE) { /* the ports are there to see, whoever runs */
         status_take(&wish, &status);
         show(arguments, &status, answer);
-        if (arguments->word_count && findings_worst(&status.findings) >= FINDING_WARNING)
+        if (code == APP_OK && arguments->word_count && findings_worst(&status.findings) >= FINDING_WARNING)
             code = STATUS_WARNED;
         status_finish(&status);
     }
