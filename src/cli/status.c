@@ -137,7 +137,8 @@ int status_run(const struct arguments *arguments)
     if (code != APP_USAGE) { /* the ports are there to see, whoever runs */
         status_take(&wish, &status);
         show(arguments, &status, answer);
-        if (code == APP_OK && arguments->word_count && findings_worst(&status.findings) >= FINDING_WARNING)
+        if (code == APP_OK && arguments->word_count &&
+            findings_worst(&status.findings) >= FINDING_WARNING)
             code = STATUS_WARNED;
         status_finish(&status);
     }

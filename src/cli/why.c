@@ -113,15 +113,33 @@ static int exit_code(const struct firewall_answer *answers, int count)
     return closed ? APP_FAILED : unknown || !open ? WHY_UNKNOWN : APP_OK;
 }
 
-static void print_text(const struct firewall_answer *answers, int count)
+/* Whether a rule of this host keeps it closed that `gardien open` can mend. */
+static bool may_open(const struct firewall_answer *answers, int count)
+{
+    for (int i = 0; i < count; i++) {
+        const struct firewall_path *path = &answers[i].path;
+        if (path->culprit != FIREWALL_NO_CULPRIT &&
+            (path->verdict == FIREWALL_DROPPED || path->verdict == FIREWALL_REJECTED))
+            return true;
+    }
+    return false;
+}
+
+static void print_text(const struct firewall_answer *answers, int count, bool live)
 {
     struct face face = face_of(stdout);
+    const struct firewall_probe *probe = &answers[0].path.probe;
 
     for (int i = 0; i < count; i++) {
         if (i > 0)
             putchar('\n');
         firewall_path_print(&face, &answers[i].path);
     }
+    if (live && may_open(answers, count))
+        printf(
+            "\nthe same by whoever is in charge of the firewall, and kept over restarts: gardien "
+            "open %u/%s\n",
+            probe->port, probe->protocol == IPPROTO_UDP ? "udp" : "tcp");
 }
 
 static void print_answers(const struct firewall_answer *answers, int count, int code)
@@ -146,7 +164,7 @@ static int answer_all(const struct arguments *arguments, const struct firewall_q
     if (arguments_get(arguments, "json"))
         print_answers(answers, count, code);
     else
-        print_text(answers, count);
+        print_text(answers, count, !ruleset);
     for (int i = 0; i < count; i++)
         firewall_path_finish(&answers[i].path);
     return code;
