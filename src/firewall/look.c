@@ -104,6 +104,18 @@ static bool legacy_table(const char *file, const char *table)
     return false;
 }
 
+/* Tables of iptables' names may be nftables' own; iptables-nft's have its chains. */
+static bool nft_table(const struct look *look, const char *family, const char *table)
+{
+    static const char *const builtin[] = {"INPUT", "FORWARD", "OUTPUT", "PREROUTING",
+                                          "POSTROUTING"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(builtin); i++)
+        if (look_has_chain(look, family, table, builtin[i]))
+            return true;
+    return false;
+}
+
 static void take_xt(struct look *look, enum look_flavour flavour, int version)
 {
     static const char *const programs[LOOK_XT_FLAVOURS][2] = {
@@ -116,7 +128,7 @@ static void take_xt(struct look *look, enum look_flavour flavour, int version)
 
     for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
         bool there = flavour == LOOK_XT_LEGACY ? legacy_table(files[version], tables[i])
-                                               : look_has_table(look, families[version], tables[i]);
+                                               : nft_table(look, families[version], tables[i]);
         if (there)
             *results[i] = ask(programs[flavour][version], tables[i], &xt->cut);
     }

@@ -41,10 +41,10 @@ struct manager {
      *  @return 0; ERR_SETTINGS for a wish that it cannot fulfil, told in diags; -errno */
     int (*plan_open)(const struct look *look, const struct wish *wish, struct plan *plan,
                      struct diags *diags);
-    /** Adds the steps that take back what gardien did for these ports, known by its tag
-     *  `gardien:443/tcp` or, for managers without comments, by look->done (its steps set `record`);
-     * with wish->force what others did as well, told as a note each. Also called while not in
-     * force, to find what was left behind. */
+    /** Adds the steps that take back what gardien did for these ports (none: for all), known by its
+     * tag `gardien:443/tcp` or, for managers without comments, by look->done (its steps set
+     * `record`); with wish->force what others did as well, told as a note each. Also called while
+     * not in force, to find what was left behind. */
     int (*plan_close)(const struct look *look, const struct wish *wish, struct plan *plan,
                       struct diags *diags);
 };

@@ -29,8 +29,6 @@ class Manager:
     """What all have in common. `name` is gardien's word for it."""
 
     name = None
-    #: Does the manager itself filter when it has just started?
-    filters_at_first = False
 
     def __init__(self, host):
         self.host = host
@@ -94,7 +92,8 @@ class Iptables(Manager):
     flavour = None
 
     def start(self):
-        self.host.run("sh", "-c", f"mount -t overlay overlay -o lowerdir={UNPACKED}/usr:/usr /usr")
+        self.host.run("sh", "-c", f"mount -t overlay overlay -o lowerdir={UNPACKED}/usr:/usr /usr &&"
+                      "mkdir -p /etc/iptables")  # as the package's scripts do
         for version in ("ip", "ip6"):
             for suffix in ("", "-save", "-restore"):
                 self.link(f"/etc/alternatives/{version}tables{suffix}",
@@ -130,7 +129,6 @@ class IptablesLegacy(Iptables):
 
 class Ufw(Manager):
     name = "ufw"
-    filters_at_first = True
 
     def start(self):
         self.host.run("ufw", "--force", "enable")
@@ -147,19 +145,23 @@ class Ufw(Manager):
 
 class Firewalld(Manager):
     name = "firewalld"
-    filters_at_first = True
 
     def start(self):
         self.host.run("mkdir", "-p", "/run/dbus")
-        # Services that somebody else on the bus would start are not wanted here.
         self.bus = self.host.start("dbus-daemon", "--system", "--nofork", "--nopidfile")
         wait_until(lambda: self.host.run("test", "-S", "/run/dbus/system_bus_socket",
                                          check=False).returncode == 0, 10, "the bus")
         self.daemon = self.host.start("firewalld", "--nofork", "--nopid")
         self.wait()
-        # A zone that was changed once is a file of its own, whatever it holds.
+        self.use("public")
+
+    def use(self, zone):
+        """Makes it the default zone. One that was changed once is a file of its own from then on,
+        whatever it holds: that is firewalld's way, and done here at once."""
         for change in ("--add-port=9/udp", "--remove-port=9/udp"):
-            self.host.run("firewall-cmd", "--permanent", "--zone=public", change)
+            self.host.run("firewall-cmd", "--permanent", f"--zone={zone}", change)
+        if zone != "public":
+            self.host.run("firewall-cmd", f"--set-default-zone={zone}")
 
     def wait(self):
         wait_until(lambda: self.host.run("firewall-cmd", "--state", check=False).returncode == 0, 30,
@@ -168,10 +170,6 @@ class Firewalld(Manager):
     def reload(self):
         self.host.run("firewall-cmd", "--reload")
         self.wait()
-
-    def rules(self):
-        # Within a chain of one zone's services the order is that of a set, and differs by restart.
-        return super().rules()
 
     def files(self):
         return self.read("/etc/firewalld/zones/*.xml /etc/firewalld/firewalld.conf")
