@@ -37,3 +37,6 @@ void ruleset_take_devices(struct ruleset *ruleset, struct span text);
 /** The text as nftables can read it: a log statement in the place of each extension that it wrote
  *  but does not read, see ruleset_extension(). @return for free() */
 char *ruleset_replace_extensions(struct span text);
+/** The text without the flags that give a table to the program which loads it. @return for free()
+ */
+char *ruleset_without_owners(struct span text);

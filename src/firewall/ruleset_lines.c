@@ -164,3 +164,51 @@ char *ruleset_replace_extensions(struct span text)
     buffer_finish(&out);
     return replaced;
 }
+
+/* ---- owners ---- */
+
+/* Is it the line of a table's flags, of which one is its owner's? @param ret_dormant  is that one
+ */
+static bool is_owner_line(struct span line, bool *ret_dormant)
+{
+    struct span flags = SPAN("flags "), rest, word;
+    bool owner = false;
+
+    line = span_trim(line);
+    if (!span_starts(line, flags))
+        return false;
+    rest = span_from(line, flags.len);
+    *ret_dormant = false;
+    while (span_next(&rest, ',', &word)) {
+        word = span_trim(word);
+        if (span_ends(word, SPAN(";")))
+            word = span_trim(span_of(word.ptr, word.len - 1));
+        if (span_equal(word, SPAN("owner")) || span_equal(word, SPAN("persist")))
+            owner = true;
+        else if (span_equal(word, SPAN("dormant")))
+            *ret_dormant = true;
+        else
+            return false; /* of a set */
+    }
+    return owner;
+}
+
+/* A table with an owner is gone once the one who loaded it is, before it could be listed; and older
+ * releases know no `persist`. What the rules do is the same without. @return for free() */
+char *ruleset_without_owners(struct span text)
+{
+    struct buffer out = buffer_make(2 * RULESET_TEXT_MAX);
+    struct span rest = text, line;
+    bool dormant;
+    int r = 0;
+
+    while (r >= 0 && span_next(&rest, '\n', &line)) {
+        bool last = line.ptr + line.len == text.ptr + text.len;
+        if (is_owner_line(line, &dormant))
+            line = dormant ? SPAN("flags dormant") : SPAN("");
+        r = buffer_printf(&out, "%.*s%s", SPAN_ARGS(line), last ? "" : "\n");
+    }
+    char *without = mem_string(r >= 0 ? buffer_span(&out) : text);
+    buffer_finish(&out);
+    return without;
+}

@@ -180,7 +180,8 @@ static int run_loader(const char *text, int out)
 static int parse_text(const char *text, struct ruleset **ret_ruleset, char **ret_why)
 {
     struct buffer json = buffer_make(RULESET_TEXT_MAX);
-    scoped(mem_release) char *readable = ruleset_replace_extensions(span_str(text));
+    scoped(mem_release) char *free_for_us = ruleset_without_owners(span_str(text));
+    scoped(mem_release) char *readable = ruleset_replace_extensions(span_str(free_for_us));
     int out = memfd_create("ruleset", MFD_CLOEXEC);
     int r = out < 0 ? -errno : run_loader(readable, out);
     int code = r;

@@ -43,5 +43,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     need(strcmp(once, twice) == 0);
     free(once);
     free(twice);
+    once = ruleset_without_owners(text);
+    twice = ruleset_without_owners(span_str(once));
+    need(strcmp(once, twice) == 0 && strlen(once) <= text.len + 1);
+    free(once);
+    free(twice);
     return 0;
 }

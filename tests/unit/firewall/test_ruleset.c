@@ -13,6 +13,7 @@
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "firewall/firewall.h"
+#include "firewall/ruleset_internal.h"
 
 static const char *folder; /* of the saved rulesets */
 
@@ -103,6 +104,18 @@ static void refused(const char *json, const char *why_expected)
     free(why);
 }
 
+static void test_owners_of_tables_are_left_out_of_text(void **state)
+{
+    /* as firewalld 2.1 and nft 1.1 write it */
+    scoped(mem_release) char *text = ruleset_without_owners(
+        SPAN("table inet firewalld { # progname firewalld\n\tflags owner,persist\n\n\tset s {\n"
+             "\t\tflags constant,interval\n\t}\n}\ntable ip t {\n\tflags dormant,owner;\n}\n"));
+
+    assert_string_equal(text, "table inet firewalld { # progname firewalld\n\n\n\tset s {\n"
+                              "\t\tflags constant,interval\n\t}\n}\ntable ip t {\n"
+                              "flags dormant\n}\n");
+}
+
 static void test_wrong_json_is_refused_with_a_reason(void **state)
 {
     refused("", "line 1");
@@ -159,6 +172,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_every_rule_reads_as_nft_prints_it),
         cmocka_unit_test(test_chains_have_hooks_priorities_and_policies),
         cmocka_unit_test(test_extensions_of_iptables_are_kept_as_unsure),
+        cmocka_unit_test(test_owners_of_tables_are_left_out_of_text),
         cmocka_unit_test(test_wrong_json_is_refused_with_a_reason),
         cmocka_unit_test(test_nesting_is_bounded),
         cmocka_unit_test(test_a_missing_file_says_how_to_save_one),
