@@ -39,6 +39,41 @@ bool nftables_is_foreign(const struct look *look, const struct rules_chain *chai
     return false;
 }
 
+/* One of a table's flags: a word, or a list of them. nft 1.0.6 calls the owner's "owned". */
+static bool is_owner_flag(const json_t *flag)
+{
+    const char *text = json_string_value(flag);
+
+    return text && (strcmp(text, "owner") == 0 || strcmp(text, "owned") == 0);
+}
+
+/* Does a running program keep the chain's table to itself? The kernel lets nobody else change it.
+ */
+static bool is_owned(const struct look *look, const struct rules_chain *chain)
+{
+    size_t i, k;
+    json_t *item, *flag;
+
+    json_array_foreach(look->ruleset, i, item)
+    {
+        const json_t *table = json_object_get(item, "table");
+        const char *family = json_string_value(json_object_get(table, "family"));
+        const char *name = json_string_value(json_object_get(table, "name"));
+        if (!family || !name || strcmp(family, chain->family) != 0 ||
+            strcmp(name, chain->table) != 0)
+            continue;
+        const json_t *flags = json_object_get(table, "flags");
+        if (is_owner_flag(flags))
+            return true;
+        json_array_foreach(flags, k, flag)
+        {
+            if (is_owner_flag(flag))
+                return true;
+        }
+    }
+    return false;
+}
+
 const char *nftables_base_of(const char *chain)
 {
     return strncmp(chain, name_start, sizeof name_start - 1) == 0 ? chain + sizeof name_start - 1
@@ -284,6 +319,19 @@ static void plan_chain(const struct wish *wish, const struct need *need, struct 
     buffer_finish(&script);
 }
 
+static void note_owner(const struct need *need, struct plan *plan)
+{
+    const struct rules_chain *chain = need->chain;
+    scoped(mem_release) char *ports = list_ports(&need->ports);
+    struct finding *note = findings_add(
+        &plan->notes, FINDING_BAD, "owner",
+        "chain %s of table %s %s drops %s, and only the program that owns the table can change it",
+        chain->name, chain->family, chain->table, ports);
+
+    finding_mend(note, "open it in that program's settings; nft list table %s %s names it",
+                 chain->family, chain->table);
+}
+
 static void note_forwarding(const struct look *look, const struct rules *rules,
                             const struct wish *wish, struct plan *plan)
 {
@@ -317,9 +365,14 @@ static int plan_open(const struct look *look, const struct wish *wish, struct pl
         if (!need.chain->hook || nftables_is_foreign(look, need.chain))
             continue;
         find_need(look, &rules, wish, &need);
-        if (need.ports.count)
-            plan_chain(wish, &need, &list, plan);
-        any = any || need.ports.count;
+        if (need.ports.count == 0)
+            continue;
+        if (is_owned(look, need.chain)) {
+            note_owner(&need, plan);
+            continue;
+        }
+        plan_chain(wish, &need, &list, plan);
+        any = true;
     }
     if (any)
         nftables_plan_file(look, &list, plan);

@@ -232,6 +232,23 @@ static void test_tables_of_firewalld_and_iptables_are_theirs(void **state)
     look_finish(&look);
 }
 
+static void test_a_table_of_a_running_program_is_left_to_it(void **state)
+{
+    static const char *const flags[] = {"\"owned\"", "\"owner\"", "[\"owner\",\"persist\"]"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+        scoped(mem_release) char *text =
+            mem_format("[{\"table\":{\"family\":\"inet\",\"name\":\"f\",\"flags\":%s}},%s]",
+                       flags[i], dropping);
+        struct look look = privileged(json_loads(text, 0, NULL));
+        struct plan plan = plan_for(&manager_nftables, &look);
+        assert_int_equal(plan.count, 0);
+        assert_non_null(findings_first(&plan.notes, FINDING_BAD));
+        plan_finish(&plan);
+        look_finish(&look);
+    }
+}
+
 static void test_without_rights_a_manager_is_unknown(void **state)
 {
     struct look look = {.here = true, .nftables_unit = true};
@@ -287,6 +304,7 @@ int main(void)
         cmocka_unit_test(test_nftables_goes_before_the_rule_that_decides),
         cmocka_unit_test(test_nftables_adds_nothing_to_what_is_open),
         cmocka_unit_test(test_tables_of_firewalld_and_iptables_are_theirs),
+        cmocka_unit_test(test_a_table_of_a_running_program_is_left_to_it),
         cmocka_unit_test(test_without_rights_a_manager_is_unknown),
         cmocka_unit_test(test_iptables_inserts_each_rule_where_it_counts),
         cmocka_unit_test(test_rules_of_ufw_are_left_to_ufw),
