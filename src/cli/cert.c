@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "cert/cert.h"
 #include "cli/cli.h"
+#include "report/face.h"
 
 const struct option cert_options[] = {
     OPTION_STATE, OPTION_CONFIG,
@@ -67,20 +68,20 @@ static json_t *info_json(const struct cert_info *info)
 
 static void print_info(const struct cert_info *info)
 {
+    const struct face face = {.out = stdout};
     char from[CERT_DATE_TEXT], until[CERT_DATE_TEXT], print[CERT_FINGERPRINT_TEXT];
 
-    printf("  %s\n", info->subject[0] ? info->subject : "(no subject)");
-    if (info->name_count && !info->names_from_common_name) {
-        printf("    names    %s", info->names[0]);
-        for (size_t i = 1; i < info->name_count; i++)
-            printf(", %s", info->names[i]);
-        putchar('\n');
+    fputs("  ", stdout);
+    face_foreign(&face, span_str(info->subject[0] ? info->subject : "(no subject)"));
+    for (size_t i = 0; i < info->name_count && !info->names_from_common_name; i++) {
+        fputs(i ? ", " : "\n    names    ", stdout);
+        face_foreign(&face, span_str(info->names[i]));
     }
-    printf("    key      %s\n    valid    %s to %s%s\n    issuer   %s\n    sha256   %s\n",
-           info->key_text, cert_date_text(info->not_before, from),
-           cert_date_text(info->not_after, until),
-           info->not_after < nsec_realtime() ? " (expired)" : "", info->issuer,
-           cert_fingerprint_text(info, print));
+    printf("\n    key      %s\n    valid    %s to %s%s\n    issuer   ", info->key_text,
+           cert_date_text(info->not_before, from), cert_date_text(info->not_after, until),
+           info->not_after < nsec_realtime() ? " (expired)" : "");
+    face_foreign(&face, span_str(info->issuer));
+    printf("\n    sha256   %s\n", cert_fingerprint_text(info, print));
 }
 
 /* @return APP_OK, or APP_FAILED with what is wrong printed */
