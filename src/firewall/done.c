@@ -3,6 +3,7 @@
 #include "firewall/done.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -68,16 +69,35 @@ static void forget(json_t *list, const char *manager, const char *port)
 
 static void enter(json_t *list, const struct plan_step *step, bool undone)
 {
-    enum plan_record record = step->record.what;
+    bool there = (step->record.what == PLAN_RECORD_OPENED) != undone;
+    const char *detail = step->record.detail;
     char port[PORT_TEXT];
 
-    if (record == PLAN_RECORD_NONE)
+    if (step->record.what == PLAN_RECORD_NONE)
         return;
     port_text(step->record.port, port);
     forget(list, step->manager, port);
-    if ((record == PLAN_RECORD_OPENED) != undone)
+    if (!there && undone && step->record.before) {
+        there = true;
+        detail = step->record.before;
+    }
+    if (there)
         json_array_append_new(list, json_pack("{s:s, s:s, s:s*}", "manager", step->manager, "port",
-                                              port, "detail", step->record.detail));
+                                              port, "detail", detail));
+}
+
+/* What the name leads to after a crash is one of the two, whole. */
+static int write_whole(const char *path, const json_t *root)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), r = 0;
+
+    if (fd < 0)
+        return -errno;
+    errno = 0;
+    if (json_dumpfd(root, fd, JSON_INDENT(2)) < 0 || fsync(fd) < 0)
+        r = errno ? -errno : -EIO;
+    close(fd);
+    return r;
 }
 
 static int save(const char *path, json_t *list)
@@ -88,8 +108,10 @@ static int save(const char *path, json_t *list)
 
     if (json_array_size(list) == 0)
         r = unlink(path) < 0 && errno != ENOENT ? -errno : 0;
-    else if (json_dump_file(root, fresh, JSON_INDENT(2)) < 0 || rename(fresh, path) < 0)
-        r = errno ? -errno : -EIO;
+    else if ((r = write_whole(fresh, root)) >= 0)
+        r = rename(fresh, path) < 0 ? -errno : 0;
+    if (r < 0)
+        unlink(fresh);
     json_decref(root);
     return r;
 }
@@ -108,6 +130,7 @@ int done_record(const char *state, const struct plan *plan, bool undone, struct 
     json_decref(list);
     if (r < 0)
         diag_hint(diags_add(diags, "%s cannot be written: %s", path, error_text(r)),
-                  "what was opened stands, but `gardien close` may not know it as its own");
+                  "see whether the state folder can be written and has room; without it "
+                  "`gardien close` may not know what is its own");
     return r;
 }

@@ -304,6 +304,7 @@ static void open_port(const struct look *look, const struct wish *wish, const js
         step->record.what = PLAN_RECORD_OPENED;
         step->record.port = port;
         step->record.detail = mem_format("%s%s", known && old ? old : "", fresh);
+        step->record.before = known ? mem_string(span_str(old ? old : "")) : NULL;
     }
     buffer_finish(&detail);
 }

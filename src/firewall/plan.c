@@ -222,6 +222,7 @@ void plan_finish(struct plan *plan)
         action_finish(&plan->items[i].action);
         action_finish(&plan->items[i].undo);
         free(plan->items[i].record.detail);
+        free(plan->items[i].record.before);
         free(plan->items[i].reason);
         free(plan->items[i].typed);
         free(plan->items[i].untyped);

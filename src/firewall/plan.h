@@ -54,6 +54,7 @@ struct plan_step {
         enum plan_record what;
         struct port port;
         char *detail; /**< owned; what the undo needs to know: a zone; may be NULL */
+        char *before; /**< owned; OPENED: the detail that was entered before; NULL: none was */
     } record;
     char *reason;  /**< why, a sentence without full stop */
     char *typed;   /**< what a person would type to do the same; may have several lines */
