@@ -210,7 +210,7 @@ def script(tmp_path):
 def test_completion_knows_every_verb_and_every_option_of_it(script):
     assert complete(script, "gardien", "") == {*verbs(), "--help", "--version"}
     for verb in verbs():
-        options = set(re.findall(r"^  (?:-\w, )?(--[a-z0-9-]+)", run(BINARY, verb, "--help").stdout, re.M))
+        options = set(re.findall(r"^  (?:-\w+, )?(--[a-z0-9-]+)", run(BINARY, verb, "--help").stdout, re.M))
         assert complete(script, "gardien", verb, "-") == options, verb
 
 
