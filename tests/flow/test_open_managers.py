@@ -3,6 +3,7 @@ test_open_matrix.py: rules of others that look like ours, narrower wishes, and r
 doubled or left without room."""
 
 import json
+from pathlib import Path
 
 import pytest
 from lib import BINARY, wait_until
@@ -140,12 +141,14 @@ def test_a_killed_run_is_taken_back_by_close(firewalld):
     """Whatever was done before the kill: what gardien means to do is entered before it does it."""
     manager, _ = firewalld
     before = snapshot(manager)
-    process = manager.host.start(BINARY, "open", "--yes", "--state", STATE)
-    wait_until(lambda: process.poll() is not None or manager.host.run(
-        "test", "-e", f"{STATE}/firewall.json", check=False).returncode == 0, 10, "the record",
-        pause=0.01)
+    zone = Path(f"/proc/{manager.host.pid}/root/etc/firewalld/zones/public.xml")
+    process = manager.host.start(BINARY, "open", "--yes", "--state", STATE, stdout=-3)
+    wait_until(lambda: process.poll() is not None or "http" in zone.read_text(), 10,
+               "the first change", pause=0.005)
+    assert process.poll() is None, "it was over before it could be killed"
     process.kill()
     process.wait()
+    assert "http" in zone.read_text()
     gardien(manager, "close", "--yes")
     assert snapshot(manager) == before
 
