@@ -29,18 +29,33 @@ struct item {
     char text[ITEM_TEXT]; /**< "https"; "8443/tcp"; a rich rule */
 };
 
+/* Its table, or its chains where its settings say FirewallBackend=iptables. */
+static bool has_rules(const struct look *look)
+{
+    bool rules = look_has_table(look, "inet", "firewalld");
+
+    for (int flavour = 0; flavour < LOOK_XT_FLAVOURS; flavour++)
+        rules = rules || look_has_firewalld(look, (enum look_flavour)flavour);
+    return rules;
+}
+
+/* Within a container the bus may be the host's, whose firewalld filters another network. */
 static void detect(const struct look *look, struct sight *ret_sight)
 {
-    bool table = look_has_table(look, "inet", "firewalld");
+    bool rules = has_rules(look);
 
-    if (look->firewalld_on_bus)
+    if (look->firewalld_on_bus && (rules || !look->privileged))
         *ret_sight = (struct sight){PRESENCE_IN_FORCE,
                                     mem_format("it answers on D-Bus as %s%s", FIREWALLD_SERVICE,
-                                               table ? ", and has its table in the kernel" : "")};
-    else if (table)
+                                               rules ? ", and its rules are in the kernel" : "")};
+    else if (look->firewalld_on_bus)
+        *ret_sight = (struct sight){
+            PRESENCE_IDLE,
+            mem_format("it answers on D-Bus, but none of its rules is in this network")};
+    else if (rules)
         *ret_sight = (struct sight){
             PRESENCE_UNKNOWN,
-            mem_format("its table is in the kernel, but it does not answer on D-Bus")};
+            mem_format("its rules are in the kernel, but it does not answer on D-Bus")};
     else
         *ret_sight = (struct sight){
             look->has_firewalld ? PRESENCE_IDLE : PRESENCE_ABSENT,
@@ -333,12 +348,13 @@ static json_t *choose_zones(const struct look *look, const struct wish *wish)
     return zones;
 }
 
+/* Without rights nothing is changed, and firewalld may keep its zones to root. */
 static int check_zones(const struct look *look, const json_t *zones, struct diags *diags)
 {
     size_t i;
     json_t *zone;
 
-    if (!look->here)
+    if (!look->here || !look->privileged)
         return 0;
     if (!look->firewalld) {
         diag_hint(diags_add(diags, "firewalld does not say what its zones are"),
@@ -366,6 +382,10 @@ static int plan_open(const struct look *look, const struct wish *wish, struct pl
         findings_add(&plan->notes, FINDING_NOTE, "firewall",
                      "firewalld opens for a zone: other interfaces of zone %s are opened too",
                      json_string_value(json_array_get(zones, 0)));
+    if (look->here && !look->privileged &&
+        !settings_of(look, json_string_value(json_array_get(zones, 0)), SCOPE_RUNTIME))
+        findings_add(&plan->notes, FINDING_UNKNOWN, "rights",
+                     "firewalld tells its zones to root only: they may be open already");
     for (size_t i = 0; r >= 0 && i < wish->ports.count; i++)
         open_port(look, wish, zones, wish->ports.items[i], plan);
     json_decref(zones);

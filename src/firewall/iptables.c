@@ -37,8 +37,10 @@ bool iptables_has_ufw(const struct look *look, enum look_flavour flavour)
 void iptables_rules(const struct look *look, enum look_flavour flavour, int version,
                     struct rules *ret_rules)
 {
-    rules_of_xt(look->xt[flavour][version].filter, version ? "ip6" : "ip", "filter",
-                iptables_has_ufw(look, flavour), ret_rules);
+    bool firewalld = look_has_firewalld(look, flavour); /* it writes the whole table */
+
+    rules_of_xt(firewalld ? NULL : look->xt[flavour][version].filter, version ? "ip6" : "ip",
+                "filter", iptables_has_ufw(look, flavour), ret_rules);
 }
 
 /* Rules of the chain but jumps to what others look after. */
@@ -88,8 +90,9 @@ static void detect(const struct look *look, enum look_flavour flavour, struct si
     ret_sight->sentence = mem_format("%s %s", iptables_program(flavour, 0),
                                      !there              ? "is not installed"
                                      : !look->privileged ? "shows its rules to root only"
-                                     : iptables_has_ufw(look, flavour) ? "has ufw's rules only"
-                                                                       : "has no rules");
+                                     : iptables_has_ufw(look, flavour)   ? "has ufw's rules only"
+                                     : look_has_firewalld(look, flavour) ? "has firewalld's rules"
+                                                                         : "has no rules");
 }
 
 static void detect_nft(const struct look *look, struct sight *ret_sight)

@@ -230,3 +230,13 @@ bool look_has_chain(const struct look *look, const char *family, const char *tab
     }
     return false;
 }
+
+bool look_has_firewalld(const struct look *look, enum look_flavour flavour)
+{
+    for (int version = 0; version < 2; version++) {
+        const char *filter = look->xt[flavour][version].filter;
+        if (look->firewalld_on_bus && filter && strstr(filter, "-N INPUT_ZONES\n"))
+            return true;
+    }
+    return false;
+}

@@ -53,3 +53,5 @@ bool look_has_table(const struct look *look, const char *family, const char *nam
 /** Is there a chain? Tables of iptables-nft count. @param family, table  NULL for any */
 bool look_has_chain(const struct look *look, const char *family, const char *table,
                     const char *name);
+/** Does firewalld run, and are its rules in the tables of this flavour of iptables? */
+bool look_has_firewalld(const struct look *look, enum look_flavour flavour);

@@ -109,6 +109,12 @@ bool nftables_jumps_to(const json_t *rule, const char *chain)
 
 /* ---- detect ---- */
 
+/* Chains of bridges and of ARP, also those that ebtables and arptables made, close no port. */
+static bool is_about_ip(const struct rules_chain *chain)
+{
+    return strcmp(chain->family, "bridge") != 0 && strcmp(chain->family, "arp") != 0;
+}
+
 static void detect(const struct look *look, struct sight *ret_sight)
 {
     struct rules rules;
@@ -124,7 +130,8 @@ static void detect(const struct look *look, struct sight *ret_sight)
     rules_of_nft(look, &rules);
     for (size_t i = 0; i < rules.count && !found; i++) {
         const struct rules_chain *chain = &rules.chains[i];
-        if (chain->hook && (chain->count || chain->drops) && !nftables_is_foreign(look, chain))
+        if (chain->hook && (chain->count || chain->drops) && is_about_ip(chain) &&
+            !nftables_is_foreign(look, chain))
             found = chain;
     }
     ret_sight->presence = found           ? PRESENCE_IN_FORCE
@@ -154,9 +161,8 @@ static bool stands_in_the_way(const struct rules_chain *chain, const struct flow
 {
     const char *hook = chain->hook;
 
-    if (!hook || strcmp(chain->type, "filter") != 0 ||
-        strcmp(chain->family, flow->family == 4 ? "ip6" : "ip") == 0 ||
-        strcmp(chain->family, "bridge") == 0 || strcmp(chain->family, "arp") == 0)
+    if (!hook || strcmp(chain->type, "filter") != 0 || !is_about_ip(chain) ||
+        strcmp(chain->family, flow->family == 4 ? "ip6" : "ip") == 0)
         return false;
     return strcmp(hook, flow->forwarded ? "forward" : "input") == 0 ||
            strcmp(hook, "prerouting") == 0 || strcmp(hook, "ingress") == 0;

@@ -179,6 +179,34 @@ def test_a_second_run_that_is_taken_back_leaves_the_first(firewalld):
     assert "https" not in files
 
 
+def test_firewalld_of_another_network_is_left_alone(firewalld):
+    manager, _ = firewalld
+    said = manager.host.run("unshare", "-n", BINARY, "open", "443", "--dry-run", "--json", "--state",
+                            STATE).stdout
+    presence = {one["manager"]: one["presence"] for one in json.loads(said)["managers"]}
+    assert presence["firewalld"] == "idle" and json.loads(said)["plan"]["steps"] == []
+
+
+def test_firewalld_by_iptables_keeps_its_tables_to_itself(firewalld):
+    manager, client = firewalld
+    manager.host.run("sed", "-i", "s/^FirewallBackend=.*/FirewallBackend=iptables/",
+                     "/etc/firewalld/firewalld.conf")
+    manager.host.run("firewall-cmd", "--complete-reload")
+    manager.wait()
+    said = json.loads(gardien(manager, "open", "443", "--dry-run", "--json").stdout)
+    assert {step["manager"] for step in said["plan"]["steps"]} == {"firewalld"}
+    gardien(manager, "open", "443", "--yes")
+    assert is_open(client, V4 + V6) == [True, True]
+
+
+def test_without_rights_firewalld_s_plan_is_shown(firewalld):
+    manager, _ = firewalld
+    said = manager.host.run("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
+                            "--bounding-set", "-all", BINARY, "open", "443", "--dry-run", "--state",
+                            "/nonexistent").stdout
+    assert "firewall-cmd --permanent --zone=public --add-service=https" in said
+
+
 # ---- all of them ----
 
 

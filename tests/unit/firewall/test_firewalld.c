@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -45,8 +46,10 @@ static void set_up(struct machine *machine, const char *permanent, const char *r
              "%s}, 'home': {'path': '/zone/3', 'interfaces': ['eth1'], 'permanent': " NONE
              ", 'runtime': " NONE "}}}",
              permanent, runtime);
-    *machine = (struct machine){
-        .look = {.here = true, .firewalld_on_bus = true, .firewalld = read_json(text)}};
+    *machine = (struct machine){.look = {.here = true,
+                                         .privileged = true,
+                                         .firewalld_on_bus = true,
+                                         .firewalld = read_json(text)}};
     machine->wish.ports.items[0] = (struct port){443, PORT_TCP};
     machine->wish.ports.count = 1;
 }
@@ -215,6 +218,48 @@ static void test_close_by_force_takes_what_others_added(void **state)
     tear_down(&machine);
 }
 
+static void test_without_rights_the_plan_is_shown_all_the_same(void **state)
+{
+    struct machine machine;
+
+    (void)state;
+    set_up(&machine, NONE, NONE);
+    machine.look.privileged = false;
+    json_decref(machine.look.firewalld);
+    machine.look.firewalld = read_json("{'default': 'public', 'uplinks': [], 'zones': {}}");
+    EXPECT(&machine, true, PERMANENT "public --add-port=443/tcp",
+           RUNTIME "public --add-port=443/tcp");
+    assert_non_null(findings_first(&machine.plan.notes, FINDING_UNKNOWN));
+    tear_down(&machine);
+}
+
+static enum presence presence_of(const struct look *look)
+{
+    struct sight sight;
+
+    manager_find("firewalld")->detect(look, &sight);
+    free(sight.sentence);
+    return sight.presence;
+}
+
+static void test_it_is_in_force_only_where_its_rules_are(void **state)
+{
+    struct look look = {.here = true, .privileged = true, .firewalld_on_bus = true};
+    struct look_xt *legacy = &look.xt[LOOK_XT_LEGACY][0];
+
+    (void)state;
+    assert_int_equal(presence_of(&look), PRESENCE_IDLE); /* the bus is another network's */
+    look.ruleset = read_json("[{'table': {'family': 'inet', 'name': 'firewalld'}}]");
+    assert_int_equal(presence_of(&look), PRESENCE_IN_FORCE);
+    json_decref(look.ruleset);
+    look.ruleset = NULL;
+    legacy->filter = (char[]){"-P INPUT ACCEPT\n-N INPUT_ZONES\n-A INPUT -j REJECT\n"};
+    assert_int_equal(presence_of(&look), PRESENCE_IN_FORCE);
+    legacy->filter = NULL;
+    look.privileged = false;
+    assert_int_equal(presence_of(&look), PRESENCE_IN_FORCE);
+}
+
 static void test_a_plan_for_another_machine_needs_no_bus(void **state)
 {
     struct machine machine = {.wish.ports = {{{443, PORT_UDP}}, 1}};
@@ -237,6 +282,8 @@ int main(void)
         cmocka_unit_test(test_close_takes_back_what_is_recorded_and_still_there),
         cmocka_unit_test(test_close_without_ports_takes_back_all_that_is_recorded),
         cmocka_unit_test(test_close_by_force_takes_what_others_added),
+        cmocka_unit_test(test_without_rights_the_plan_is_shown_all_the_same),
+        cmocka_unit_test(test_it_is_in_force_only_where_its_rules_are),
         cmocka_unit_test(test_a_plan_for_another_machine_needs_no_bus),
     };
 
