@@ -30,6 +30,12 @@ const struct option open_options[] = {
     {"interface", "NAME", false, "only for what comes in here"},
     {"zone", "NAME", false, "firewalld: in this zone"},
     {"router", NULL, false, "at the home router too, for a week"},
+    {"on", "SYSTEM", false,
+     "print the plan and the commands for another machine: windows, macos, linux-nftables, "
+     "linux-iptables, linux-iptables-legacy, linux-ufw, linux-firewalld"},
+    {"profile", "NAMES", false,
+     "Windows: on networks of these profiles (default: domain,private); public too is for "
+     "machines on unknown networks"},
     OPTION_DRY_RUN,
     OPTION_YES,
     {"confirm", "TIME", false, "take it back after TIME (60s, 5m) unless confirmed"},
@@ -43,6 +49,7 @@ const struct option open_options[] = {
 const struct option close_options[] = {
     {"force", NULL, false, "rules that others made for the named ports too"},
     {"router", NULL, false, "at the home router too"},
+    {"on", "SYSTEM", false, "print the commands for another machine, as of open"},
     OPTION_DRY_RUN,
     OPTION_YES,
     OPTION_STATE,
@@ -55,6 +62,7 @@ const struct option close_options[] = {
 struct change {
     const struct arguments *arguments;
     bool opens, json, dry;
+    const struct manager *elsewhere; /* --on; NULL: this machine */
     char *state;
     struct wish wish;
     nsec_t confirm; /* 0: not wanted */
@@ -67,6 +75,25 @@ struct change {
 };
 
 /* ---- what is wanted ---- */
+
+static int read_elsewhere(struct change *c, struct diags *diags)
+{
+    const char *on = arguments_get(c->arguments, "on");
+
+    c->wish.profile = arguments_get(c->arguments, "profile");
+    if (!on && c->wish.profile) {
+        diag_hint(diags_add(diags, "profiles are those of Windows"), "add --on windows");
+        return ERR_SYNTAX;
+    }
+    if (!on)
+        return 0;
+    c->elsewhere = manager_find(on);
+    c->dry = true;
+    if (c->elsewhere)
+        return 0;
+    diag_hint(diags_add(diags, "--on knows no \"%s\"", on), "it knows %s", manager_names());
+    return ERR_SYNTAX;
+}
 
 static int read_wish(struct change *c, struct diags *diags)
 {
@@ -85,6 +112,8 @@ static int read_wish(struct change *c, struct diags *diags)
         wish->ports = ports_default();
     wish->interface = arguments_get(c->arguments, "interface");
     wish->zone = arguments_get(c->arguments, "zone");
+    if (read_elsewhere(c, diags) < 0)
+        return ERR_SYNTAX;
     wish->force = arguments_get(c->arguments, "force") != NULL;
     if (wish->force && wish->ports.count == 0) {
         diag_hint(diags_add(diags, "--force needs to know which ports"),
@@ -116,7 +145,8 @@ static void show_plan(const struct change *c)
 
     if (c->json)
         return;
-    print_in_force(c);
+    if (!c->elsewhere)
+        print_in_force(c);
     if (c->planned.plan.count == 0)
         puts(c->opens ? "already open: no rule closes it" : "nothing of gardien's to close");
     plan_print(&face, &c->planned.plan);
@@ -239,6 +269,8 @@ static int lock_state(const struct change *c, struct diags *diags)
 
 static int plan_it(struct change *c, struct diags *diags)
 {
+    if (c->elsewhere)
+        return elsewhere_plan(c->elsewhere, c->opens, &c->wish, diags, &c->planned);
     look_take(&c->look, "", c->state);
     return c->opens ? open_plan(&c->look, &c->wish, diags, &c->planned)
                     : close_plan(&c->look, &c->wish, diags, &c->planned);

@@ -51,8 +51,14 @@ struct manager {
 
 /** In the order in which they are asked; NULL-terminated. */
 extern const struct manager *const managers[];
-/** @return the manager of that name, or NULL */
+/** Those of other systems, for which a plan can be printed; NULL-terminated. */
+extern const struct manager *const managers_elsewhere[];
+/** Finds a manager of this or another system by what `--on` takes: "windows", "macos",
+ *  "linux-ufw", "ufw"; "linux-iptables" is iptables-nft.
+ *  @return the manager, or NULL */
 const struct manager *manager_find(const char *name);
+/** All that manager_find() takes, for hints: "windows, macos, linux-nftables, …". */
+const char *manager_names(void);
 /** "in force", "idle", "absent", "unknown" */
 const char *presence_name(enum presence presence);
 
@@ -67,3 +73,5 @@ extern const struct manager manager_ufw;
 extern const struct manager manager_nftables;
 extern const struct manager manager_iptables_nft;
 extern const struct manager manager_iptables_legacy;
+extern const struct manager manager_windows;
+extern const struct manager manager_pf;

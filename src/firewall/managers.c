@@ -8,12 +8,32 @@ const struct manager *const managers[] = {
     &manager_iptables_legacy, NULL,
 };
 
+const struct manager *const managers_elsewhere[] = {&manager_windows, &manager_pf, NULL};
+
+static const struct manager *find_in(const struct manager *const *table, const char *name)
+{
+    for (; *table; table++)
+        if (strcmp((*table)->name, name) == 0)
+            return *table;
+    return NULL;
+}
+
 const struct manager *manager_find(const char *name)
 {
-    for (const struct manager *const *manager = managers; *manager; manager++)
-        if (strcmp((*manager)->name, name) == 0)
-            return *manager;
-    return NULL;
+    static const struct span linux_prefix = {"linux-", 6};
+
+    if (span_starts(span_str(name), linux_prefix))
+        name += linux_prefix.len;
+    if (strcmp(name, "iptables") == 0)
+        return &manager_iptables_nft;
+    const struct manager *found = find_in(managers, name);
+    return found ? found : find_in(managers_elsewhere, name);
+}
+
+const char *manager_names(void)
+{
+    return "windows, macos, linux-nftables, linux-iptables, linux-iptables-legacy, linux-ufw, "
+           "linux-firewalld";
 }
 
 const char *presence_name(enum presence presence)

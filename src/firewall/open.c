@@ -97,6 +97,63 @@ int close_plan(const struct look *look, const struct wish *wish, struct diags *d
     return r;
 }
 
+/* ---- another machine ---- */
+
+/* A Linux machine whose firewall lets in nothing that it is not told to: what most guides and
+ * providers set up. */
+static void imagine(struct look *look)
+{
+    static const char ruleset[] =
+        "[{\"table\":{\"family\":\"inet\",\"name\":\"filter\",\"handle\":1}},"
+        "{\"chain\":{\"family\":\"inet\",\"table\":\"filter\",\"name\":\"input\",\"handle\":1,"
+        "\"type\":\"filter\",\"hook\":\"input\",\"prio\":0,\"policy\":\"drop\"}}]";
+    static const char filter[] = "-P INPUT DROP\n-P FORWARD DROP\n-P OUTPUT ACCEPT\n";
+    json_error_t error;
+
+    *look = (struct look){.privileged = true,
+                          .root = mem_string(SPAN("")),
+                          .has_nft = true,
+                          .has_iptables = true,
+                          .has_iptables_legacy = true,
+                          .has_persistent = true,
+                          .persistent_unit = true};
+    look->ruleset = json_loads(ruleset, 0, &error);
+    for (size_t flavour = 0; flavour < LOOK_XT_FLAVOURS; flavour++)
+        for (size_t family = 0; family < 2; family++)
+            look->xt[flavour][family].filter = mem_string(span_str(filter));
+}
+
+static void note_elsewhere(const struct manager *manager, struct plan *plan)
+{
+    if (strcmp(manager->system, "linux") == 0)
+        finding_mend(findings_add(&plan->notes, FINDING_NOTE, "machine",
+                                  "this is for a machine whose chains are the usual ones and drop "
+                                  "what they are not told to let in; yours may differ"),
+                     "run `gardien open --dry-run` there, which looks");
+}
+
+int elsewhere_plan(const struct manager *manager, bool opens, const struct wish *wish,
+                   struct diags *diags, struct opening_plan *ret_plan)
+{
+    struct look look;
+
+    *ret_plan = (struct opening_plan){0};
+    imagine(&look);
+    int r;
+    if (opens || strcmp(manager->system, "linux") != 0) {
+        r = opens ? manager->plan_open(&look, wish, &ret_plan->plan, diags)
+                  : manager->plan_close(&look, wish, &ret_plan->plan, diags);
+    } else { /* it is not known what is there: what `open` would have done is taken back */
+        struct wish opened = *wish;
+        opened.ports = wish->ports.count ? wish->ports : ports_default();
+        r = manager->plan_open(&look, &opened, &ret_plan->plan, diags);
+        plan_reverse(&ret_plan->plan);
+    }
+    note_elsewhere(manager, &ret_plan->plan);
+    look_finish(&look);
+    return r;
+}
+
 void opening_plan_finish(struct opening_plan *plan)
 {
     for (size_t i = 0; plan->sights && managers[i]; i++)

@@ -19,6 +19,10 @@ must_check int open_plan(const struct look *look, const struct wish *wish, struc
 /** Plans what closes them again, by all managers. */
 must_check int close_plan(const struct look *look, const struct wish *wish, struct diags *diags,
                           struct opening_plan *ret_plan);
+/** Plans the same for another machine, as it comes, by the manager that is named.
+ *  @return 0, or ERR_SETTINGS told in diags */
+must_check int elsewhere_plan(const struct manager *manager, bool opens, const struct wish *wish,
+                              struct diags *diags, struct opening_plan *ret_plan);
 void opening_plan_finish(struct opening_plan *plan);
 /** [{manager, presence, sentence}]; a new reference. */
 json_t *opening_managers_json(const struct opening_plan *plan);

@@ -216,17 +216,57 @@ static void action_finish(struct plan_action *action)
     free(action->dbus.fine);
 }
 
+static void step_finish(struct plan_step *step)
+{
+    action_finish(&step->action);
+    action_finish(&step->undo);
+    free(step->record.detail);
+    free(step->record.before);
+    free(step->reason);
+    free(step->typed);
+    free(step->untyped);
+}
+
+static void reverse_step(struct plan_step *step)
+{
+    struct plan_action action = step->action;
+    char *typed = step->typed, *reason = mem_format("takes back: %s", step->reason);
+
+    step->action = step->undo;
+    step->undo = action;
+    step->typed = step->untyped;
+    step->untyped = typed;
+    free(step->reason);
+    step->reason = reason;
+}
+
+void plan_reverse(struct plan *plan)
+{
+    struct plan_step *steps = mem_resize(NULL, plan->count + 1, sizeof *steps);
+    size_t kept = 0;
+
+    for (int last = 0; last < 2; last++)
+        for (size_t i = plan->count; i-- > 0;) {
+            struct plan_step *step = &plan->items[i];
+            if (step->undo_last != last)
+                continue;
+            if (step->undo.kind == PLAN_NOTHING && !step->untyped) {
+                step_finish(step);
+                continue;
+            }
+            steps[kept] = *step;
+            reverse_step(&steps[kept++]);
+        }
+    free(plan->items);
+    plan->items = steps;
+    plan->count = kept;
+    findings_finish(&plan->notes);
+}
+
 void plan_finish(struct plan *plan)
 {
-    for (size_t i = 0; i < plan->count; i++) {
-        action_finish(&plan->items[i].action);
-        action_finish(&plan->items[i].undo);
-        free(plan->items[i].record.detail);
-        free(plan->items[i].record.before);
-        free(plan->items[i].reason);
-        free(plan->items[i].typed);
-        free(plan->items[i].untyped);
-    }
+    for (size_t i = 0; i < plan->count; i++)
+        step_finish(&plan->items[i]);
     free(plan->items);
     findings_finish(&plan->notes);
     *plan = (struct plan){0};

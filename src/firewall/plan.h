@@ -83,6 +83,9 @@ void plan_remove(struct plan_action *action, const char *path);
 /** Sets what a person would type, from the actions, where it is not set yet: command lines quoted
  *  for a shell, scripts for `nft -f -`, files as `tee`. */
 void plan_spell(struct plan_step *step);
+/** Turns a plan into the one that takes it back: the undos, the last first, but for those that are
+ *  to run last. Steps without one go, and so do the notes. */
+void plan_reverse(struct plan *plan);
 void plan_finish(struct plan *plan);
 
 /** Prints the steps in order, each with its reason, and the notes. */

@@ -291,3 +291,33 @@ def test_without_rights_the_plan_is_kept_from_harm(machine):
                               "/nonexistent", "--yes", check=False, env=lib.sanitizer_env())
     assert said.returncode == 1 and "sudo gardien open" in said.stderr
     assert machine.rules() == before
+
+
+# ---- other machines ----
+
+@pytest.mark.parametrize("system, words", [
+    ("windows", ["netsh advfirewall firewall add rule", "New-NetFirewallRule"]),
+    ("macos", ["pass in quick inet6 proto tcp", "com.apple/gardien", "--unblockapp"]),
+    ("linux-ufw", ["ufw allow 443/tcp"]),
+    ("linux-firewalld", ["firewall-cmd --permanent"]),
+    ("linux-iptables", ["ip6tables-nft -w 5 -A INPUT"]),
+    ("linux-nftables", ["add rule inet filter"]),
+])
+def test_a_plan_for_another_machine_needs_no_rights_and_changes_nothing(system, words):
+    before = lib.run("nft", "list", "ruleset").stdout
+    result = lib.run("setpriv", "--reuid=65534", "--clear-groups", lib.BINARY, "open", "443", "--on",
+                     system, "--state", "/nonexistent", env=lib.sanitizer_env())
+    assert result.returncode == 0, result.stderr
+    for word in words:
+        assert word in result.stdout
+    plan = json.loads(lib.run(lib.BINARY, "open", "443", "--on", system, "--json").stdout)
+    assert plan["applied"] is False and plan["plan"]["steps"]
+    assert lib.run(lib.BINARY, "close", "443", "--on", system).returncode == 0
+    assert lib.run("nft", "list", "ruleset").stdout == before
+
+
+def test_an_unknown_machine_and_a_stray_profile_are_told():
+    result = lib.run(lib.BINARY, "open", "--on", "amiga")
+    assert result.returncode == 2 and "linux-firewalld" in result.stderr
+    result = lib.run(lib.BINARY, "open", "--profile", "public")
+    assert result.returncode == 2 and "--on windows" in result.stderr
