@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -37,10 +38,9 @@ static bool nobody_confirmed(const char *file, nsec_t deadline)
     return unlink(file) == 0;
 }
 
-static void wait_and_undo(const char *state, const char *file, const struct plan *plan,
-                          nsec_t deadline)
+/* Keeps nothing that the one who started us holds, its lock above all, but `mine`. */
+static void let_go(int mine)
 {
-    struct diags diags = {0};
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
     setsid();
@@ -48,8 +48,21 @@ static void wait_and_undo(const char *state, const char *file, const struct plan
     signal(SIGPIPE, SIG_IGN);
     for (int fd = 0; null >= 0 && fd <= 2; fd++)
         dup2(null, fd);
-    if (nobody_confirmed(file, deadline)) {
+    if (dup2(mine, 3) == 3) /* nothing else that is open is needed any more */
+        close_range(4, ~0u, 0);
+}
+
+static void wait_and_undo(const struct confirm *confirm, const char *state, const struct plan *plan,
+                          int mine)
+{
+    nsec_t deadline = nsec_monotonic() + confirm->wait;
+    struct diags diags = {0};
+
+    let_go(mine);
+    if (nobody_confirmed(confirm->file, deadline)) {
+        int lock = confirm_lock(state); /* without it, undoing is still better than not */
         int r = plan_undo(plan, NULL, &diags);
+        (void)lock;
         if (r >= 0)
             r = done_record(state, plan, true, &diags);
         _exit(r < 0);
@@ -62,22 +75,21 @@ int confirm_start(const char *state, const struct plan *plan, nsec_t wait,
                   struct confirm *ret_confirm)
 {
     struct confirm confirm = {.file = file_in(state), .wait = wait};
-    nsec_t deadline = nsec_monotonic() + wait;
     int fd = open(confirm.file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
-    if (fd < 0) {
-        print_error(errno == EEXIST ? "confirm that one: gardien open --confirmed"
-                                    : "see whether the state folder can be written",
-                    errno == EEXIST ? "an earlier `--confirm` still waits"
-                                    : "the waiting process cannot be started: %s",
-                    error_text(-errno));
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        int error = -errno;
+        print_error("see whether the state folder can be written",
+                    "the waiting process cannot be started: %s", error_text(error));
+        if (fd >= 0)
+            close(fd);
         free(confirm.file);
-        return -EEXIST;
+        return error;
     }
-    close(fd);
     pid_t pid = fork();
     if (pid == 0)
-        wait_and_undo(state, confirm.file, plan, deadline);
+        wait_and_undo(&confirm, state, plan, fd);
+    close(fd); /* its lock lives as long as the process that waits */
     if (pid < 0) {
         unlink(confirm.file);
         free(confirm.file);
@@ -89,6 +101,34 @@ int confirm_start(const char *state, const struct plan *plan, nsec_t wait,
 }
 
 /* ---- this side ---- */
+
+int confirm_lock(const char *state)
+{
+    scoped(mem_release) char *path = mem_format("%s/firewall.lock", state);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return fd < 0 ? -errno : fd;
+    fputs("gardien: another gardien changes the firewall now; waiting for it\n", stderr);
+    if (flock(fd, LOCK_EX) == 0)
+        return fd;
+    int error = -errno;
+    close(fd);
+    return error;
+}
+
+bool confirm_waits(const char *state)
+{
+    scoped(mem_release) char *file = file_in(state);
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    bool gone = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
+
+    if (gone)
+        unlink(file);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0 && !gone;
+}
 
 bool confirm_keep(struct confirm *confirm)
 {

@@ -10,7 +10,14 @@ struct confirm {
     nsec_t wait;
 };
 
-/** Starts the process, before anything is changed. @return 0, or -errno told on standard error */
+/** Waits until nobody else changes the firewall from this state folder, and says so.
+ *  @return a descriptor that holds the lock until it is closed, or -errno */
+must_check int confirm_lock(const char *state);
+/** Does an earlier change still wait to be confirmed? One whose process is gone, as after a
+ *  restart of the machine, is forgotten: what it opened stays open. */
+bool confirm_waits(const char *state);
+/** Starts the process, before anything is changed. The lock is held, and nothing waits yet. @return
+ * 0, or -errno told on standard error */
 must_check int confirm_start(const char *state, const struct plan *plan, nsec_t wait,
                              struct confirm *ret_confirm);
 /** Says that all is well, or that there is nothing to take back.

@@ -1,10 +1,8 @@
 /* `gardien open` and `gardien close`: the plan is shown, agreed to, carried out and proved. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "app/app.h"
@@ -247,24 +245,26 @@ static int apply(struct change *c, struct diags *diags)
     return r < 0 ? APP_FAILED : APP_OK;
 }
 
-/* Two runs at once would plan from the same facts and both add. */
+/* Two runs at once would plan from the same facts and both add; and what waits to be taken back is
+ * known by what it did, which nobody may change meanwhile. */
 static int lock_state(const struct change *c, struct diags *diags)
 {
-    scoped(mem_release) char *path = mem_format("%s/firewall.lock", c->state);
     int folder = state_open(c->state, diags);
 
     if (folder < 0)
         return folder;
     close(folder);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd >= 0 && flock(fd, LOCK_EX) == 0)
-        return fd;
-    int error = -errno;
-    diag_hint(diags_add(diags, "%s cannot be locked: %s", path, error_text(error)),
-              "name another state folder with --state DIR");
-    if (fd >= 0)
-        close(fd);
-    return error;
+    int lock = confirm_lock(c->state);
+    if (lock < 0) {
+        diag_hint(diags_add(diags, "%s cannot be locked: %s", c->state, error_text(lock)),
+                  "name another state folder with --state DIR");
+    } else if (confirm_waits(c->state)) {
+        diag_hint(diags_add(diags, "what an earlier --confirm opened still waits for its answer"),
+                  "`gardien open --confirmed` keeps it open; without, it is taken back in time");
+        close(lock);
+        lock = -EBUSY;
+    }
+    return lock;
 }
 
 static int plan_it(struct change *c, struct diags *diags)

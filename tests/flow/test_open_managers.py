@@ -235,3 +235,26 @@ def test_a_table_that_a_program_owns_is_named_and_left_to_it(nftables):
     assert manager.rules() == before
     owner.stdin.close()
     owner.wait()
+
+
+def test_while_one_waits_to_be_confirmed_others_are_told(nftables):
+    manager, client = nftables
+    for program in ("iptables-nft", "ip6tables-nft"):
+        manager.host.run(program, "-P", "INPUT", "DROP")
+    before = manager.host.run("iptables-nft", "-S").stdout
+    gardien(manager, "open", "443", "--confirm", "6s", "--yes")
+    for verb in (["close"], ["open", "8443"], ["open", "--confirm", "60s"]):
+        assert "--confirmed" in gardien(manager, *verb, "--yes", code=1).stderr
+    wait_until(lambda: manager.host.run("iptables-nft", "-S").stdout == before, 20,
+               "it to be taken back", pause=0.2)
+    gardien(manager, "open", "443", "--yes")
+
+
+def test_one_that_waits_no_more_is_forgotten(nftables):
+    """As after a restart of the machine, which ends who waits."""
+    manager, client = nftables
+    manager.write(f"{STATE}/firewall.confirm", "")
+    manager.host.run("chmod", "700", STATE)
+    manager.host.run("iptables-nft", "-P", "INPUT", "DROP")
+    gardien(manager, "open", "443", "--yes")
+    assert is_open(client, V4) == [True]
