@@ -145,7 +145,9 @@ static void show_plan(const struct change *c)
         return;
     if (!c->elsewhere)
         print_in_force(c);
-    if (c->planned.plan.count == 0)
+    if (c->planned.plan.count == 0 && findings_worst(&c->planned.plan.notes) == FINDING_BAD)
+        puts("there is nothing that gardien could change");
+    else if (c->planned.plan.count == 0)
         puts(c->opens ? "already open: no rule closes it" : "nothing of gardien's to close");
     plan_print(&face, &c->planned.plan);
     fflush(stdout);

@@ -63,6 +63,73 @@ int nft_run(const char *script, enum nft_output output, char **ret_output, char 
     return r;
 }
 
+/* ---- the ruleset as JSON ---- */
+
+/* The array "nftables" of an answer. @return a new reference, or NULL for no whole JSON */
+static json_t *array_of(const char *text)
+{
+    json_t *root = text ? json_loads(text, 0, NULL) : NULL;
+    json_t *array = json_object_get(root, "nftables");
+
+    json_incref(json_is_array(array) ? array : NULL);
+    json_decref(root);
+    return json_is_array(array) ? array : NULL;
+}
+
+/* @return false for no whole JSON */
+static bool list_into(json_t *all, const char *what)
+{
+    scoped(mem_release) char *command = mem_format("list %s", what);
+    scoped(mem_release) char *text = NULL;
+    json_t *array = nft_run(command, NFT_JSON, &text, NULL) < 0 ? NULL : array_of(text);
+    bool whole = array && json_array_extend(all, array) == 0;
+
+    json_decref(array);
+    return whole;
+}
+
+/* The word behind `start` in a line of `nft list ruleset` up to its brace, for free(), or NULL. */
+static char *name_in(struct span line, struct span start)
+{
+    struct span rest = span_from(line, start.len);
+    ptrdiff_t brace = span_starts(line, start) ? span_find(rest, '{') : -1;
+
+    return brace < 0 ? NULL : mem_string(span_trim(span_of(rest.ptr, (size_t)brace)));
+}
+
+/* libnftables 1.0.6 may break the JSON off at the flags of a table that a program owns.
+ * The other tables are listed one by one then, and of that one the chains: its sets stay unseen. */
+static json_t *list_in_parts(void)
+{
+    scoped(mem_release) char *text = NULL;
+    scoped(mem_release) char *table = NULL;
+    json_t *all = json_array();
+    struct span rest, line;
+    bool broken = false;
+
+    if (nft_run("list ruleset", NFT_PLAIN, &text, NULL) < 0) {
+        json_decref(all);
+        return NULL;
+    }
+    rest = span_str(text);
+    while (span_next(&rest, '\n', &line)) {
+        scoped(mem_release) char *next = name_in(line, SPAN("table "));
+        scoped(mem_release) char *chain = broken ? name_in(line, SPAN("\tchain ")) : NULL;
+        if (next) {
+            scoped(mem_release) char *what = mem_format("table %s", next);
+            free(table);
+            table = next;
+            next = NULL;
+            broken = !list_into(all, what);
+        } else if (chain) {
+            scoped(mem_release) char *what = mem_format("chain %s %s", table, chain);
+            bool listed = list_into(all, what);
+            (void)listed; /* gone meanwhile */
+        }
+    }
+    return all;
+}
+
 int nft_ruleset(json_t **ret_array)
 {
     scoped(mem_release) char *text = NULL;
@@ -70,12 +137,11 @@ int nft_ruleset(json_t **ret_array)
 
     if (r < 0)
         return r;
-    json_t *root = json_loads(text, 0, NULL);
-    json_t *array = json_object_get(root, "nftables");
-    if (json_is_array(array))
-        *ret_array = json_incref(array);
-    else
-        r = -EINVAL;
-    json_decref(root);
-    return r;
+    json_t *array = array_of(text);
+    if (!array)
+        array = list_in_parts();
+    if (!array)
+        return -EINVAL;
+    *ret_array = array;
+    return 0;
 }

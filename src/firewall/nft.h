@@ -26,6 +26,6 @@ must_check int nft_run(const char *script, enum nft_output output, char **ret_ou
  *  comments; a chain gardien_NAME that is empty then goes too, with the jumps to it. What is gone
  *  already is no mistake. @return as nft_run() */
 must_check int nft_untag(const struct plan_action *action, char **ret_error);
-/** The array "nftables" of `nft -j list ruleset`. @return 0 with a new reference, or as nft_run()
- */
+/** The array "nftables" of `nft -j list ruleset`; without the sets of tables that a program owns
+ *  where libnftables cannot list these. @return 0 with a new reference, or as nft_run() */
 must_check int nft_ruleset(json_t **ret_array);

@@ -39,37 +39,21 @@ bool nftables_is_foreign(const struct look *look, const struct rules_chain *chai
     return false;
 }
 
-/* One of a table's flags: a word, or a list of them. nft 1.0.6 calls the owner's "owned". */
-static bool is_owner_flag(const json_t *flag)
-{
-    const char *text = json_string_value(flag);
-
-    return text && (strcmp(text, "owner") == 0 || strcmp(text, "owned") == 0);
-}
-
 /* Does a running program keep the chain's table to itself? The kernel lets nobody else change it.
- */
+ * The text tells: libnftables 1.0.6 has nonsense for this flag in JSON. */
 static bool is_owned(const struct look *look, const struct rules_chain *chain)
 {
-    size_t i, k;
-    json_t *item, *flag;
+    scoped(mem_release) char *table = mem_format("table %s %s {", chain->family, chain->table);
+    struct span rest = span_str(look->ruleset_text), line;
+    bool in_table = false;
 
-    json_array_foreach(look->ruleset, i, item)
-    {
-        const json_t *table = json_object_get(item, "table");
-        const char *family = json_string_value(json_object_get(table, "family"));
-        const char *name = json_string_value(json_object_get(table, "name"));
-        if (!family || !name || strcmp(family, chain->family) != 0 ||
-            strcmp(name, chain->table) != 0)
+    while (look->ruleset_text && span_next(&rest, '\n', &line)) {
+        if (line.len && line.ptr[0] != '\t')
+            in_table = span_starts(line, span_str(table));
+        if (!in_table || !span_starts(line, SPAN("\tflags ")))
             continue;
-        const json_t *flags = json_object_get(table, "flags");
-        if (is_owner_flag(flags))
-            return true;
-        json_array_foreach(flags, k, flag)
-        {
-            if (is_owner_flag(flag))
-                return true;
-        }
+        scoped(mem_release) char *flags = mem_string(line);
+        return strstr(flags, "owner") != NULL;
     }
     return false;
 }

@@ -252,15 +252,32 @@ static void complete(struct ruleset **ruleset)
         translate_extensions(ruleset, text);
 }
 
+/* Where libnftables gives no whole JSON at once. */
+static int read_parts(struct ruleset **ret_ruleset, char **ret_why)
+{
+    json_t *array = NULL;
+    int r = nft_ruleset(&array);
+
+    if (r < 0)
+        return r;
+    json_t *root = json_pack("{s:o}", "nftables", array);
+    scoped(mem_release) char *text = json_dumps(root, JSON_COMPACT);
+    json_decref(root);
+    return text ? ruleset_parse(span_str(text), ret_ruleset, ret_why) : -ENOMEM;
+}
+
 int ruleset_read_live(struct ruleset **ret_ruleset, char **ret_why)
 {
     scoped(mem_release) char *text = NULL;
+    scoped(mem_release) char *why = NULL;
     struct ruleset *ruleset;
     int r = nft_run("list ruleset", NFT_JSON, &text, ret_why);
 
     if (r < 0)
         return r;
-    r = ruleset_parse(span_str(text), &ruleset, ret_why);
+    r = ruleset_parse(span_str(text), &ruleset, &why);
+    if (r == ERR_SYNTAX)
+        r = read_parts(&ruleset, ret_why);
     if (r < 0)
         return r;
     if (has_extensions(ruleset) || lacks_devices(ruleset))

@@ -232,7 +232,10 @@ def test_a_table_that_a_program_owns_is_named_and_left_to_it(nftables):
     before = manager.rules()
     said = gardien(manager, "open", "443", "--yes", code=1).stdout
     assert "only the program that owns the table can change it" in said
+    assert "already open" not in said
     assert manager.rules() == before
+    why = manager.host.run(BINARY, "why", "443", check=False).stdout
+    assert "inet owned input" in why
     owner.stdin.close()
     owner.wait()
 

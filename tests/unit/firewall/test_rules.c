@@ -234,13 +234,15 @@ static void test_tables_of_firewalld_and_iptables_are_theirs(void **state)
 
 static void test_a_table_of_a_running_program_is_left_to_it(void **state)
 {
-    static const char *const flags[] = {"\"owned\"", "\"owner\"", "[\"owner\",\"persist\"]"};
+    /* as nft 1.0 and 1.1 list it */
+    static const char *const flags[] = {"owner", "owner,persist", "dormant,owner"};
 
     for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
-        scoped(mem_release) char *text =
-            mem_format("[{\"table\":{\"family\":\"inet\",\"name\":\"f\",\"flags\":%s}},%s]",
-                       flags[i], dropping);
-        struct look look = privileged(json_loads(text, 0, NULL));
+        struct look look = privileged(ruleset(dropping, ""));
+        look.ruleset_text = mem_format("table inet e { # handle 1\n\tchain x {\n\t}\n}\n"
+                                       "table inet f { # handle 2 progname nft\n\tflags %s\n\n"
+                                       "\tchain in { # handle 1\n\t}\n}\n",
+                                       flags[i]);
         struct plan plan = plan_for(&manager_nftables, &look);
         assert_int_equal(plan.count, 0);
         assert_non_null(findings_first(&plan.notes, FINDING_BAD));
