@@ -197,7 +197,7 @@ void guardian_stop(struct guardian *g, nsec_t deadline)
     process_notify("STOPPING=1");
     log_event(&g->log, LOG_NOTICE, "stopping", "deadline=%llds",
               (long long)(deadline / NSEC_PER_SEC));
-    router_release(g);
+    doors_release(g);
     endpoints_finish(&g->live->endpoints);
     if (g->next)
         endpoints_finish(&g->next->endpoints);
@@ -222,7 +222,7 @@ static void reap(struct guardian *g)
             keeper_on_exit(g, &g->keys_process);
         else if (pid == g->logs_process.pid)
             keeper_on_exit(g, &g->logs_process);
-        else if (!stapler_on_exit(g, pid, status) && !router_on_exit(g, pid) &&
+        else if (!stapler_on_exit(g, pid, status) && !doors_on_exit(g, pid) &&
                  !upgrade_on_exit(g, pid))
             supervise_on_exit(g, pid, status);
     }
@@ -328,10 +328,10 @@ static void finish(struct guardian *g)
 {
     end_prepare(g);
     if (g->loop) {
-        router_release(g);
+        doors_release(g);
         supervise_free(g);
     }
-    router_await(g);
+    doors_await(g);
     keeper_stop(g);
     deployment_destroy(g, g->next);
     deployment_destroy(g, g->live);
@@ -357,7 +357,7 @@ int guardian_run(const struct guardian_options *options)
                          .lock_fd = -1,
                          .keys_process.socket = -1,
                          .logs_process.socket = -1,
-                         .router.socket = -1,
+                         .doors = {{.child.socket = -1}, {.child.socket = -1}},
                          .control.fd = -1,
                          .upgrade.watch.fd = -1,
                          .predecessor = -1};

@@ -85,6 +85,15 @@ struct child {
     struct pulse pulse;
 };
 
+/* A process that keeps doors open; see doors.h. */
+enum { DOOR_ROUTER, DOOR_FIREWALL, DOORS };
+
+struct door {
+    struct child child;
+    struct loop_timer restart;
+    struct guardian *guardian; /* NULL until it first ran */
+};
+
 enum worker_state { WORKER_CURRENT, WORKER_CANDIDATE, WORKER_DRAINING };
 
 struct worker_process {
@@ -156,8 +165,7 @@ struct guardian {
     uint64_t next_key_id;
     struct child keys_process;
     struct child logs_process;
-    struct child router; /* keeps ports mapped at a home router; runs where that is wished */
-    struct loop_timer router_restart;
+    struct door doors[DOORS];
     struct loop_timer keys_restart;
     struct loop_timer logs_restart;
     unsigned char ticket_keys[TICKET_KEYS_MAX][TICKET_KEY_SIZE]; /* current, next, previous */
@@ -258,18 +266,18 @@ const struct ocsp_answer *stapler_answer(const struct key *key);
 /** The process of this pid ended. @return whether it asked a responder */
 bool stapler_on_exit(struct guardian *g, pid_t pid, int status);
 
-/* router.c */
-/** The router's process is told of the ports that are served now; it is started where it is wished
- *  and ended where it is not. */
-void router_follow(struct guardian *g);
-/** The process of this pid ended. @return whether it was the router's */
-bool router_on_exit(struct guardian *g, pid_t pid);
-/** Tells it to give the ports back and to end. */
-void router_release(struct guardian *g);
-/** Waits for that, a few seconds at most; the loop is not needed. */
-void router_await(struct guardian *g);
-/** Ends it at once; the router goes on sending, for somebody who has taken over. */
-void router_abandon(struct guardian *g);
+/* doors.c */
+/** The processes that keep doors open are told of the ports that are served now; each is started
+ *  where it is wished and ended where it is not. */
+void doors_follow(struct guardian *g);
+/** The process of this pid ended. @return whether it was one of them */
+bool doors_on_exit(struct guardian *g, pid_t pid);
+/** Tells them to give the ports back and to end. */
+void doors_release(struct guardian *g);
+/** Waits for that, some seconds at most; the loop is not needed. */
+void doors_await(struct guardian *g);
+/** Ends them at once; the ports stay open, for somebody who has taken over. */
+void doors_abandon(struct guardian *g);
 
 /* supervise.c */
 /** Starts a worker for a share of the sockets. @return 0, or -errno */

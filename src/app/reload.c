@@ -229,7 +229,7 @@ static void commit(struct guardian *g)
     if (old)
         keeper_send_log_files(g, g->live);
     key_ring_arm_rotation(g);
-    router_follow(g);
+    doors_follow(g);
     diags = g->live->prepared.diags;
     if (!old) {
         step_workers(g, g->live);

@@ -1,11 +1,10 @@
 /* The process that asks the router for as long as gardien serves: again after half of each lease,
- * and after a while where it was refused. It holds no key and no right. When it runs is router.c's.
+ * and after a while where it was refused. It holds no key and no right. When it runs is doors.c's.
  */
-#include "app/router.h"
+#include "app/doors.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -30,16 +29,6 @@ struct keep {
     nsec_t next; /* monotonic time to ask again; NSEC_NEVER without ports */
 };
 
-static void tell(const struct keep *keep, enum log_level level, const char *text)
-{
-    struct router_news news = {.level = level};
-
-    snprintf(news.text, sizeof news.text, "%s", text);
-    /* A guardian that does not listen is about to end. */
-    ssize_t n = send(keep->socket, &news, sizeof news, MSG_NOSIGNAL | MSG_DONTWAIT);
-    (void)n;
-}
-
 /* Leases run on; everything else that changes is news. */
 static bool is_news(struct keep *keep, const struct router_answer *answer, int error)
 {
@@ -55,18 +44,12 @@ static bool is_news(struct keep *keep, const struct router_answer *answer, int e
     return !same;
 }
 
-static void tell_findings(const struct keep *keep, const struct router_answer *answer)
+static void tell_judgement(const struct keep *keep, const struct router_answer *answer)
 {
     struct findings findings = {0};
 
     router_judge(answer, nsec_realtime(), &findings);
-    for (size_t i = 0; i < findings.count; i++) {
-        const struct finding *finding = &findings.items[i];
-        scoped(mem_release) char *text = mem_format(
-            "%s%s%s%s%s", finding->subject ? finding->subject : "", finding->subject ? ": " : "",
-            finding->sentence, finding->mend ? "; " : "", finding->mend ? finding->mend : "");
-        tell(keep, finding->grade >= FINDING_WARNING ? LOG_WARNING : LOG_NOTICE, text);
-    }
+    door_tell_findings(keep->socket, &findings);
     findings_finish(&findings);
 }
 
@@ -87,9 +70,9 @@ static nsec_t ask(struct keep *keep, const struct ports *ports, bool close)
 
     if (is_news(keep, &answer, r)) {
         if (r < 0)
-            tell(keep, LOG_WARNING, error_text(r));
+            door_tell(keep->socket, LOG_WARNING, error_text(r));
         else
-            tell_findings(keep, &answer);
+            tell_judgement(keep, &answer);
     }
     keep->mapped = keep->mapped || any_mapped(&answer);
     if (r == 0 && router_fine(&answer)) {
@@ -102,7 +85,7 @@ static nsec_t ask(struct keep *keep, const struct ports *ports, bool close)
 }
 
 /* Waits for an order. @return 1 with one; 0 when it is time to ask again; ERR_CLOSED at the end */
-static int await(const struct keep *keep, struct router_order *ret_order)
+static int await(const struct keep *keep, struct door_order *ret_order)
 {
     struct pollfd wait = {.fd = keep->socket, .events = POLLIN};
     nsec_t left = keep->next == NSEC_NEVER ? -NSEC_PER_MSEC : keep->next - nsec_monotonic();
@@ -118,7 +101,7 @@ static int await(const struct keep *keep, struct router_order *ret_order)
 }
 
 /* Ports that are wanted no more are given back; new ones are asked for at once. */
-static void obey(struct keep *keep, const struct router_order *order)
+static void obey(struct keep *keep, const struct door_order *order)
 {
     struct ports gone = {.count = 0};
     bool fresh = false;
@@ -136,13 +119,13 @@ static void obey(struct keep *keep, const struct router_order *order)
         keep->next = nsec_monotonic();
 }
 
-void router_process_run(const char *user, int socket)
+void router_process_run(const struct door_start *start)
 {
     scoped(mem_release) struct keep *keep = mem_new(struct keep);
-    scoped(mem_release) struct router_order *order = mem_new(struct router_order);
-    int r = user ? sandbox_switch_user(user) : 0;
+    scoped(mem_release) struct door_order *order = mem_new(struct door_order);
+    int r = start->user ? sandbox_switch_user(start->user) : 0;
 
-    keep->socket = socket;
+    keep->socket = start->socket;
     keep->retry = RETRY_MIN / 2;
     keep->next = NSEC_NEVER;
     if (r >= 0)

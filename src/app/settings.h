@@ -58,6 +58,7 @@ struct settings_site {
 
 struct settings_firewall {
     bool router; /**< keep the ports mapped at a home router */
+    bool open;   /**< keep the ports open in this machine's firewall */
 };
 
 struct settings {

@@ -104,6 +104,13 @@ static const struct config_row firewall_rows[] = {
      .help =
          "ask the home router in front, by NAT-PMP or UPnP, to send the ports of `listen` on to "
          "this machine for as long as it serves"},
+    {.name = "open",
+     .type = CONFIG_BOOL,
+     .offset = offsetof(struct settings_firewall, open),
+     .def = "off",
+     .help =
+         "open the ports of `listen` in this machine's firewall, as `gardien open` does, for as "
+         "long as it serves; ports that were open before stay open"},
     CONFIG_END,
 };
 

@@ -126,7 +126,7 @@ static void hand_over(struct guardian *g)
     control_finish(g, false);
     forget(g);
     g->phase = PHASE_HANDED_OVER;
-    router_abandon(g);
+    doors_abandon(g);
     endpoints_finish(&g->live->endpoints);
     list_for_each (worker, spare, &g->workers, struct worker_process, link)
         supervise_drain(worker, DRAIN_AFTER_RELOAD);

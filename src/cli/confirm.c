@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -102,19 +101,14 @@ int confirm_start(const char *state, const struct plan *plan, nsec_t wait,
 
 /* ---- this side ---- */
 
+static void say_waiting(void)
+{
+    fputs("gardien: another gardien changes the firewall now; waiting for it\n", stderr);
+}
+
 int confirm_lock(const char *state)
 {
-    scoped(mem_release) char *path = mem_format("%s/firewall.lock", state);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-
-    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0)
-        return fd < 0 ? -errno : fd;
-    fputs("gardien: another gardien changes the firewall now; waiting for it\n", stderr);
-    if (flock(fd, LOCK_EX) == 0)
-        return fd;
-    int error = -errno;
-    close(fd);
-    return error;
+    return opening_lock(state, say_waiting);
 }
 
 bool confirm_waits(const char *state)

@@ -203,25 +203,6 @@ static int lack_rights(const struct change *c)
 
 /* ---- carrying it out ---- */
 
-/* What is opened is entered before it is done, and what is closed forgotten after: a run that is
- * killed in between leaves nothing that `gardien close` does not know. */
-static int apply_and_record(const struct change *c, struct diags *diags)
-{
-    const struct plan *plan = &c->planned.plan;
-    int r = c->opens ? done_record(c->state, plan, false, diags) : 0;
-
-    if (r < 0)
-        return r;
-    r = plan_apply(plan, NULL, diags);
-    if (r >= 0)
-        return c->opens ? 0 : done_record(c->state, plan, false, diags);
-    if (c->opens) {
-        int undone = done_record(c->state, plan, true, diags);
-        (void)undone; /* told in diags */
-    }
-    return r;
-}
-
 static int apply(struct change *c, struct diags *diags)
 {
     const struct plan *plan = &c->planned.plan;
@@ -229,7 +210,7 @@ static int apply(struct change *c, struct diags *diags)
 
     if (c->confirm && confirm_start(c->state, plan, c->confirm, &confirm) < 0)
         return APP_FAILED;
-    int r = apply_and_record(c, diags);
+    int r = opening_apply(plan, c->opens, c->state, diags);
     c->applied = r >= 0;
     if (r < 0 && c->confirm) {
         bool kept = confirm_keep(&confirm); /* there is nothing left to take back */
@@ -305,6 +286,8 @@ static int carry_out(struct change *c, struct diags *diags)
     /* A probe is for everybody: what is open for some cannot be proved by it. */
     if (code == APP_OK && c->opens && !c->dry && c->wish.from.family == 0)
         c->closed = open_prove(&c->wish, &c->proof);
+    if (code == APP_OK && !c->dry && opening_disown(c->state, &c->wish.ports, diags) < 0)
+        code = APP_FAILED;
     int router = code == APP_OK ? ask_router(c) : APP_OK;
     if (code != APP_USAGE)
         show_outcome(c);

@@ -16,6 +16,7 @@ const struct option serve_options[] = {
     {"key", "FILE", false, "its private key, PEM"},
     {"state", "DIR", false,
      "state folder, by default /var/lib/gardien as root, else that of the XDG standard"},
+    {"open", NULL, false, "open the ports in this machine's firewall while it serves"},
     {"router", NULL, false,
      "ask the home router in front (NAT-PMP, UPnP) to send the ports on to this machine"},
     {"workers", "N", false, "worker processes, by default one a CPU"},
@@ -86,8 +87,10 @@ static json_t *common(const struct arguments *arguments, bool with_file)
     if (json_object_size(logs))
         json_object_set(text, "logs", logs);
     json_decref(logs);
-    if (arguments_get(arguments, "router"))
-        json_object_set_new(text, "firewall", json_pack("{s:b}", "router", 1));
+    bool router = arguments_get(arguments, "router"), open = arguments_get(arguments, "open");
+    if (router || open)
+        json_object_set_new(text, "firewall",
+                            json_pack("{s:b, s:b}", "router", (int)router, "open", (int)open));
     if (state)
         json_object_set_new(text, "state", path_value(state));
     if (workers)

@@ -1,14 +1,19 @@
 /* One plan from all managers in force, and the proof of it by probes. */
 #include "firewall/open.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "firewall/apply.h"
+#include "firewall/done.h"
 #include "firewall/why.h"
 
 static size_t count_managers(void)
@@ -95,6 +100,95 @@ int close_plan(const struct look *look, const struct wish *wish, struct diags *d
     }
     ret_plan->changed_by_root = !look->privileged;
     return r;
+}
+
+/* ---- carrying it out ---- */
+
+int opening_lock(const char *state, void (*on_wait)(void))
+{
+    scoped(mem_release) char *path = mem_format("%s/firewall.lock", state);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return fd < 0 ? -errno : fd;
+    if (on_wait)
+        on_wait();
+    if (flock(fd, LOCK_EX) == 0)
+        return fd;
+    int error = -errno;
+    close(fd);
+    return error;
+}
+
+int opening_apply(const struct plan *plan, bool opens, const char *state, struct diags *diags)
+{
+    int r = opens ? done_record(state, plan, false, diags) : 0;
+
+    if (r < 0)
+        return r;
+    r = plan_apply(plan, NULL, diags);
+    if (r >= 0)
+        return opens ? 0 : done_record(state, plan, false, diags);
+    if (opens) {
+        int undone = done_record(state, plan, true, diags);
+        (void)undone; /* told in diags */
+    }
+    return r;
+}
+
+/* ---- whose ports ---- */
+
+static void add_record(struct plan *plan, struct port port, bool owned)
+{
+    struct plan_step *step = plan_add(plan, OPENING_SERVE, "%s", OPENING_SERVE);
+
+    step->record.what = owned ? PLAN_RECORD_OPENED : PLAN_RECORD_CLOSED;
+    step->record.port = port;
+}
+
+int opening_own(const char *state, struct port port, bool owned, struct diags *diags)
+{
+    struct plan plan = {0};
+
+    add_record(&plan, port, owned);
+    int r = done_record(state, &plan, false, diags);
+    plan_finish(&plan);
+    return r;
+}
+
+int opening_disown(const char *state, const struct ports *ports, struct diags *diags)
+{
+    struct ports owned = opening_owned(state);
+    struct plan plan = {0};
+
+    for (size_t i = 0; i < owned.count; i++)
+        if (ports->count == 0 || ports_have(ports, owned.items[i]))
+            add_record(&plan, owned.items[i], false);
+    int r = done_record(state, &plan, false, diags);
+    plan_finish(&plan);
+    return r;
+}
+
+struct ports opening_owned(const char *state)
+{
+    json_t *list = done_load(state), *entry;
+    struct ports owned = {.count = 0};
+    size_t i;
+
+    json_array_foreach(list, i, entry)
+    {
+        const char *manager = json_string_value(json_object_get(entry, "manager"));
+        const char *text = json_string_value(json_object_get(entry, "port"));
+        struct diags diags = {0};
+        struct port port;
+        bool known = manager && text && strcmp(manager, OPENING_SERVE) == 0 &&
+                     port_parse(text, &diags, &port) >= 0;
+        diags_finish(&diags);
+        if (known && ports_add(&owned, port) < 0)
+            break;
+    }
+    json_decref(list);
+    return owned;
 }
 
 /* ---- another machine ---- */

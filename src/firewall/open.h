@@ -23,6 +23,28 @@ must_check int close_plan(const struct look *look, const struct wish *wish, stru
  *  @return 0, or ERR_SETTINGS told in diags */
 must_check int elsewhere_plan(const struct manager *manager, bool opens, const struct wish *wish,
                               struct diags *diags, struct opening_plan *ret_plan);
+/** Two runs at once would plan from the same facts and both add: waits for its turn.
+ *  @param state    a folder that is there
+ *  @param on_wait  called when another holds the lock; may be NULL
+ *  @return a descriptor to close at the end, or -errno */
+must_check int opening_lock(const char *state, void (*on_wait)(void));
+/** Carries a plan out and keeps what has to be known for the way back in the state folder: entered
+ *  before ports are opened and forgotten after they are closed, so that a run that is killed in
+ *  between leaves nothing that `gardien close` does not know.
+ *  @return 0, or a negative error told in diags: then all is as before */
+must_check int opening_apply(const struct plan *plan, bool opens, const char *state,
+                             struct diags *diags);
+/** The name under which done.h keeps what `gardien serve` opened, and closes again. */
+#define OPENING_SERVE "serve"
+/** Enters that a port is `gardien serve`'s to close, or forgets it.
+ *  @return 0, or -errno told in diags */
+must_check int opening_own(const char *state, struct port port, bool owned, struct diags *diags);
+/** The ports that are `gardien serve`'s. */
+struct ports opening_owned(const char *state);
+/** Ports that a person opened or closed are not `gardien serve`'s any more.
+ *  @param ports  none: all
+ *  @return 0, or -errno told in diags */
+must_check int opening_disown(const char *state, const struct ports *ports, struct diags *diags);
 void opening_plan_finish(struct opening_plan *plan);
 /** [{manager, presence, sentence}]; a new reference. */
 json_t *opening_managers_json(const struct opening_plan *plan);

@@ -665,4 +665,5 @@ def test_text_marks_the_culprit_last_and_says_what_mends(pair):
     lines = server.run(lib.BINARY, "why", "-4", check=False).stdout.splitlines()
     assert lines[0].startswith("443/tcp over IPv4") and lines[0].endswith("closed")
     assert lines[2].startswith("=>") and "tcp dport 443 drop  # handle" in lines[2]
-    assert lines[-1].startswith("-> nft delete rule inet filter input handle")
+    assert lines[-3].startswith("-> nft delete rule inet filter input handle")
+    assert lines[-1].endswith("gardien open 443/tcp")

@@ -1,0 +1,150 @@
+/* The process that keeps the served ports open in this machine's firewall. It has root's rights,
+ * since it changes rules, and meets no peer. When it runs is doors.c's; how ports are opened is
+ * firewall/'s.
+ *
+ * What it opens itself it enters in the state folder as its own, so that it closes that and nothing
+ * else, also when an earlier one was killed. */
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "app/doors.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+struct keeper {
+    const char *state;
+    int socket;
+    struct ports handled; /* opened, or found open */
+};
+
+/* ---- what people are told ---- */
+
+static void tell_diags(const struct keeper *keeper, const struct diags *diags)
+{
+    for (size_t i = 0; i < diags->count; i++) {
+        const struct diag *diag = &diags->items[i];
+        scoped(mem_release) char *text = mem_format(
+            "%s%s%s", diag->sentence, diag->hint ? "; " : "", diag->hint ? diag->hint : "");
+        door_tell(keeper->socket, LOG_WARNING, text);
+    }
+}
+
+static void tell_outcome(const struct keeper *keeper, struct port port,
+                         const struct opening_plan *planned)
+{
+    const struct plan *plan = &planned->plan;
+    char text[PORT_TEXT];
+    scoped(mem_release) char *line =
+        plan->count
+            ? mem_format("%s is opened by %s", port_text(port, text), plan->items[0].manager)
+            : mem_format("%s is open already", port_text(port, text));
+
+    door_tell(keeper->socket, LOG_NOTICE, line);
+    for (size_t i = 0; i < plan->notes.count; i++) /* notes are for who reads a plan */
+        if (plan->notes.items[i].grade >= FINDING_WARNING) {
+            const struct findings one = {.items = &plan->notes.items[i], .count = 1};
+            door_tell_findings(keeper->socket, &one);
+        }
+}
+
+/* A port that a probe does not reach is worth a word; that it reaches it is not. */
+static void prove(const struct keeper *keeper, const struct wish *wish)
+{
+    struct findings proof = {0};
+
+    if (open_prove(wish, &proof) > 0)
+        for (size_t i = 0; i < proof.count; i++)
+            if (proof.items[i].grade >= FINDING_WARNING) {
+                const struct findings one = {.items = &proof.items[i], .count = 1};
+                door_tell_findings(keeper->socket, &one);
+            }
+    findings_finish(&proof);
+}
+
+/* ---- one port ---- */
+
+static int carry_out(const struct keeper *keeper, struct port port, bool opens,
+                     const struct plan *plan, struct diags *diags)
+{
+    int r = opens ? opening_own(keeper->state, port, true, diags) : 0;
+
+    if (r >= 0)
+        r = opening_apply(plan, opens, keeper->state, diags);
+    if (opens ? r < 0 : r >= 0) {
+        int forgotten = opening_own(keeper->state, port, false, diags);
+        r = r < 0 ? r : forgotten;
+    }
+    return r;
+}
+
+/* @return 0, or a negative error; what is wrong has been told */
+static int change(const struct keeper *keeper, struct port port, bool opens)
+{
+    struct wish wish = {.ports = {.items = {port}, .count = 1}};
+    struct opening_plan planned;
+    struct diags diags = {0};
+    struct look look;
+    int lock = opening_lock(keeper->state, NULL), r = lock;
+
+    if (lock < 0) {
+        diags_add(&diags, "%s cannot be locked: %s", keeper->state, error_text(lock));
+    } else {
+        look_take(&look, "", keeper->state);
+        r = opens ? open_plan(&look, &wish, &diags, &planned)
+                  : close_plan(&look, &wish, &diags, &planned);
+        if (r >= 0 && planned.plan.count && planned.changed_by_root) {
+            diag_hint(diags_add(&diags, "only root may change the firewall"), "sudo gardien %s %u",
+                      opens ? "open" : "close", port.number);
+            r = ERR_SETTINGS;
+        }
+        if (r >= 0 && (planned.plan.count || !opens))
+            r = carry_out(keeper, port, opens, &planned.plan, &diags);
+        if (r >= 0 && opens)
+            tell_outcome(keeper, port, &planned);
+        opening_plan_finish(&planned);
+        look_finish(&look);
+        close(lock);
+    }
+    tell_diags(keeper, &diags);
+    diags_finish(&diags);
+    if (r >= 0 && opens)
+        prove(keeper, &wish);
+    return r;
+}
+
+/* ---- orders ---- */
+
+/* Closes what this or an earlier process opened and nobody wants any more. */
+static void close_unwanted(const struct keeper *keeper, const struct ports *wanted)
+{
+    struct ports owned = opening_owned(keeper->state);
+
+    for (size_t i = 0; i < owned.count; i++)
+        if (!ports_have(wanted, owned.items[i]))
+            (void)!change(keeper, owned.items[i], false); /* what is wrong has been told */
+}
+
+static void obey(struct keeper *keeper, const struct ports *wanted)
+{
+    struct ports before = keeper->handled;
+
+    close_unwanted(keeper, wanted);
+    keeper->handled = *wanted;
+    for (size_t i = 0; i < wanted->count; i++)
+        if (!ports_have(&before, wanted->items[i]))
+            (void)!change(keeper, wanted->items[i], true); /* likewise: serving goes on */
+}
+
+void firewall_process_run(const struct door_start *start)
+{
+    struct keeper keeper = {.state = start->state, .socket = start->socket};
+    const struct ports none = {.count = 0};
+    struct door_order order;
+    ssize_t n;
+
+    while ((n = recv(start->socket, &order, sizeof order, 0)) == sizeof order)
+        obey(&keeper, &order.ports);
+    close_unwanted(&keeper, &none);
+    _exit(n == 0 ? 0 : 1);
+}
