@@ -153,20 +153,33 @@ static void show_plan(const struct change *c)
     fflush(stdout);
 }
 
+/* A provider's firewall stands in front of this one, and nothing here can see or change it. */
+static bool is_behind_a_cloud(const struct change *c, struct cloud *ret_cloud)
+{
+    return c->opens && !c->elsewhere && cloud_detect("", ret_cloud);
+}
+
 static void show_outcome(struct change *c)
 {
     struct face face = face_of(stdout);
+    struct cloud cloud;
+    bool behind = is_behind_a_cloud(c, &cloud);
 
     if (c->json) {
-        print_json(json_pack("{s:o, s:o, s:b, s:o, s:o*}", "managers",
+        print_json(json_pack("{s:o, s:o, s:b, s:o, s:o*, s:o*}", "managers",
                              opening_managers_json(&c->planned), "plan",
                              plan_json(&c->planned.plan), "applied", (int)c->applied, "proof",
-                             findings_json(&c->proof), "router", take(c->router)));
+                             findings_json(&c->proof), "router", take(c->router), "cloud",
+                             behind ? cloud_json(&cloud, &c->wish.ports) : NULL));
         return;
     }
     if (c->applied)
         puts(c->opens ? "opened" : "closed");
     findings_print(&face, &c->proof);
+    if (behind) {
+        putchar('\n');
+        cloud_print(&face, &cloud, &c->wish.ports);
+    }
 }
 
 /* ---- consent ---- */

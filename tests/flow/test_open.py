@@ -321,3 +321,18 @@ def test_an_unknown_machine_and_a_stray_profile_are_told():
     assert result.returncode == 2 and "linux-firewalld" in result.stderr
     result = lib.run(lib.BINARY, "open", "--profile", "public")
     assert result.returncode == 2 and "--on windows" in result.stderr
+
+
+def test_a_cloud_machine_gets_its_provider_s_command_line_too(tmp_path):
+    dmi = tmp_path / "sys" / "class" / "dmi" / "id"
+    dmi.mkdir(parents=True)
+    (dmi / "sys_vendor").write_text("Amazon EC2\n")
+    (dmi / "bios_vendor").write_text("Amazon EC2\n")
+    (dmi / "product_name").write_text("t3.micro\n")
+    with netns.hosts("server", mounts=True) as (server,):
+        server.run("mount", "--bind", tmp_path / "sys", "/sys")
+        words = [lib.BINARY, "open", "443", "--dry-run", "--state", tmp_path / "state"]
+        text = server.run(*words, env=lib.sanitizer_env()).stdout
+        assert "Amazon EC2" in text and "aws ec2 authorize-security-group-ingress" in text
+        answer = json.loads(server.run(*words, "--json", env=lib.sanitizer_env()).stdout)
+        assert answer["cloud"]["name"] == "Amazon EC2" and answer["cloud"]["commands"]
