@@ -82,7 +82,7 @@ bool h2_count_data(struct h2_engine *h2, struct h2_stream *stream)
         return false;
     }
     stream->window -= length;
-    if (!ends)
+    if (!ends && !stream->answered)
         restore(h2, &stream->window, h2->acknowledged ? h2->window_told : H2_WINDOW_FIRST,
                 stream->id);
     return true;

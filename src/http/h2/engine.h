@@ -17,7 +17,7 @@ enum h2_drain {
 };
 
 enum {
-    H2_DISCARD_MAX = 64 << 10, /**< bytes of a body that are taken after the answer */
+    H2_LINGER = 64 << 10, /**< bytes of window that follow an answer; half of it is let in */
     H2_FRAME_HEADER = 9,
     H2_FRAME_MAX = 16384,    /**< payload of a frame, in and out (RFC 9113 section 4.2) */
     H2_WINDOW_FIRST = 65535, /**< of a stream and of the connection (section 6.9.2) */

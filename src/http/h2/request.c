@@ -402,10 +402,11 @@ static void refuse_body(struct h2_engine *h2, struct h2_stream *stream)
     h2_respond(&h2->base, x);
 }
 
-/** Body that comes after the answer: a little of it, and then no more. */
+/** Body that comes after the answer. Its window is not restored any more, so it is at most what was
+ *  left of that and H2_LINGER; the end of that was sent by a client that has passed the answer. */
 static void discard(struct h2_engine *h2, struct h2_stream *stream)
 {
-    if (stream->exchange->body_received > H2_DISCARD_MAX)
+    if (stream->window <= H2_LINGER / 2)
         h2_stream_reset(h2, stream, NGHTTP2_NO_ERROR);
 }
 
@@ -414,8 +415,13 @@ void h2_on_data(struct h2_engine *h2, struct h2_stream *stream, struct span byte
     const struct http_events *events = h2->base.config.events;
     struct http_exchange *x = stream->exchange;
 
-    if (stream->reset || stream->cut)
+    if (stream->reset)
         return;
+    if (stream->cut) {
+        if (stream->answered)
+            discard(h2, stream);
+        return;
+    }
     stream->expects = false;
     x->body_received += bytes.len;
     if (x->request.content_length >= 0 && x->body_received > (uint64_t)x->request.content_length) {

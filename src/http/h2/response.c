@@ -12,27 +12,31 @@ enum {
     DIGITS_MAX = 20,
 };
 
-/** Whether the rest of the body is too much to take it for nothing, or would never come. What is
- *  less is let in, because some clients lose an answer whose stream is reset while they send. */
-static bool body_is_burden(const struct h2_stream *stream)
+/** The answer is complete before the request is. Clients are known that lose it when a reset is
+ *  right behind it, and RFC 9113 section 8.1 wants it read. So a little more window goes after the
+ *  answer: who uses that has passed the answer and is told then that nobody listens. */
+static void linger(struct h2_engine *h2, struct h2_stream *stream)
 {
     const struct http_exchange *x = stream->exchange;
+    int64_t length = x->request.content_length;
+    int64_t spare = stream->window - H2_LINGER / 2;
+    bool fits = !stream->cut && length >= 0 && length - (int64_t)x->body_received < spare;
 
-    return stream->expects || stream->cut || x->body_received > H2_DISCARD_MAX ||
-           x->request.content_length > H2_DISCARD_MAX;
+    h2_take_out(h2, stream);
+    if (fits)
+        return;
+    stream->window += H2_LINGER;
+    h2_queue_code(h2, NGHTTP2_WINDOW_UPDATE, stream->id, H2_LINGER);
 }
 
-/** The stream's last frame is put out. A client that still sends much is told that nobody listens
- *  (RFC 9113 section 8.1). */
+/** The stream's last frame is put out. */
 static void note_end(struct h2_engine *h2, struct h2_stream *stream)
 {
     stream->answered = true;
     if (stream->request_done)
         h2_close(h2, stream);
-    else if (body_is_burden(stream))
-        h2_stream_reset(h2, stream, NGHTTP2_NO_ERROR);
     else
-        h2_take_out(h2, stream);
+        linger(h2, stream);
 }
 
 /* ---- header blocks ---- */

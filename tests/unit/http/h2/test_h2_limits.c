@@ -48,6 +48,10 @@ static void check_refused(const char *lines, uint8_t flags, int status)
     assert_int_equal(rig.requests, 1);
     assert_int_equal(rig.refusal, status);
     assert_unharmed(&rig);
+    if (!(flags & NGHTTP2_FLAG_END_STREAM)) { /* its upload is left to it until it has the answer */
+        assert_int_equal(rig.resets_out + rig.closes[HTTP_END_DONE], 0);
+        rig_frame(&rig, NGHTTP2_RST_STREAM, 0, 1, "\0\0\0\10", 4);
+    }
     assert_int_equal(rig.closes[HTTP_END_DONE], 1);
     rig_get(&rig, 3); /* the connection lives on */
     rig_drain(&rig);
