@@ -17,7 +17,7 @@ SHELL := bash
 .SHELLFLAGS := -euc
 
 .PHONY: build run test unit flow asan static tidy format format-check fuzz cover bench check \
-	manual install clean help
+	manual install clean cross help
 .DEFAULT_GOAL := build
 
 build:       ## build/gardien
@@ -68,7 +68,7 @@ tidy:        ## clang-tidy
 	@tools/deps build tidy
 	CC=clang tools/setup build-clang -Dwerror=true
 	ninja -C build-clang --quiet
-	git ls-files 'src/*.c' | xargs -P "$$(nproc)" -n 4 clang-tidy --quiet -p build-clang
+	git ls-files 'src/*.c' ':!src/*_windows.c' | xargs -P "$$(nproc)" -n 4 clang-tidy --quiet -p build-clang
 
 format:      ## clang-format over the tree
 	@tools/deps check
@@ -79,6 +79,11 @@ fuzz:        ## libFuzzer, FUZZ_SECONDS=60 for each fuzzer; FUZZERS='http1 yaml'
 	CC=clang tools/setup build-fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false
 	ninja -C build-fuzz
 	tools/fuzz build-fuzz $(FUZZ_SECONDS) $(FUZZERS)
+
+cross:       ## build-windows: the part for the Windows Firewall, by mingw-w64; wine runs it in the flow tests
+	@tools/deps build cross
+	tools/setup build-windows --cross-file tools/cross/windows.ini -Dwerror=true
+	ninja -C build-windows
 
 cover:       ## lines that units and corpora reach, a file a line
 	@tools/deps build cover
@@ -100,7 +105,7 @@ install: manual ## into DESTDIR and PREFIX, with manual, service and first setti
 	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' tools/install $(BUILD)
 
 clean:       ## forget everything built
-	rm -rf build build-asan build-gcc build-clang build-fuzz build-cover bench/work
+	rm -rf build build-asan build-gcc build-clang build-fuzz build-cover build-windows bench/work
 
 help:
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */make \1\t/' | expand -t 16
