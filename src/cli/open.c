@@ -137,6 +137,12 @@ static void print_in_force(const struct change *c)
             printf("in force: %s (%s)\n", managers[i]->name, c->planned.sights[i].sentence);
 }
 
+/* Whether nothing can be said: there is no step, and the rules could not be read. */
+static bool is_unseen(const struct change *c)
+{
+    return !c->elsewhere && c->planned.changed_by_root && c->planned.plan.count == 0;
+}
+
 static void show_plan(const struct change *c)
 {
     struct face face = face_of(stdout);
@@ -147,6 +153,8 @@ static void show_plan(const struct change *c)
         print_in_force(c);
     if (c->planned.plan.count == 0 && findings_worst(&c->planned.plan.notes) == FINDING_BAD)
         puts("there is nothing that gardien could change");
+    else if (is_unseen(c))
+        puts("there is no plan: what is to be done could not be told");
     else if (c->planned.plan.count == 0)
         puts(c->opens ? "already open: no rule closes it" : "nothing of gardien's to close");
     plan_print(&face, &c->planned.plan);
@@ -291,6 +299,8 @@ static int carry_out(struct change *c, struct diags *diags)
     show_plan(c);
     if (!c->dry && c->planned.changed_by_root)
         code = lack_rights(c);
+    else if (is_unseen(c))
+        code = APP_FAILED;
     else if (!c->dry && c->planned.plan.count) {
         code = agree(c);
         if (code == APP_OK)

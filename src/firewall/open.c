@@ -53,6 +53,17 @@ static void note_unknown(struct opening_plan *plan, size_t at)
     finding_mend(note, "run it with sudo, which shows the steps before it asks");
 }
 
+/* An empty plan from rules that nobody could read says nothing about the port. */
+static void note_unseen(struct opening_plan *plan)
+{
+    if (!plan->changed_by_root || plan->plan.count > 0 ||
+        findings_worst(&plan->plan.notes) >= FINDING_UNKNOWN)
+        return;
+    finding_mend(findings_add(&plan->plan.notes, FINDING_UNKNOWN, "rights",
+                              "the firewall's rules are shown to root only"),
+                 "run it with sudo, which shows the steps before it asks");
+}
+
 static bool any_in_force(const struct opening_plan *plan)
 {
     for (size_t i = 0; managers[i]; i++)
@@ -80,6 +91,7 @@ int open_plan(const struct look *look, const struct wish *wish, struct diags *di
             note_unknown(ret_plan, i);
     }
     ret_plan->changed_by_root = !look->privileged;
+    note_unseen(ret_plan);
     if (r >= 0 && look->privileged && !any_in_force(ret_plan))
         findings_add(&ret_plan->plan.notes, FINDING_NOTE, "firewall",
                      "no firewall is in force on this machine: nothing closes a port here");
@@ -99,6 +111,7 @@ int close_plan(const struct look *look, const struct wish *wish, struct diags *d
             note_unknown(ret_plan, i);
     }
     ret_plan->changed_by_root = !look->privileged;
+    note_unseen(ret_plan);
     return r;
 }
 

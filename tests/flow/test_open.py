@@ -293,6 +293,17 @@ def test_without_rights_the_plan_is_kept_from_harm(machine):
     assert machine.rules() == before
 
 
+@pytest.mark.parametrize("verb", ["open", "close"])
+def test_rules_that_were_not_seen_are_not_called_open(machine, verb):
+    machine.conf(CONF)
+    said = machine.server.run("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
+                              "--bounding-set", "-all", lib.BINARY, verb, "443", "--state",
+                              "/nonexistent", "--dry-run", check=False, env=lib.sanitizer_env())
+    assert said.returncode == 1, said.stdout
+    assert "there is no plan" in said.stdout and "sudo" in said.stdout
+    assert "already open" not in said.stdout and "nothing of gardien's" not in said.stdout
+
+
 # ---- other machines ----
 
 @pytest.mark.parametrize("system, words", [
