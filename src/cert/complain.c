@@ -29,7 +29,7 @@ void complain_file(struct diags *diags, const char *what, const char *path, int 
 {
     if (error == -ENOENT)
         diag_hint(diags_add(diags, "the %s file %s does not exist", what, path),
-                  "check the path; a relative one starts at the folder of the settings file");
+                  "check the path; in a settings file a relative one starts at the file's folder");
     else if (error == -EACCES || error == -EPERM)
         hint_access(diags_add(diags, "the %s file %s may not be read by us", what, path), path);
     else if (error == -EINVAL)

@@ -171,6 +171,8 @@ int config_load(const char *path, struct diags *diags, struct config_tree **ret_
     diag_place(diag, path, 0, 0, NULL);
     if (r == -EACCES)
         diag_hint(diag, "make it readable for the user that runs this command");
+    else if (r == -ENOENT)
+        diag_hint(diag, "check the path; without settings: gardien serve FOLDER");
     return r == ERR_LIMIT ? ERR_SETTINGS : r;
 }
 

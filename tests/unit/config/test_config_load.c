@@ -95,7 +95,8 @@ static void test_load_says_why_it_cannot_read(void **state)
     assert_int_equal(reading.result, -ENOENT);
     assert_null(reading.tree);
     expect_in(folder, &reading.diags, 0, "main.yaml",
-              (struct expected){0, 0, "cannot read the settings: No such file or directory", NULL});
+              (struct expected){0, 0, "cannot read the settings: No such file or directory",
+                                "check the path; without settings: gardien serve FOLDER"});
     diags_finish(&reading.diags);
 
     assert_int_equal(config_load(folder->path, &reading.diags, &reading.tree), -EISDIR);
