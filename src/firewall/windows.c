@@ -83,7 +83,8 @@ static const char *protocol_of(const struct rule *rule)
     return rule->port.protocol == PORT_UDP ? "UDP" : "TCP";
 }
 
-/* netsh adds a second rule of the same name without a word: it is looked for first. */
+/* netsh adds a second rule of the same name without a word: it is looked for first. The PowerShell
+ * that comes with Windows has no ||, so the line is for cmd.exe. */
 static char *type_open(const struct rule *rule)
 {
     scoped(mem_release) char *netsh_from =
@@ -92,6 +93,7 @@ static char *type_open(const struct rule *rule)
         *rule->from ? mem_format(" -RemoteAddress %s", rule->from) : mem_string(SPAN(""));
 
     return mem_format(
+        "in a command prompt (cmd.exe):\n"
         "netsh advfirewall firewall show rule name=\"%s\" >nul || netsh advfirewall firewall add "
         "rule name=\"%s\" dir=%s action=allow protocol=%s localport=%u%s profile=%s\n"
         "or in PowerShell:\n"

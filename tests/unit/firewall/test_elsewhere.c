@@ -56,6 +56,7 @@ static void test_windows_gets_a_rule_in_and_one_out_looked_for_first(void **stat
 
     assert_int_equal(plan.plan.count, 2);
     assert_true(types(&plan,
+                      "in a command prompt (cmd.exe):\nnetsh advfirewall firewall "
                       "show rule name=\"gardien 443/tcp\" >nul || netsh advfirewall firewall "
                       "add rule name=\"gardien 443/tcp\" dir=in action=allow protocol=TCP "
                       "localport=443 profile=domain,private"));
