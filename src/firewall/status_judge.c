@@ -150,6 +150,14 @@ static void judge_spaces(struct firewall_status *status, const struct port_statu
 
 /* ---- what the firewall says ---- */
 
+/* Does a rule decide that `gardien open` knows to deal with? */
+static bool is_rule(const struct firewall_path *path)
+{
+    return path->culprit != FIREWALL_NO_CULPRIT &&
+           (path->steps[path->culprit].layer == FIREWALL_NFTABLES ||
+            path->steps[path->culprit].layer == FIREWALL_IPTABLES);
+}
+
 static void judge_closed(struct firewall_status *status, const struct port_status *port, int family)
 {
     const struct firewall_path *path = &port->paths[family];
@@ -161,10 +169,13 @@ static void judge_closed(struct firewall_status *status, const struct port_statu
         "somebody listens, and the firewall keeps strangers away over %s%s%s", family_names[family],
         path->reason ? ": " : "", path->reason ? path->reason : "");
     struct finding *finding = add(status, port, FINDING_WARNING, "firewall", sentence);
-    if (path->mend)
-        finding_mend(finding, "%s", path->mend);
+    port_text(port->port, text);
+    if (!path->mend)
+        finding_mend(finding, "gardien open %s", text);
+    else if (is_rule(path))
+        finding_mend(finding, "gardien open %s, or by hand: %s", text, path->mend);
     else
-        finding_mend(finding, "gardien open %s", port_text(port->port, text));
+        finding_mend(finding, "%s", path->mend);
 }
 
 /* The same port seen differently over IPv4 and IPv6 is mostly a mistake. */
