@@ -120,6 +120,14 @@ static bool same_host(const struct check *check, const struct hop *hop)
     return strcmp(hop->target.host, check->options->target->host) == 0;
 }
 
+/* A look on behalf of somebody else stays with the port that was asked for, and plain HTTP's. */
+static bool is_elsewhere(const struct check *check, const struct hop *hop)
+{
+    return check->options->stay &&
+           (!same_host(check, hop) ||
+            (hop->target.port != 80 && hop->target.port != check->options->target->port));
+}
+
 static void begin_hop(struct check *check, struct hop *hop)
 {
     hop->server_name = hop->target.is_ip ? NULL : hop->target.host;
@@ -171,8 +179,8 @@ static void step(struct check *check, const struct visit *answer)
         hop->refused = "it is no address of the web";
     else if (r < 0)
         hop->refused = "it is no valid address";
-    else if ((hop->elsewhere = check->options->stay && !same_host(check, hop)))
-        hop->refused = "it is another host, and this look is for one";
+    else if ((hop->elsewhere = is_elsewhere(check, hop)))
+        hop->refused = "it is another host or port, and this look is for one";
     else if (check->hop_count > HOPS_MAX)
         hop->refused = "more than five redirects follow each other";
     else if (is_circle(check, hop))

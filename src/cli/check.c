@@ -12,6 +12,7 @@
 #include "cert/cert.h"
 #include "cli/check_parts.h"
 #include "cli/cli.h"
+#include "cli/eye_key.h"
 #include "report/face.h"
 
 const struct option check_options[] = {
@@ -24,6 +25,9 @@ const struct option check_options[] = {
     {"watch", NULL, false, "look again and again; a line for each change, with a bell"},
     {"every", "SECONDS", false, "with --watch: the pause between looks (default: 10)"},
     {"nagios", NULL, false, "one line and exit codes as monitoring plugins have them"},
+    {"from", "EYE[:PORT]", false,
+     "what a machine elsewhere sees of this one, where `gardien eye` runs"},
+    OPTION_EYE_KEY,
     OPTION_STATE,
     OPTION_JSON,
     OPTION_END,
@@ -139,6 +143,23 @@ static int check_alone(const struct arguments *arguments, struct diags *diags)
     return 0;
 }
 
+/* What only makes sense for a look of our own. */
+static int check_ours(const struct arguments *arguments, struct diags *diags)
+{
+    static const char *const others[] = {"watch", "nagios", "expect", "resolve", "dns"};
+
+    for (size_t i = 0; arguments_get(arguments, "from") && i < ARRAY_SIZE(others); i++) {
+        if (!arguments_get(arguments, others[i]))
+            continue;
+        diag_hint(
+            diags_add(diags, "--%s and --from exclude each other", others[i]),
+            "an eye looks once, and at the address that it is asked from; --json has all that "
+            "it says");
+        return ERR_SYNTAX;
+    }
+    return 0;
+}
+
 static int read_request(const struct arguments *arguments, struct diags *diags,
                         struct check_request *request)
 {
@@ -149,6 +170,8 @@ static int read_request(const struct arguments *arguments, struct diags *diags,
     request->port_here = port_here(word);
     r = request->port_here ? check_alone(arguments, diags)
                            : target_parse(word, diags, &request->target);
+    if (check_ours(arguments, diags) < 0)
+        r = ERR_SYNTAX;
     if (read_pins(arguments, diags, request) < 0 ||
         read_family(arguments, diags, &request->options.names.family) < 0 ||
         read_resolver(arguments, diags, &request->resolver) < 0)
@@ -288,7 +311,9 @@ int check_run(const struct arguments *arguments)
     int r = read_request(arguments, &diags, &request);
     print_diags(stderr, &diags);
     diags_finish(&diags);
-    if (r >= 0 && request.port_here)
+    if (r >= 0 && arguments_get(arguments, "from"))
+        code = check_from(&request, arguments);
+    else if (r >= 0 && request.port_here)
         code = check_this_machine(&request, request.port_here, json);
     else if (r >= 0 && arguments_get(arguments, "watch"))
         code = check_watch(&request, pause, json);

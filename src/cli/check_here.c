@@ -91,6 +91,16 @@ static bool keeps_out(const struct firewall_status *status, const struct port_st
     return port && strcmp(status_word(status, port, family), "closed") == 0;
 }
 
+bool check_keeps_out(uint16_t number, bool ipv6)
+{
+    struct firewall_status status;
+
+    take_status(number, &status);
+    bool out = keeps_out(&status, find_port(&status, number), ipv6 ? STATUS_IPV6 : STATUS_IPV4);
+    status_finish(&status);
+    return out;
+}
+
 /* Joins the three: who listens, who is let in, what a visitor gets. */
 static void join(const struct firewall_status *status, uint16_t number,
                  const struct check_result *visit, struct check_here *here)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "check/check.h"
+#include "cli/arguments.h"
 #include "report/face.h"
 
 /** The command line, read. */
@@ -34,6 +35,10 @@ struct check_here {
 
 /** Looks at this machine: check_here.c. @return an enum app_exit */
 int check_this_machine(struct check_request *request, uint16_t port, bool json);
+/** Does this machine's firewall keep strangers from the port, as far as we may see? */
+bool check_keeps_out(uint16_t port, bool ipv6);
+/** Asks an eye to look: check_from.c. @return an enum app_exit */
+int check_from(struct check_request *request, const struct arguments *arguments);
 /** Looks again and again until it is interrupted: check_watch.c. @return an enum app_exit, that of
  *  the last look */
 int check_watch(struct check_request *request, nsec_t pause, bool json);

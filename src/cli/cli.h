@@ -79,6 +79,7 @@ int why_run(const struct arguments *arguments);
 int open_run(const struct arguments *arguments);
 int close_run(const struct arguments *arguments);
 int scan_verb_run(const struct arguments *arguments);
+int eye_run(const struct arguments *arguments);
 int help_run(const struct arguments *arguments);
 int version_run(const struct arguments *arguments);
 
@@ -92,6 +93,7 @@ extern const struct option check_options[];
 extern const struct option why_options[];
 extern const struct option open_options[];
 extern const struct option close_options[];
+extern const struct option eye_options[];
 extern const struct option help_options[];
 extern const struct option scan_options[];
 extern const struct option version_options[];

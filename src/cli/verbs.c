@@ -76,7 +76,8 @@ const struct verb verbs[] = {
      "gardien check https://example.com/login --expect \"status=200,days>14,time<500ms\"\n"
      "gardien check example.com --watch --every 30\n"
      "gardien check example.com --nagios\n"
-     "sudo gardien check\n",
+     "sudo gardien check\n"
+     "gardien check --from eye.example.net\n",
      check_options, 1,
      "0 all is well (warnings count for nothing), or what is expected holds; 1 something is "
      "wrong;\n"
@@ -110,6 +111,15 @@ const struct verb verbs[] = {
      close_options, SIZE_MAX,
      "0 done, or there was nothing to do; 1 failed; 2 the command line is wrong, or nobody could\n"
      "agree to the plan"},
+    {"eye", eye_run, "look at whoever asks, for `gardien check --from`", "[OPTION...]",
+     "Runs until it is stopped, on a machine elsewhere. Those who know its key, which it makes at\n"
+     "its first start, are told what it sees of them: it connects to the very address that they\n"
+     "ask from and to no other, one port a question, a few times a minute. On the machine that\n"
+     "asks, put the key into STATE/eye/key with mode 600, name it with --eye-key, or set\n"
+     "GARDIEN_EYE_KEY. Each question is one line on standard error.",
+     "gardien eye\n"
+     "gardien eye --listen 192.0.2.1:4434 --looks 20\n",
+     eye_options, 0, "0 it was stopped; 1 it could not start; 2 the command line is wrong"},
     {"why", why_run, "name the rule that keeps a port closed", "[PORT[/tcp|/udp]] [OPTION...]",
      "Makes the kernel receive a forged packet to PORT (by default 443/tcp), as if it had come in\n"
      "from outside, follows it through the firewall and shows each rule that it meets, the one\n"
