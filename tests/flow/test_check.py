@@ -408,11 +408,12 @@ def test_our_own_server_over_http2(start, pki):
     """gardien's own server, its local CA trusted and not."""
     server = start()
     trust = {**sanitizer_env(), "SSL_CERT_FILE": server.state / "local-ca" / "ca.pem"}
-    result = run(BINARY, "check", f"localhost:{server.https}", "--json", env=trust)
+    here = ["--resolve", "localhost:127.0.0.1"]  # elsewhere localhost is ::1 first
+    result = run(BINARY, "check", f"localhost:{server.https}", *here, "--json", env=trust)
     answer = json.loads(result.stdout)
     assert result.returncode == 0, answer["verdict"]
     assert answer["metrics"]["http"] == "2" and answer["metrics"]["resumed"] is True
-    result = run(BINARY, "check", f"localhost:{server.https}", "--state", server.state,
+    result = run(BINARY, "check", f"localhost:{server.https}", *here, "--state", server.state,
                  env={**sanitizer_env(), "SSL_CERT_FILE": pki.root})
     assert result.returncode == 1 and "gardien cert trust" in result.stdout.splitlines()[-1]
 

@@ -88,7 +88,7 @@ def test_slowhttptest_is_survived_and_others_are_served(quick, attack):
     worker = quick.role("worker")
     with Load(quick, http1=1, http2=1, fresh=1) as load:
         result = run("slowhttptest", *ATTACKS[attack], "-c", "300", "-r", "150", "-p", "3", "-u",
-                     quick.url("/big.bin"), seconds=40)
+                     quick.url("/big.bin", name="127.0.0.1"), seconds=40)
         load.wait_more()
         assert connections_of(quick) < 50, "those who are slow are still there"
     report = re.sub(r"\x1b\[[\d;]*m", "", result.stdout)
@@ -340,7 +340,7 @@ def test_out_of_descriptors_and_recovered(serve):
     busy = []
     for _ in range(5):
         peer = server.tls(context=anything_goes())
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 262144)  # some segments of loopback
         peer.sendall(b"GET /big.bin HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert peer.recv(100)
         busy.append(peer)
