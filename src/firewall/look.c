@@ -235,7 +235,9 @@ bool look_has_firewalld(const struct look *look, enum look_flavour flavour)
 {
     for (int version = 0; version < 2; version++) {
         const char *filter = look->xt[flavour][version].filter;
-        if (look->firewalld_on_bus && filter && strstr(filter, "-N INPUT_ZONES\n"))
+        /* Its chains' names up to version 1.3, and from 2 on. */
+        if (look->firewalld_on_bus && filter &&
+            (strstr(filter, "-N INPUT_ZONES\n") || strstr(filter, "-N INPUT_POLICIES\n")))
             return true;
     }
     return false;

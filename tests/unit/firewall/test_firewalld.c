@@ -255,6 +255,8 @@ static void test_it_is_in_force_only_where_its_rules_are(void **state)
     look.ruleset = NULL;
     legacy->filter = (char[]){"-P INPUT ACCEPT\n-N INPUT_ZONES\n-A INPUT -j REJECT\n"};
     assert_int_equal(presence_of(&look), PRESENCE_IN_FORCE);
+    legacy->filter = (char[]){"-P INPUT ACCEPT\n-N INPUT_POLICIES\n-A INPUT -j REJECT\n"};
+    assert_int_equal(presence_of(&look), PRESENCE_IN_FORCE);
     legacy->filter = NULL;
     look.privileged = false;
     assert_int_equal(presence_of(&look), PRESENCE_IN_FORCE);
