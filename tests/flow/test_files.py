@@ -565,7 +565,7 @@ def test_ten_gigabytes_to_many_slow_clients_in_constant_memory(server):
             assert load.wait(20 * PATIENCE) == 28, "it was still coming when curl's time was up"
         for client in clients:
             client.peer.close()
-        allowed = 32 * 1024 * (8 if SANITIZED else 1)
+        allowed = 32 * 1024 + (512 * 1024 if SANITIZED else 0)  # ASan holds back 256 MiB that were freed
         assert most - before < allowed, f"{before} KiB became {most} KiB"
     finally:
         huge.unlink()
