@@ -38,6 +38,25 @@ static int protocol_parse(const char *text, struct span name, struct diags *diag
     return 0;
 }
 
+/* Names are not looked up: which port a name stands for differs from system to system. */
+static int complain_name(struct diags *diags, const char *text, struct span name)
+{
+    static const struct {
+        struct span name;
+        const char *hint;
+    } known[] = {
+        {SPAN("http"), "did you mean 80?"},
+        {SPAN("https"), "did you mean 443?"},
+        {SPAN("h3"), "did you mean 443/udp?"},
+        {SPAN("quic"), "did you mean 443/udp?"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+        if (span_equal_nocase(known[i].name, name))
+            return complain(diags, text, "is a name, no port", known[i].hint);
+    return complain(diags, text, "is no port", right_form);
+}
+
 int port_parse(const char *text, struct diags *diags, struct port *ret_port)
 {
     struct span number = span_str(text);
@@ -51,7 +70,7 @@ int port_parse(const char *text, struct diags *diags, struct port *ret_port)
         return complain(diags, text, "is a list or a range of ports",
                         "name each port as a word of its own: 8443 2096/tcp 443/udp");
     if (span_to_uint(number, &value) < 0)
-        return complain(diags, text, "is no port", right_form);
+        return complain_name(diags, text, number);
     if (value < 1 || value > UINT16_MAX)
         return complain(diags, text, "is no port: its number is out of range", right_form);
     if (slash >= 0) {
@@ -100,6 +119,46 @@ struct ports ports_default(void)
     return (struct ports){.items = {{80, PORT_TCP}, {443, PORT_TCP}, {443, PORT_UDP}}, .count = 3};
 }
 
+/* Reads "440-443" or "440-443/udp". @return 1; 0 for what is no range; ERR_SYNTAX */
+static int range_parse(const char *text, struct diags *diags, struct port *ret_first,
+                       uint16_t *ret_last)
+{
+    struct span number = span_str(text), first;
+    ptrdiff_t slash = span_find(number, '/');
+    uint64_t from, to;
+
+    if (slash >= 0)
+        number.len = (size_t)slash;
+    if (!span_next(&number, '-', &first) || !number.ptr || span_to_uint(first, &from) < 0 ||
+        span_to_uint(number, &to) < 0)
+        return 0;
+    if (from < 1 || to > UINT16_MAX || from > to)
+        return complain(diags, text, "is no range of ports",
+                        "the lower one comes first, and both are from 1 to 65535: 440-443/tcp");
+    scoped(mem_release) char *alone =
+        mem_format("%u%s", (unsigned)from, slash >= 0 ? text + slash : "");
+    *ret_last = (uint16_t)to;
+    return port_parse(alone, diags, ret_first) < 0 ? ERR_SYNTAX : 1;
+}
+
+/* Reads a port, or each of a range. */
+static int word_parse(const char *word, struct diags *diags, struct ports *ports)
+{
+    struct port port;
+    uint16_t last = 0;
+    int r = range_parse(word, diags, &port, &last);
+
+    if (r == 0) {
+        r = port_parse(word, diags, &port);
+        last = r < 0 ? 0 : port.number;
+    }
+    for (unsigned number = r < 0 ? 1 : port.number; r >= 0 && number <= last; number++) {
+        port.number = (uint16_t)number;
+        r = ports_add(ports, port);
+    }
+    return r;
+}
+
 int ports_parse(const char *const *words, size_t count, struct diags *diags,
                 struct ports *ret_ports)
 {
@@ -107,10 +166,7 @@ int ports_parse(const char *const *words, size_t count, struct diags *diags,
     int result = 0;
 
     for (size_t i = 0; i < count; i++) {
-        struct port port;
-        int r = port_parse(words[i], diags, &port);
-        if (r >= 0)
-            r = ports_add(&ports, port);
+        int r = word_parse(words[i], diags, &ports);
         if (r == ERR_LIMIT && result >= 0)
             diag_hint(diags_add(diags, "more than %d ports at once", PORTS_MAX),
                       "name fewer, in several runs");

@@ -48,7 +48,8 @@ must_check int ports_add(struct ports *ports, struct port port);
 bool ports_have(const struct ports *ports, struct port port);
 /** What HTTPS needs: 80/tcp, 443/tcp, 443/udp. */
 struct ports ports_default(void);
-/** Reads a list of words; all that is wrong is found. @return 0, ERR_SYNTAX or ERR_LIMIT */
+/** Reads a list of words, ports and ranges as "440-443/tcp"; all that is wrong is found. @return 0,
+ * ERR_SYNTAX or ERR_LIMIT */
 must_check int ports_parse(const char *const *words, size_t count, struct diags *diags,
                            struct ports *ret_ports);
 

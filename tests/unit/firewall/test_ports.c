@@ -44,15 +44,66 @@ static void test_port_alone_is_tcp(void **state)
 static void test_wrong_port_shows_the_right_form(void **state)
 {
     static const char *const wrong[] = {
-        "",      "0",    "65536", "443/sctp", "443/",
-        "https", "-443", "443.0", "443 ",     "443/tcp/",
-        "/tcp",  "+443", "1e3",   "0x1bb",    "99999999999999999999"};
+        "",     "0",        "65536", "443/sctp", "443/", "-443",  "443.0",
+        "443 ", "443/tcp/", "/tcp",  "+443",     "1e3",  "0x1bb", "99999999999999999999"};
 
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
         assert_no_port(wrong[i], "443, 8443/tcp, 443/udp");
 }
 
-static void test_ranges_and_lists_are_refused_with_the_way_to_write_them(void **state)
+static void test_a_range_is_each_of_its_ports(void **state)
+{
+    const char *words[] = {"440-443/udp", "442", "8443-8443"};
+    struct diags diags = {0};
+    struct ports ports;
+    char text[PORT_TEXT];
+
+    assert_int_equal(ports_parse(words, 3, &diags, &ports), 0);
+    assert_int_equal(ports.count, 6);
+    assert_string_equal(port_text(ports.items[3], text), "443/udp");
+    assert_string_equal(port_text(ports.items[4], text), "442/tcp");
+    assert_string_equal(port_text(ports.items[5], text), "8443/tcp");
+}
+
+static void test_wrong_ranges_are_told(void **state)
+{
+    static const struct {
+        const char *word, *hint;
+        int error;
+    } cases[] = {
+        {"443-440", "the lower one comes first", ERR_SYNTAX},
+        {"0-3", "from 1 to 65535", ERR_SYNTAX},
+        {"65000-65536", "from 1 to 65535", ERR_SYNTAX},
+        {"440-443/sctp", "443/udp", ERR_SYNTAX},
+        {"440-", "443, 8443/tcp, 443/udp", ERR_SYNTAX},
+        {"1000-1064", "in several runs", ERR_LIMIT},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct diags diags = {0};
+        struct ports ports;
+        assert_int_equal(ports_parse(&cases[i].word, 1, &diags, &ports), cases[i].error);
+        assert_int_equal(diags.count, 1);
+        assert_non_null(strstr(diags.items[0].hint, cases[i].hint));
+        diags_finish(&diags);
+    }
+}
+
+static void test_names_of_services_lead_to_their_ports(void **state)
+{
+    static const char *const cases[][2] = {
+        {"https", "443?"}, {"HTTP", "80?"}, {"https/tcp", "443?"}, {"h3", "443/udp?"}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct diags diags = {0};
+        struct port port;
+        assert_int_equal(port_parse(cases[i][0], &diags, &port), ERR_SYNTAX);
+        assert_non_null(strstr(diags.items[0].hint, cases[i][1]));
+        diags_finish(&diags);
+    }
+}
+
+static void test_one_port_is_no_range_and_no_list(void **state)
 {
     assert_no_port("8000-8010", "a word of its own");
     assert_no_port("80,443", "a word of its own");
@@ -156,7 +207,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_port_alone_is_tcp),
         cmocka_unit_test(test_wrong_port_shows_the_right_form),
-        cmocka_unit_test(test_ranges_and_lists_are_refused_with_the_way_to_write_them),
+        cmocka_unit_test(test_a_range_is_each_of_its_ports),
+        cmocka_unit_test(test_wrong_ranges_are_told),
+        cmocka_unit_test(test_names_of_services_lead_to_their_ports),
+        cmocka_unit_test(test_one_port_is_no_range_and_no_list),
         cmocka_unit_test(test_list_keeps_each_port_once),
         cmocka_unit_test(test_all_wrong_ports_of_a_list_are_told),
         cmocka_unit_test(test_more_ports_than_the_bound_are_refused),
