@@ -104,7 +104,7 @@ static int change(const struct keeper *keeper, struct port port, bool opens)
             tell_outcome(keeper, port, &planned);
         opening_plan_finish(&planned);
         look_finish(&look);
-        close(lock);
+        opening_unlock(lock);
     }
     tell_diags(keeper, &diags);
     diags_finish(&diags);

@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "os/process.h"
+#include "os/state.h"
 #include "protect/protect.h"
 
 enum { DESCRIPTORS = 1 << 19 };

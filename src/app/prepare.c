@@ -19,49 +19,9 @@
 #include "cert/cert.h"
 #include "os/process.h"
 #include "os/sandbox.h"
+#include "os/state.h"
 
 enum { RESULT_MAX = 64 << 20 };
-
-/* ---- the state folder ---- */
-
-/* mkdir -p. @return 0, or -errno */
-static int make_folders(const char *path)
-{
-    scoped(mem_release) char *copy = mem_string(span_str(path));
-
-    for (char *c = copy + 1; *c; c++) {
-        if (*c != '/')
-            continue;
-        *c = '\0';
-        if (mkdir(copy, 0755) < 0 && errno != EEXIST)
-            return -errno;
-        *c = '/';
-    }
-    return mkdir(copy, 0700) < 0 && errno != EEXIST ? -errno : 0;
-}
-
-int state_open(const char *path, struct diags *diags)
-{
-    struct stat st;
-
-    int r = make_folders(path);
-    int fd = r < 0 ? r : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd == -1)
-        fd = -errno;
-    if (fd < 0) {
-        diag_hint(diags_add(diags, "the state folder %s cannot be used: %s", path, error_text(fd)),
-                  "name another one with --state DIR");
-        return fd;
-    }
-    if (fstat(fd, &st) < 0 || st.st_uid != geteuid() || (st.st_mode & 022)) {
-        diag_hint(diags_add(diags, "the state folder %s is not ours alone to write", path),
-                  "it holds private keys: chown %u %s; chmod 700 %s", (unsigned)geteuid(), path,
-                  path);
-        close(fd);
-        return -EPERM;
-    }
-    return fd;
-}
 
 /* ---- checks ---- */
 

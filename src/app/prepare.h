@@ -51,7 +51,3 @@ void prepared_finish(struct prepared *prepared);
  *  without making or changing anything. Private keys pass through memory: for a process that ends
  *  soon. @return 0 (perhaps with warnings), or ERR_SETTINGS */
 must_check int prepare_check(const struct settings_source *source, struct diags *diags);
-
-/** Opens or makes the state folder, 0700, with what is above it.
- *  @return an O_DIRECTORY descriptor, or -errno with a diag */
-must_check int state_open(const char *path, struct diags *diags);

@@ -18,6 +18,7 @@
 #include "app/prepare.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "os/state.h"
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {

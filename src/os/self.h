@@ -1,0 +1,10 @@
+/* What this process is to the system: may it change the system's settings, where is its program, and
+ * where may it keep files. One file a system. */
+#pragma once
+
+#include <stdbool.h>
+
+/** Root; on Windows an administrator whose rights are not held back. */
+bool self_is_privileged(void);
+/** Path of the running program, links followed. @return for free(), or NULL when it is not told */
+char *self_program(void);

@@ -1,0 +1,22 @@
+/* macOS. */
+#include <mach-o/dyld.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "os/self.h"
+
+bool self_is_privileged(void)
+{
+    return geteuid() == 0;
+}
+
+char *self_program(void)
+{
+    uint32_t size = 0;
+
+    _NSGetExecutablePath(NULL, &size);
+    scoped(mem_release) char *path = mem_zalloc((size_t)size + 1);
+    return _NSGetExecutablePath(path, &size) == 0 ? realpath(path, NULL) : NULL;
+}

@@ -1,0 +1,8 @@
+/* The state folder: made where it is not there, and nobody else's to write. */
+#pragma once
+
+#include "base/diag.h"
+
+/** Opens or makes the state folder, 0700, with what is above it.
+ *  @return an O_DIRECTORY descriptor, or -errno with a diag */
+must_check int state_open(const char *path, struct diags *diags);
