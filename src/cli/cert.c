@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "cert/cert.h"
 #include "cli/cli.h"
+#include "os/state.h"
 #include "report/face.h"
 
 const struct option cert_options[] = {

@@ -11,6 +11,8 @@ json_t *done_load(const char *state);
 /** Is a port of this manager in the list?
  *  @param ret_detail  what was kept with it, borrowed, or NULL; may be NULL */
 bool done_find(const json_t *list, const char *manager, struct port port, const char **ret_detail);
+/** Is it what this manager did for the port, as port_text() writes it? */
+bool done_is_of(const json_t *entry, const char *manager, const char *port);
 /** Enters what the steps of an applied plan did or took back into the file.
  *  @param undone  the plan was taken back: the other way round
  *  @return 0, or -errno told in diags */

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 
 #include "base/macros.h"
+#include "firewall/pf.h"
+#include "firewall/policy.h"
 
 /** Of a program of the iptables family and one IP version: `iptables-nft -S`, ... */
 struct look_xt {
@@ -19,7 +21,8 @@ enum look_flavour { LOOK_XT_NFT, LOOK_XT_LEGACY, LOOK_XT_FLAVOURS };
 /** All zero: a machine of which nothing is known, as for plans for another one. */
 struct look {
     bool here;       /**< it is about this machine */
-    bool privileged; /**< the kernel's rules could be read, and may be changed */
+    bool privileged; /**< the rules may be changed */
+    bool unseen;     /**< the rules could not be read for lack of rights */
     char *root;      /**< in front of every path that is read or written; "" or NULL for / */
 
     json_t *done;       /**< what gardien did before: see done.h */
@@ -36,6 +39,9 @@ struct look {
     bool nftables_unit;      /**< nftables.service is enabled */
     bool persistent_unit;    /**< netfilter-persistent.service is enabled */
     bool docker;             /**< an interface docker0 is there */
+
+    struct policy policy; /**< of Windows */
+    struct pf pf;         /**< of macOS */
 };
 
 /** Gathers the facts of this machine. Runs `iptables -S` only where tables exist already, so that

@@ -49,10 +49,10 @@ struct manager {
                       struct diags *diags);
 };
 
-/** In the order in which they are asked; NULL-terminated. */
+/** Those of this system, in the order in which they are asked; NULL-terminated. */
 extern const struct manager *const managers[];
-/** Those of other systems, for which a plan can be printed; NULL-terminated. */
-extern const struct manager *const managers_elsewhere[];
+/** Are those of this system's for "linux", "windows", "macos"? */
+bool managers_are_of(const char *system);
 /** Finds a manager of this or another system by what `--on` takes: "windows", "macos",
  *  "linux-ufw", "ufw"; "linux-iptables" is iptables-nft.
  *  @return the manager, or NULL */

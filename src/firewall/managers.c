@@ -1,22 +1,14 @@
-/* The table of managers, and the tag that rules of ours carry. */
+/* Finding managers by name, and the tag that rules of ours carry. Which ones may be in force on
+ * this system stands in managers_linux.c, managers_posix.c and managers_windows.c. */
 #include <stdio.h>
 
 #include "firewall/manager.h"
 
-const struct manager *const managers[] = {
-    &manager_firewalld,       &manager_ufw, &manager_nftables, &manager_iptables_nft,
-    &manager_iptables_legacy, NULL,
+/* Those of all systems, for plans for other machines. */
+static const struct manager *const all[] = {
+    &manager_firewalld,       &manager_ufw,     &manager_nftables, &manager_iptables_nft,
+    &manager_iptables_legacy, &manager_windows, &manager_pf,
 };
-
-const struct manager *const managers_elsewhere[] = {&manager_windows, &manager_pf, NULL};
-
-static const struct manager *find_in(const struct manager *const *table, const char *name)
-{
-    for (; *table; table++)
-        if (strcmp((*table)->name, name) == 0)
-            return *table;
-    return NULL;
-}
 
 const struct manager *manager_find(const char *name)
 {
@@ -26,8 +18,18 @@ const struct manager *manager_find(const char *name)
         name += linux_prefix.len;
     if (strcmp(name, "iptables") == 0)
         return &manager_iptables_nft;
-    const struct manager *found = find_in(managers, name);
-    return found ? found : find_in(managers_elsewhere, name);
+    for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+        if (strcmp(all[i]->name, name) == 0)
+            return all[i];
+    return NULL;
+}
+
+bool managers_are_of(const char *system)
+{
+    for (size_t i = 0; managers[i]; i++)
+        if (strcmp(managers[i]->system, system) == 0)
+            return true;
+    return false;
 }
 
 const char *manager_names(void)

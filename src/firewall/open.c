@@ -1,20 +1,11 @@
-/* One plan from all managers in force, and the proof of it by probes. */
+/* One plan from all managers in force, or for another machine. */
 #include "firewall/open.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "base/mem.h"
-#include "firewall/apply.h"
-#include "firewall/done.h"
-#include "firewall/why.h"
 
 static size_t count_managers(void)
 {
@@ -56,7 +47,7 @@ static void note_unknown(struct opening_plan *plan, size_t at)
 /* An empty plan from rules that nobody could read says nothing about the port. */
 static void note_unseen(struct opening_plan *plan)
 {
-    if (!plan->changed_by_root || plan->plan.count > 0 ||
+    if (!plan->unseen || plan->plan.count > 0 ||
         findings_worst(&plan->plan.notes) >= FINDING_UNKNOWN)
         return;
     finding_mend(findings_add(&plan->plan.notes, FINDING_UNKNOWN, "rights",
@@ -91,8 +82,9 @@ int open_plan(const struct look *look, const struct wish *wish, struct diags *di
             note_unknown(ret_plan, i);
     }
     ret_plan->changed_by_root = !look->privileged;
+    ret_plan->unseen = look->unseen;
     note_unseen(ret_plan);
-    if (r >= 0 && look->privileged && !any_in_force(ret_plan))
+    if (r >= 0 && !look->unseen && !any_in_force(ret_plan))
         findings_add(&ret_plan->plan.notes, FINDING_NOTE, "firewall",
                      "no firewall is in force on this machine: nothing closes a port here");
     return r;
@@ -111,97 +103,9 @@ int close_plan(const struct look *look, const struct wish *wish, struct diags *d
             note_unknown(ret_plan, i);
     }
     ret_plan->changed_by_root = !look->privileged;
+    ret_plan->unseen = look->unseen;
     note_unseen(ret_plan);
     return r;
-}
-
-/* ---- carrying it out ---- */
-
-int opening_lock(const char *state, void (*on_wait)(void))
-{
-    scoped(mem_release) char *path = mem_format("%s/firewall.lock", state);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-
-    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0)
-        return fd < 0 ? -errno : fd;
-    if (on_wait)
-        on_wait();
-    if (flock(fd, LOCK_EX) == 0)
-        return fd;
-    int error = -errno;
-    close(fd);
-    return error;
-}
-
-int opening_apply(const struct plan *plan, bool opens, const char *state, struct diags *diags)
-{
-    int r = opens ? done_record(state, plan, false, diags) : 0;
-
-    if (r < 0)
-        return r;
-    r = plan_apply(plan, NULL, diags);
-    if (r >= 0)
-        return opens ? 0 : done_record(state, plan, false, diags);
-    if (opens) {
-        int undone = done_record(state, plan, true, diags);
-        (void)undone; /* told in diags */
-    }
-    return r;
-}
-
-/* ---- whose ports ---- */
-
-static void add_record(struct plan *plan, struct port port, bool owned)
-{
-    struct plan_step *step = plan_add(plan, OPENING_SERVE, "%s", OPENING_SERVE);
-
-    step->record.what = owned ? PLAN_RECORD_OPENED : PLAN_RECORD_CLOSED;
-    step->record.port = port;
-}
-
-int opening_own(const char *state, struct port port, bool owned, struct diags *diags)
-{
-    struct plan plan = {0};
-
-    add_record(&plan, port, owned);
-    int r = done_record(state, &plan, false, diags);
-    plan_finish(&plan);
-    return r;
-}
-
-int opening_disown(const char *state, const struct ports *ports, struct diags *diags)
-{
-    struct ports owned = opening_owned(state);
-    struct plan plan = {0};
-
-    for (size_t i = 0; i < owned.count; i++)
-        if (ports->count == 0 || ports_have(ports, owned.items[i]))
-            add_record(&plan, owned.items[i], false);
-    int r = done_record(state, &plan, false, diags);
-    plan_finish(&plan);
-    return r;
-}
-
-struct ports opening_owned(const char *state)
-{
-    json_t *list = done_load(state), *entry;
-    struct ports owned = {.count = 0};
-    size_t i;
-
-    json_array_foreach(list, i, entry)
-    {
-        const char *manager = json_string_value(json_object_get(entry, "manager"));
-        const char *text = json_string_value(json_object_get(entry, "port"));
-        struct diags diags = {0};
-        struct port port;
-        bool known = manager && text && strcmp(manager, OPENING_SERVE) == 0 &&
-                     port_parse(text, &diags, &port) >= 0;
-        diags_finish(&diags);
-        if (known && ports_add(&owned, port) < 0)
-            break;
-    }
-    json_decref(list);
-    return owned;
 }
 
 /* ---- another machine ---- */
@@ -279,60 +183,4 @@ json_t *opening_managers_json(const struct opening_plan *plan)
                                               "presence", presence_name(plan->sights[i].presence),
                                               "sentence", plan->sights[i].sentence));
     return list;
-}
-
-/* ---- the proof ---- */
-
-/* Lost to routing or its checks, which no manager can mend? */
-static bool is_lost_elsewhere(const struct firewall_path *path)
-{
-    return path->culprit < path->count && path->steps[path->culprit].layer == FIREWALL_KERNEL;
-}
-
-/* @return 1 when the port is closed */
-static size_t prove(const struct wish *wish, struct port port, int family,
-                    struct findings *findings)
-{
-    int protocol = port.protocol == PORT_UDP ? IPPROTO_UDP : IPPROTO_TCP;
-    struct firewall_path path;
-    struct finding *finding;
-    char text[PORT_TEXT];
-    size_t closed = 0;
-    int r = firewall_prove(port.number, protocol, family, wish->interface, &path);
-
-    if (r == ERR_NOT_FOUND) { /* this host does not have the family */
-        firewall_path_finish(&path);
-        return 0;
-    }
-    const char *version = family == AF_INET ? "IPv4" : "IPv6";
-    if (firewall_proved(&path)) {
-        finding =
-            findings_add(findings, FINDING_GOOD, "open", "a probe gets through over %s", version);
-    } else if (path.verdict == FIREWALL_UNKNOWN) {
-        finding = findings_add(findings, FINDING_UNKNOWN, "open", "not proved over %s: %s", version,
-                               path.reason ? path.reason : "no probe could be sent");
-    } else {
-        finding = findings_add(findings, FINDING_BAD, "closed", "a probe is lost over %s: %s",
-                               version, path.reason ? path.reason : "dropped");
-        finding_mend(finding, "gardien why %s", port_text(port, text));
-        closed = 1;
-        if (is_lost_elsewhere(&path)) {
-            finding->grade = FINDING_WARNING;
-            closed = 0;
-        }
-    }
-    finding_subject(finding, "%s", port_text(port, text));
-    firewall_path_finish(&path);
-    return closed;
-}
-
-size_t open_prove(const struct wish *wish, struct findings *findings)
-{
-    size_t closed = 0;
-
-    for (size_t i = 0; i < wish->ports.count; i++) {
-        closed += prove(wish, wish->ports.items[i], AF_INET, findings);
-        closed += prove(wish, wish->ports.items[i], AF_INET6, findings);
-    }
-    return closed;
 }

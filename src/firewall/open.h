@@ -9,6 +9,7 @@ struct opening_plan {
     struct plan plan;
     struct sight *sights; /**< one for each of managers[], in their order */
     bool changed_by_root; /**< the steps need root, and this process is not */
+    bool unseen;          /**< the rules are shown to root only */
 };
 
 /** Plans what opens the ports of the wish, by all managers in force.
@@ -26,8 +27,9 @@ must_check int elsewhere_plan(const struct manager *manager, bool opens, const s
 /** Two runs at once would plan from the same facts and both add: waits for its turn.
  *  @param state    a folder that is there
  *  @param on_wait  called when another holds the lock; may be NULL
- *  @return a descriptor to close at the end, or -errno */
+ *  @return a lock for opening_unlock() at the end, or -errno */
 must_check int opening_lock(const char *state, void (*on_wait)(void));
+void opening_unlock(int lock);
 /** Carries a plan out and keeps what has to be known for the way back in the state folder: entered
  *  before ports are opened and forgotten after they are closed, so that a run that is killed in
  *  between leaves nothing that `gardien close` does not know.
@@ -49,8 +51,9 @@ void opening_plan_finish(struct opening_plan *plan);
 /** [{manager, presence, sentence}]; a new reference. */
 json_t *opening_managers_json(const struct opening_plan *plan);
 
-/** Sends a probe to each port over both IP versions, and adds a finding for each that says whether
- *  the firewall lets it through.
+/** Proves what was opened, by the means of this system: a probe to each port over both IP versions
+ *  on Linux (none where only some may come), elsewhere the rules as they are read back. Adds
+ *  findings that say whether the firewall lets it through.
  *  @return how many the firewall closes; what could not be told, or is lost to routing, does not
  *  count */
 size_t open_prove(const struct wish *wish, struct findings *findings);

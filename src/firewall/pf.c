@@ -1,6 +1,9 @@
 /* macOS: rules in an anchor of our own below com.apple, which the system's pf.conf calls, so that
  * that file stays as it came; pf switched on by a token, so that it goes off again only when nobody
- * else wants it; and the application firewall, which is what usually blocks a server there. */
+ * else wants it; and the application firewall, which is what usually blocks a server there. The
+ * file with the rules is what tells which ports are open: each rule has its port as label. */
+#include "firewall/pf.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,50 +13,132 @@
 #include "firewall/manager.h"
 
 #define NAME "macos"
-#define ANCHOR "com.apple/gardien"
-#define RULES "/etc/pf.anchors/gardien"
-#define TOKEN "/var/db/gardien.pf-token"
-#define LABEL "io.gardien.pf"
-#define DAEMON "/Library/LaunchDaemons/" LABEL ".plist"
-#define SOCKETFILTERFW "/usr/libexec/ApplicationFirewall/socketfilterfw"
 #define PROGRAM "/usr/local/bin/gardien"
+#define PROGRAM_LINE "# In the application firewall by gardien: "
 
-#define UNDO                                                                                       \
-    "launchctl bootout system/" LABEL "; pfctl -a " ANCHOR " -F all; pfctl -X \"$(cat " TOKEN      \
-    ")\"; rm -f " TOKEN
+#define SWITCH_ON                                                                                  \
+    PF_PFCTL " -E 2>&1 | /usr/bin/awk '/^Token/ {print $3}' >" PF_TOKEN "; test -s " PF_TOKEN
+#define SWITCH_OFF PF_PFCTL " -X \"$(cat " PF_TOKEN ")\"; rm -f " PF_TOKEN
 
-enum { RULES_MAX = 64 * 1024 };
+enum { RULES_MAX = 256 * 1024 };
 
 static void detect(const struct look *look, struct sight *ret_sight)
 {
-    (void)look;
-    *ret_sight = (struct sight){PRESENCE_ABSENT, mem_format("this machine is no macOS")};
+    const struct pf *pf = &look->pf;
+    enum pf_state application = pf->application.on;
+
+    if (!pf->there)
+        *ret_sight = (struct sight){PRESENCE_ABSENT, mem_format("there is no %s", PF_PFCTL)};
+    else if (pf->on == PF_ON || application == PF_ON)
+        *ret_sight = (struct sight){
+            PRESENCE_IN_FORCE, mem_format("%s%s%s", pf->on == PF_ON ? "pf" : "",
+                                          pf->on == PF_ON && application == PF_ON ? " and " : "",
+                                          application == PF_ON ? "the application firewall" : "")};
+    else if (pf->on == PF_OFF && application == PF_OFF)
+        *ret_sight =
+            (struct sight){PRESENCE_IDLE, mem_format("pf and the application firewall are off")};
+    else
+        *ret_sight = (struct sight){
+            look->privileged ? PRESENCE_IN_FORCE : PRESENCE_UNKNOWN,
+            mem_format("whether pf is on %s",
+                       look->privileged ? "could not be told" : "is shown to root only")};
 }
 
-/* ---- the rules ---- */
+/* ---- the file of rules ---- */
+
+/* Text is added as long as there is room; whether it is whole is looked at once, at its end. */
+static void add_line(struct buffer *rules, struct span line)
+{
+    int r = buffer_printf(rules, "%.*s\n", SPAN_ARGS(line));
+
+    if (r < 0)
+        abort(); /* a file of ours is at most 64 ports times the ways in which they were asked for
+                  */
+}
 
 static void add_rule(struct buffer *rules, const struct wish *wish, struct port port, int family)
 {
     char network[NETWORK_TEXT], tag[TAG_TEXT];
-    int r = buffer_printf(
-        rules, "pass in quick%s%s %s proto %s from %s to any port %u%s label \"%s\"\n",
+    scoped(mem_release) char *line = mem_format(
+        "pass in quick%s%s %s proto %s from %s to any port %u%s label \"%s\"",
         wish->interface ? " on " : "", wish->interface ? wish->interface : "",
         family == 6 ? "inet6" : "inet", port_protocol_name(port.protocol),
         wish->from.family ? network_text(&wish->from, network) : "any", port.number,
         port.protocol == PORT_TCP ? " flags S/SA keep state" : " keep state", tag_text(port, tag));
+    struct span rest = buffer_span(rules), there;
 
-    if (r < 0)
-        abort(); /* PORTS_MAX ports need some 20 KiB */
+    while (span_next(&rest, '\n', &there))
+        if (span_equal(there, span_str(line)))
+            return;
+    add_line(rules, span_str(line));
+}
+
+static bool is_rule(struct span line)
+{
+    line = span_trim(line);
+    return line.len && line.ptr[0] != '#';
+}
+
+/* The port that a line of our file is for. @return false for a line that is none of ours */
+static bool read_port(struct span line, struct port *ret_port)
+{
+    static const struct span start = SPAN("label \"");
+    scoped(mem_release) char *text = mem_string(line);
+    char *label = strstr(text, start.ptr), *end;
+
+    if (!is_rule(line) || !label || !(end = strchr(label + start.len, '"')))
+        return false;
+    *end = '\0';
+    return tag_parse(label + start.len, ret_port);
+}
+
+/* The program that we added to the application firewall. @return for free(), or NULL */
+static char *read_program(const char *rules)
+{
+    struct span rest = span_str(rules), line;
+
+    while (rules && span_next(&rest, '\n', &line))
+        if (span_starts(line, SPAN(PROGRAM_LINE)))
+            return mem_string(span_from(line, sizeof PROGRAM_LINE - 1));
+    return NULL;
+}
+
+/* A file that begins as ours do, with the rules of `old` but those for `dropped` (none: all of
+ * ours); NULL: none is dropped. */
+static struct buffer rewrite(const char *old, const struct ports *dropped, const char *program)
+{
+    struct buffer rules = buffer_make(RULES_MAX);
+    struct span rest = span_str(old), line;
+    struct port port;
+
+    add_line(&rules, SPAN("# Ports that `gardien open` opened; `gardien close` removes them."));
+    if (program) {
+        scoped(mem_release) char *comment = mem_format(PROGRAM_LINE "%s", program);
+        add_line(&rules, span_str(comment));
+    }
+    while (old && span_next(&rest, '\n', &line))
+        if (is_rule(line) &&
+            !(dropped && read_port(line, &port) && (!dropped->count || ports_have(dropped, port))))
+            add_line(&rules, line);
+    return rules;
+}
+
+static size_t count_rules(struct span text)
+{
+    struct span line;
+    size_t count = 0;
+
+    while (span_next(&text, '\n', &line))
+        count += is_rule(line);
+    return count;
 }
 
 /* @return for free() */
-static char *rules_text(const struct wish *wish)
+static char *rules_with(const char *old, const struct wish *wish, const char *program)
 {
-    struct buffer rules = buffer_make(RULES_MAX);
-    int r = buffer_printf(&rules,
-                          "# Ports that `gardien open` opened; `gardien close` removes them.\n");
+    struct buffer rules = rewrite(old, NULL, program);
 
-    for (size_t i = 0; r >= 0 && i < wish->ports.count; i++) {
+    for (size_t i = 0; i < wish->ports.count; i++) {
         if (wish->from.family != 6)
             add_rule(&rules, wish, wish->ports.items[i], 4);
         if (wish->from.family != 4)
@@ -69,24 +154,38 @@ static const char daemon_text[] =
     "<!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\" "
     "\"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">\n"
     "<plist version=\"1.0\"><dict>\n"
-    "  <key>Label</key><string>" LABEL "</string>\n"
+    "  <key>Label</key><string>" PF_LABEL "</string>\n"
     "  <key>ProgramArguments</key><array>\n"
     "    <string>/bin/sh</string><string>-c</string>\n"
-    "    <string>/sbin/pfctl -a " ANCHOR " -f " RULES "; test ! -s " TOKEN " || "
-    "/sbin/pfctl -X $(cat " TOKEN "); /sbin/pfctl -E 2&gt;&amp;1 | "
-    "/usr/bin/awk '/^Token/ {print $3}' &gt;" TOKEN "</string>\n"
+    "    <string>" PF_PFCTL " -a " PF_ANCHOR " -f " PF_RULES "; " PF_PFCTL
+    " -E 2&gt;&amp;1 | /usr/bin/awk '/^Token/ {print $3}' &gt;" PF_TOKEN "</string>\n"
     "  </array>\n"
     "  <key>RunAtLoad</key><true/>\n"
     "</dict></plist>\n";
 
-/* ---- open ---- */
+/* ---- steps ---- */
 
-static void write_step(struct plan *plan, const char *path, const char *text, const char *reason)
+/* @param old  what is there; NULL: nothing */
+static void write_step(struct plan *plan, const char *path, const char *text, const char *old,
+                       const char *reason)
 {
     struct plan_step *step = plan_add(plan, NAME, "%s", reason);
 
     plan_write(&step->action, path, span_str(text), 0644);
-    plan_remove(&step->undo, path);
+    if (old)
+        plan_write(&step->undo, path, span_str(old), 0644);
+    else
+        plan_remove(&step->undo, path);
+    plan_spell(step);
+}
+
+static void remove_step(struct plan *plan, const char *path, const char *old, const char *reason)
+{
+    struct plan_step *step = plan_add(plan, NAME, "%s", reason);
+
+    plan_remove(&step->action, path);
+    if (old)
+        plan_write(&step->undo, path, span_str(old), 0644);
     plan_spell(step);
 }
 
@@ -102,21 +201,81 @@ static void shell_step(struct plan *plan, const char *script, const char *undo, 
     }
 }
 
-static void plan_application_firewall(struct plan *plan)
+static void load_action(struct plan_action *action)
 {
-    shell_step(plan, SOCKETFILTERFW " --add " PROGRAM, SOCKETFILTERFW " --remove " PROGRAM,
-               "the application firewall knows the program that listens (give its real path)");
-    shell_step(plan, SOCKETFILTERFW " --unblockapp " PROGRAM, NULL,
-               "and lets connections to it in");
+    plan_command(action, PF_PFCTL, "-a", PF_ANCHOR, "-f", PF_RULES, NULL);
 }
 
-static void note_what_else(struct plan *plan)
+static void flush_action(struct plan_action *action)
+{
+    plan_command(action, PF_PFCTL, "-a", PF_ANCHOR, "-F", "rules", NULL);
+}
+
+/* @param again  rules were there before: the undo loads those, once their file is back */
+static void load_step(struct plan *plan, bool again)
+{
+    struct plan_step *step = plan_add(plan, NAME, "pf loads them, into an anchor of their own");
+
+    load_action(&step->action);
+    if (again)
+        load_action(&step->undo);
+    else
+        flush_action(&step->undo);
+    step->undo_last = again;
+    plan_spell(step);
+}
+
+static void program_step(struct plan *plan, const char *option, const char *undo,
+                         const char *program, const char *reason)
+{
+    struct plan_step *step = plan_add(plan, NAME, "%s", reason);
+
+    plan_command(&step->action, PF_SOCKETFILTERFW, option, program, NULL);
+    if (undo)
+        plan_command(&step->undo, PF_SOCKETFILTERFW, undo, program, NULL);
+    plan_spell(step);
+}
+
+/* ---- open ---- */
+
+static bool is_loaded(const struct pf *pf, const struct ports *ports, const struct wish *wish)
+{
+    for (size_t i = 0; pf->loaded && i < ports->count; i++)
+        for (int family = 4; family <= 6; family += 2)
+            if (wish->from.family != (family == 4 ? 6 : 4) &&
+                !pf_has_rule(pf->loaded, ports->items[i], family))
+                return false;
+    return true;
+}
+
+static void note_here(const struct pf *pf, const char *program, struct plan *plan)
+{
+    if (pf->call == PF_OFF)
+        finding_mend(findings_add(&plan->notes, FINDING_WARNING, "anchor",
+                                  "/etc/pf.conf does not call the anchors below com.apple, as it "
+                                  "does when it comes: the rules will not be met"),
+                     "put this line into it: anchor \"com.apple/*\"; then: sudo pfctl -f "
+                     "/etc/pf.conf");
+    if (pf->application.blocks_all == PF_ON)
+        finding_mend(findings_add(&plan->notes, FINDING_WARNING, "application",
+                                  "the application firewall blocks all that comes in"),
+                     "sudo %s --setblockall off", PF_SOCKETFILTERFW);
+    if (pf->application.on != PF_OFF)
+        finding_mend(findings_add(&plan->notes, FINDING_NOTE, "application",
+                                  "the application firewall lets connections in to programs that "
+                                  "it knows, as %s; the one that serves the ports needs the same",
+                                  program),
+                     "sudo %s --add PROGRAM; sudo %s --unblockapp PROGRAM", PF_SOCKETFILTERFW,
+                     PF_SOCKETFILTERFW);
+}
+
+static void note_elsewhere(struct plan *plan)
 {
     finding_mend(
         findings_add(&plan->notes, FINDING_NOTE, "state",
                      "on macOS as it comes pf filters nothing; when a port is closed there, "
                      "it is the application firewall mostly"),
-        SOCKETFILTERFW " --getglobalstate; pfctl -s info");
+        PF_SOCKETFILTERFW " --getglobalstate; pfctl -s info");
     finding_mend(
         findings_add(&plan->notes, FINDING_NOTE, "anchor",
                      "the system's /etc/pf.conf calls the anchors below com.apple; one that "
@@ -129,51 +288,129 @@ static void note_what_else(struct plan *plan)
     findings_add(&plan->notes, FINDING_NOTE, "rights", "the commands need sudo");
 }
 
+static void plan_application(const struct look *look, bool adds, const char *program,
+                             struct plan *plan)
+{
+    if (adds)
+        program_step(plan, "--add", "--remove", program,
+                     look->here ? "the application firewall knows this program"
+                                : "the application firewall knows the program that listens (give "
+                                  "its real path)");
+    if (adds || look->pf.application.blocked)
+        program_step(plan, "--unblockapp", adds ? NULL : "--blockapp", program,
+                     "and lets connections to it in");
+}
+
 static int plan_open(const struct look *look, const struct wish *wish, struct plan *plan,
                      struct diags *diags)
 {
-    scoped(mem_release) char *rules = rules_text(wish);
+    const struct pf *pf = &look->pf;
+    const char *program = pf->program ? pf->program : PROGRAM;
+    bool adds = pf->application.on != PF_OFF && pf->application.program != PF_ON &&
+                !pf->application.blocked;
+    scoped(mem_release) char *added =
+        adds ? mem_string(span_str(program)) : read_program(pf->rules);
+    scoped(mem_release) char *rules = rules_with(pf->rules, wish, added);
 
-    (void)look;
     if (wish->zone || wish->profile) {
         diag_hint(diags_add(diags, "macOS has no %s", wish->zone ? "zones" : "profiles"),
                   "--interface and --from narrow who may come");
         return ERR_SETTINGS;
     }
-    write_step(plan, RULES, rules, "the rules, for IPv4 and IPv6");
-    write_step(plan, DAEMON, daemon_text,
-               "what loads them into an anchor of their own, switches pf on and keeps the token "
-               "that takes that back");
-    shell_step(plan,
-               "launchctl bootout system/" LABEL " 2>/dev/null; launchctl bootstrap system " DAEMON,
-               UNDO, "launchd does it now and at each start of the machine");
-    plan_application_firewall(plan);
-    note_what_else(plan);
+    bool same = pf->rules && strcmp(pf->rules, rules) == 0;
+    if (!same)
+        write_step(plan, PF_RULES, rules, pf->rules, "the rules, for IPv4 and IPv6");
+    if (!pf->daemon || strcmp(pf->daemon, daemon_text) != 0)
+        write_step(plan, PF_DAEMON, daemon_text, pf->daemon,
+                   "launchd loads them at each start of the machine");
+    if (!same || !is_loaded(pf, &wish->ports, wish))
+        load_step(plan, pf->rules != NULL);
+    if (!pf->token || pf->on == PF_OFF)
+        shell_step(plan, SWITCH_ON, SWITCH_OFF,
+                   "pf is switched on; the token takes that back, unless others want it on");
+    plan_application(look, adds, program, plan);
+    if (look->here)
+        note_here(pf, program, plan);
+    else
+        note_elsewhere(plan);
     return 0;
 }
 
 /* ---- close ---- */
 
+static void close_all(const struct look *look, struct plan *plan)
+{
+    const struct pf *pf = &look->pf;
+    scoped(mem_release) char *added =
+        look->here ? read_program(pf->rules) : mem_string(SPAN(PROGRAM));
+    struct plan_step *step = plan_add(plan, NAME, "the anchor is emptied");
+
+    flush_action(&step->action);
+    step->action.lenient = true;
+    load_action(&step->undo);
+    step->undo_last = true;
+    plan_spell(step);
+    if (!look->here || pf->token)
+        shell_step(plan, SWITCH_OFF, SWITCH_ON, "pf goes off unless somebody else has it on");
+    if (!look->here || pf->daemon) {
+        step = plan_add(plan, NAME, "launchd forgets it");
+        plan_command(&step->action, "/bin/launchctl", "bootout", "system/" PF_LABEL, NULL);
+        step->action.lenient = true; /* it knows it from the next start of the machine on only */
+        plan_spell(step);
+        remove_step(plan, PF_DAEMON, pf->daemon, "its file goes");
+    }
+    if (!look->here || pf->rules)
+        remove_step(plan, PF_RULES, pf->rules, "the rules' file goes");
+    if (added) {
+        program_step(plan, "--remove", "--add", added,
+                     "the application firewall forgets the program");
+        plan->items[plan->count - 1].action.lenient = true;
+    }
+}
+
+static void close_some(const struct pf *pf, const char *text, struct plan *plan)
+{
+    write_step(plan, PF_RULES, text, pf->rules, "the other rules stay");
+    load_step(plan, true);
+}
+
+/* What is open there is not known: rules are dropped by their labels. */
+static void close_elsewhere(const struct wish *wish, struct plan *plan)
+{
+    for (size_t i = 0; i < wish->ports.count; i++) {
+        struct port port = wish->ports.items[i];
+        scoped(mem_release) char *script =
+            mem_format("sed -i '' '/label \"gardien:%u\\/%s\"/d' " PF_RULES, port.number,
+                       port_protocol_name(port.protocol));
+        shell_step(plan, script, NULL, "its rules go, those of other ports stay");
+    }
+    load_step(plan, true);
+    plan->items[plan->count - 1].undo_last = false;
+    findings_add(&plan->notes, FINDING_NOTE, "ports",
+                 "`gardien close --on macos` without ports shows how all of it is taken back");
+}
+
 static int plan_close(const struct look *look, const struct wish *wish, struct plan *plan,
                       struct diags *diags)
 {
-    (void)look;
+    const struct pf *pf = &look->pf;
+
     (void)diags;
-    if (wish->ports.count)
-        findings_add(&plan->notes, FINDING_NOTE, "ports",
-                     "this closes all ports that gardien opened; those that shall stay are opened "
-                     "anew with `gardien open`");
-    shell_step(plan, UNDO, NULL,
-               "launchd forgets it, the anchor is emptied, pf goes off unless somebody else has it "
-               "on");
-    struct plan_step *step = plan_add(plan, NAME, "its file goes");
-    plan_remove(&step->action, DAEMON);
-    plan_spell(step);
-    step = plan_add(plan, NAME, "its rules go");
-    plan_remove(&step->action, RULES);
-    plan_spell(step);
-    shell_step(plan, SOCKETFILTERFW " --remove " PROGRAM, NULL,
-               "the application firewall forgets the program");
+    if (!look->here && wish->ports.count) {
+        close_elsewhere(wish, plan);
+    } else if (!look->here) {
+        close_all(look, plan);
+    } else if (pf->rules || pf->daemon || pf->token) {
+        scoped(mem_release) char *program = read_program(pf->rules);
+        struct buffer left = rewrite(pf->rules, &wish->ports, program);
+        scoped(mem_release) char *text = mem_string(buffer_span(&left));
+        size_t rules = count_rules(buffer_span(&left));
+        buffer_finish(&left);
+        if (rules == 0)
+            close_all(look, plan);
+        else if (rules < count_rules(span_str(pf->rules)))
+            close_some(pf, text, plan);
+    }
     return 0;
 }
 

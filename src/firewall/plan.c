@@ -88,6 +88,12 @@ void plan_remove(struct plan_action *action, const char *path)
     action->path = mem_string(span_str(path));
 }
 
+void plan_policy(struct plan_action *action, enum policy_verb verb, const struct policy_rule *rule)
+{
+    action->kind = PLAN_SYSTEM;
+    action->policy = (struct policy_order){verb, policy_rule_copy(rule)};
+}
+
 /* ---- what a person would type ---- */
 
 static bool is_plain(const char *word)
@@ -103,7 +109,7 @@ static void add(struct buffer *out, const char *text)
     (void)r;
 }
 
-static void add_quoted(struct buffer *out, const char *word)
+void plan_quote(struct buffer *out, const char *word)
 {
     if (is_plain(word)) {
         add(out, word);
@@ -119,7 +125,7 @@ static void add_words(struct buffer *out, char *const *words)
 {
     for (; words && *words; words++) {
         add(out, " ");
-        add_quoted(out, *words);
+        plan_quote(out, *words);
     }
 }
 
@@ -152,7 +158,7 @@ static void add_nft(struct buffer *out, const char *script)
     if (!newline || newline == script + len - 1) {
         scoped(mem_release) char *line = mem_string(span_of(script, newline ? len - 1 : len));
         add(out, "nft ");
-        add_quoted(out, line);
+        plan_quote(out, line);
     } else {
         add(out, "nft -f -");
         add_here_document(out, script);
@@ -164,17 +170,17 @@ static char *spell(const struct plan_action *action)
     struct buffer out = buffer_make(TYPED_MAX);
 
     if (action->kind == PLAN_COMMAND) {
-        add_quoted(&out, action->argv[0]);
+        plan_quote(&out, action->argv[0]);
         add_words(&out, action->argv + 1);
     } else if (action->kind == PLAN_NFT) {
         add_nft(&out, action->text);
     } else if (action->kind == PLAN_WRITE) {
         add(&out, "tee ");
-        add_quoted(&out, action->path);
+        plan_quote(&out, action->path);
         add_here_document(&out, action->text);
     } else if (action->kind == PLAN_REMOVE) {
         add(&out, "rm -f ");
-        add_quoted(&out, action->path);
+        plan_quote(&out, action->path);
     } else if (action->kind == PLAN_DBUS) {
         add_dbus(&out, action);
     } else {
@@ -214,6 +220,7 @@ static void action_finish(struct plan_action *action)
     free(action->dbus.method);
     free(action->dbus.types);
     free(action->dbus.fine);
+    policy_rule_finish(&action->policy.rule);
 }
 
 static void step_finish(struct plan_step *step)

@@ -7,9 +7,11 @@
 #include <stdbool.h>
 
 #include "base/span.h"
+#include "firewall/policy.h"
 #include "firewall/ports.h"
 #include "report/finding.h"
 
+struct buffer;
 struct face;
 
 enum plan_kind {
@@ -29,7 +31,7 @@ enum { PLAN_STEPS_MAX = 1024 };
 struct plan_action {
     enum plan_kind kind;
     char **argv;   /**< COMMAND, UNTAG: NULL-terminated */
-    char *text;    /**< NFT: the script; WRITE: the content; SYSTEM: its arguments as JSON */
+    char *text;    /**< NFT: the script; WRITE: the content */
     char *path;    /**< WRITE, REMOVE */
     unsigned mode; /**< WRITE: permissions of a new file */
     bool folder;   /**< REMOVE: the folder that holds it too, when it is empty then */
@@ -40,6 +42,7 @@ struct plan_action {
         char **args; /**< NULL-terminated, numbers in decimal, "true" or "false" */
         char *fine;  /**< the name of an error that means "is so already"; may be NULL */
     } dbus;
+    struct policy_order policy; /**< SYSTEM; the rule is owned */
 };
 
 /** What is entered into the state folder once the step is done; see done.h. */
@@ -80,6 +83,10 @@ void plan_command_array(struct plan_action *action, const char *const *argv);
 void plan_nft(struct plan_action *action, const char *script, ...) printf_like(2, 3);
 void plan_write(struct plan_action *action, const char *path, struct span content, unsigned mode);
 void plan_remove(struct plan_action *action, const char *path);
+/** Makes the action an order to the Windows Firewall. The rule is copied. */
+void plan_policy(struct plan_action *action, enum policy_verb verb, const struct policy_rule *rule);
+/** Adds a word to a command line, quoted for a shell where it has to be. */
+void plan_quote(struct buffer *out, const char *word);
 /** Sets what a person would type, from the actions, where it is not set yet: command lines quoted
  *  for a shell, scripts for `nft -f -`, files as `tee`. */
 void plan_spell(struct plan_step *step);

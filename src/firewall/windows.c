@@ -1,111 +1,69 @@
 /* The Windows Firewall: one inbound and one outbound rule a port, with a name that tells whose they
- * are. The plan holds the rules as arguments of INetFwPolicy2 and the command lines that make the
- * same; carrying them out is for a program on Windows. */
+ * are. The plan holds orders to INetFwPolicy2, and the command lines that do the same. */
+#include "firewall/windows.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/error.h"
 #include "base/mem.h"
-#include "firewall/manager.h"
 
 #define NAME "windows"
 
-enum { RULE_NAME = 40, PROFILES_TEXT = 32 };
-
 static void detect(const struct look *look, struct sight *ret_sight)
 {
-    (void)look;
-    *ret_sight = (struct sight){PRESENCE_ABSENT, mem_format("this machine is no Windows")};
+    const struct policy *policy = &look->policy;
+    unsigned active = policy->active ? policy->active : (1u << POLICY_PROFILES) - 1;
+    char profiles[WINDOWS_PROFILES_TEXT];
+
+    windows_profiles_text(active & policy->enabled ? active & policy->enabled : active, profiles);
+    if (!policy->seen)
+        *ret_sight = (struct sight){PRESENCE_ABSENT, mem_format("no Windows Firewall answers")};
+    else if (!policy->profiles_known)
+        *ret_sight = (struct sight){PRESENCE_IN_FORCE,
+                                    mem_format("it answers, but not for which networks it is on")};
+    else if (active & policy->enabled)
+        *ret_sight = (struct sight){
+            PRESENCE_IN_FORCE, mem_format("it is on for networks of the profile %s", profiles)};
+    else
+        *ret_sight = (struct sight){
+            PRESENCE_IDLE, mem_format("it is off for networks of the profile %s", profiles)};
 }
 
-/* ---- profiles ---- */
+/* ---- what a person would type ---- */
 
-static const char *const profile_names[] = {"domain", "private", "public"};
-
-/* Reads "domain,private,public", in whatever order.
- * @return 0, or ERR_SETTINGS told in diags */
-static int read_profiles(const struct wish *wish, struct diags *diags, bool ret_wanted[3])
+static const char *protocol_of(const struct policy_rule *rule)
 {
-    struct span rest = span_str(wish->profile ? wish->profile : "domain,private"), word;
-
-    memset(ret_wanted, 0, 3 * sizeof *ret_wanted);
-    while (span_next(&rest, ',', &word)) {
-        size_t i = 0;
-        word = span_trim(word);
-        while (i < 3 && !span_equal_nocase(span_str(profile_names[i]), word))
-            i++;
-        if (i == 3) {
-            diag_hint(diags_add(diags, "Windows has no profile \"%.*s\"", SPAN_ARGS(word)),
-                      "its profiles are domain, private and public: --profile "
-                      "domain,private,public");
-            return ERR_SETTINGS;
-        }
-        ret_wanted[i] = true;
-    }
-    return 0;
-}
-
-/* "domain,private" */
-static const char *profiles_text(const bool wanted[3], char out[PROFILES_TEXT])
-{
-    size_t len = 0;
-
-    out[0] = '\0';
-    for (size_t i = 0; i < 3; i++)
-        if (wanted[i])
-            len += (size_t)snprintf(out + len, PROFILES_TEXT - len, "%s%s", len ? "," : "",
-                                    profile_names[i]);
-    return out;
-}
-
-/* ---- rules ---- */
-
-struct rule {
-    struct port port;
-    bool out;
-    char name[RULE_NAME];
-    char profiles[PROFILES_TEXT];
-    char from[NETWORK_TEXT]; /* "" for everybody */
-};
-
-static void name_rule(struct rule *rule, struct port port, bool out)
-{
-    char text[PORT_TEXT];
-
-    rule->port = port;
-    rule->out = out;
-    snprintf(rule->name, sizeof rule->name, "gardien %s%s", port_text(port, text),
-             out ? " out" : "");
-}
-
-static const char *protocol_of(const struct rule *rule)
-{
-    return rule->port.protocol == PORT_UDP ? "UDP" : "TCP";
+    return rule->protocol == POLICY_UDP ? "UDP" : "TCP";
 }
 
 /* netsh adds a second rule of the same name without a word: it is looked for first. The PowerShell
  * that comes with Windows has no ||, so the line is for cmd.exe. */
-static char *type_open(const struct rule *rule)
+static char *type_open(const struct policy_rule *rule)
 {
+    char profiles[WINDOWS_PROFILES_TEXT];
     scoped(mem_release) char *netsh_from =
-        *rule->from ? mem_format(" remoteip=%s", rule->from) : mem_string(SPAN(""));
+        rule->remote ? mem_format(" remoteip=%s", rule->remote) : mem_string(SPAN(""));
     scoped(mem_release) char *shell_from =
-        *rule->from ? mem_format(" -RemoteAddress %s", rule->from) : mem_string(SPAN(""));
+        rule->remote ? mem_format(" -RemoteAddress %s", rule->remote) : mem_string(SPAN(""));
 
+    windows_profiles_text(rule->profiles, profiles);
     return mem_format(
         "in a command prompt (cmd.exe):\n"
         "netsh advfirewall firewall show rule name=\"%s\" >nul || netsh advfirewall firewall add "
-        "rule name=\"%s\" dir=%s action=allow protocol=%s localport=%u%s profile=%s\n"
+        "rule name=\"%s\" dir=%s action=allow protocol=%s localport=%s%s profile=%s\n"
         "or in PowerShell:\n"
         "if (-not (Get-NetFirewallRule -DisplayName '%s' -ErrorAction SilentlyContinue)) { "
         "New-NetFirewallRule -DisplayName '%s' -Direction %s -Action Allow -Protocol %s "
-        "-LocalPort %u%s -Profile %s }",
-        rule->name, rule->name, rule->out ? "out" : "in", protocol_of(rule), rule->port.number,
-        netsh_from, rule->profiles, rule->name, rule->name, rule->out ? "Outbound" : "Inbound",
-        protocol_of(rule), rule->port.number, shell_from, rule->profiles);
+        "-LocalPort %s%s -Profile %s }",
+        rule->name, rule->name, rule->out ? "out" : "in", protocol_of(rule), rule->ports,
+        netsh_from, profiles, rule->name, rule->name, rule->out ? "Outbound" : "Inbound",
+        protocol_of(rule), rule->ports, shell_from, profiles);
 }
 
-static char *type_close(const struct rule *rule)
+static char *type_close(const struct policy_rule *rule)
 {
     return mem_format("netsh advfirewall firewall delete rule name=\"%s\"\n"
                       "or in PowerShell:\n"
@@ -113,41 +71,129 @@ static char *type_close(const struct rule *rule)
                       rule->name, rule->name);
 }
 
-/* What INetFwRule is given, member for member. */
-static char *arguments_of(const struct rule *rule, bool opens)
+/* The name is somebody else's: within quotes a quote is doubled. */
+static char *type_switch(const struct policy_rule *rule, bool on)
 {
-    json_t *object = opens
-                         ? json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:s*}", "do", "add", "name",
-                                     rule->name, "direction", rule->out ? "out" : "in", "protocol",
-                                     protocol_of(rule), "port", (int)rule->port.number, "profiles",
-                                     rule->profiles, "remote", *rule->from ? rule->from : NULL)
-                         : json_pack("{s:s, s:s}", "do", "remove", "name", rule->name);
-    char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+    struct buffer name = buffer_make(4 * POLICY_TEXT_MAX);
+    int r = 0;
 
-    if (!text)
-        abort(); /* out of memory */
-    json_decref(object);
-    return text;
+    for (const char *at = rule->name; r >= 0 && *at; at++)
+        r = buffer_printf(&name, *at == '\'' ? "''" : "%c", *at);
+    char *typed = mem_format("in PowerShell:\n"
+                             "Get-NetFirewallRule -DisplayName '%.*s' | Where-Object { ($_ | "
+                             "Get-NetFirewallPortFilter).LocalPort -eq %s } | %s-NetFirewallRule",
+                             SPAN_ARGS(buffer_span(&name)), rule->ports, on ? "Enable" : "Disable");
+    buffer_finish(&name);
+    return typed;
 }
 
-static void open_rule(struct rule *rule, struct plan *plan)
-{
-    struct plan_step *step =
-        plan_add(plan, NAME, "lets %u/%s %s on networks of the profile%s %s", rule->port.number,
-                 port_protocol_name(rule->port.protocol), rule->out ? "answer" : "in",
-                 strchr(rule->profiles, ',') ? "s" : "", rule->profiles);
+/* ---- open ---- */
 
-    step->action = (struct plan_action){.kind = PLAN_SYSTEM, .text = arguments_of(rule, true)};
-    step->undo = (struct plan_action){.kind = PLAN_SYSTEM, .text = arguments_of(rule, false)};
+/* @return for policy_rule_finish() */
+static struct policy_rule make_rule(struct port port, bool outbound, unsigned profiles,
+                                    const struct network *from)
+{
+    char name[WINDOWS_NAME], network[NETWORK_TEXT];
+
+    return (struct policy_rule){
+        .name = mem_string(span_str(windows_name(port, outbound, name))),
+        .ports = mem_format("%u", port.number),
+        .remote = from->family ? mem_string(span_str(network_text(from, network))) : NULL,
+        .protocol = port.protocol == PORT_UDP ? POLICY_UDP : POLICY_TCP,
+        .profiles = profiles,
+        .out = outbound,
+        .enabled = true,
+    };
+}
+
+/* Windows writes 192.0.2.0/24 as 192.0.2.0/255.255.255.0. @return whether it could be read */
+static bool read_remote(const char *text, struct network *ret_network)
+{
+    struct span mask = span_str(text), address, part;
+    struct diags diags = {0};
+    unsigned bits = 0;
+    int r;
+
+    span_next(&mask, '/', &address);
+    if (mask.ptr && span_find(mask, '.') >= 0) {
+        while (span_next(&mask, '.', &part)) {
+            uint64_t byte = 0;
+            if (span_to_uint(part, &byte) < 0)
+                return false;
+            bits += (unsigned)__builtin_popcountll(byte & 0xff);
+        }
+        scoped(mem_release) char *again = mem_format("%.*s/%u", SPAN_ARGS(address), bits);
+        r = network_parse(again, &diags, ret_network);
+    } else {
+        r = network_parse(text, &diags, ret_network);
+    }
+    diags_finish(&diags);
+    return r >= 0;
+}
+
+static bool is_same_remote(const char *there, const char *wanted)
+{
+    struct network a, b;
+
+    if (!there || !wanted)
+        return !there && !wanted;
+    return read_remote(there, &a) && read_remote(wanted, &b) && a.family == b.family &&
+           a.prefix == b.prefix && memcmp(a.bytes, b.bytes, a.family == 4 ? 4 : 16) == 0;
+}
+
+static bool is_same(const struct policy_rule *there, const struct policy_rule *wanted)
+{
+    return there->enabled && !there->block && !there->program && there->out == wanted->out &&
+           there->protocol == wanted->protocol && there->profiles == wanted->profiles &&
+           there->ports && strcmp(there->ports, wanted->ports) == 0 &&
+           is_same_remote(there->remote, wanted->remote);
+}
+
+/* All rules of a name go with the first step; each step's undo brings one back. */
+static void remove_step(const struct policy_rule *rule, const char *why, struct plan *plan)
+{
+    struct plan_step *step = plan_add(plan, NAME, "removes the rule \"%s\"%s", rule->name, why);
+
+    plan_policy(&step->action, POLICY_REMOVE, rule);
+    step->typed = type_close(rule);
+    if (rule->ports) {
+        plan_policy(&step->undo, POLICY_ADD, rule);
+        step->untyped = type_open(rule);
+    }
+}
+
+static void open_rule(const struct look *look, const struct policy_rule *rule, struct plan *plan)
+{
+    char profiles[WINDOWS_PROFILES_TEXT];
+    const struct policy *policy = &look->policy;
+    size_t named = 0, same = 0;
+
+    for (size_t i = 0; i < policy->count; i++)
+        if (strcmp(policy->rules[i].name, rule->name) == 0) {
+            named++;
+            same += is_same(&policy->rules[i], rule);
+        }
+    if (named == 1 && same == 1)
+        return;
+    for (size_t i = 0; i < policy->count; i++)
+        if (strcmp(policy->rules[i].name, rule->name) == 0)
+            remove_step(&policy->rules[i], ", which is another one than is wanted", plan);
+    windows_profiles_text(rule->profiles, profiles);
+    struct plan_step *step =
+        plan_add(plan, NAME, "lets %s/%s %s on networks of the profile%s %s", rule->ports,
+                 rule->protocol == POLICY_UDP ? "udp" : "tcp", rule->out ? "answer" : "in",
+                 strchr(profiles, ',') ? "s" : "", profiles);
+    plan_policy(&step->action, POLICY_ADD, rule);
+    plan_policy(&step->undo, POLICY_REMOVE, rule);
     step->typed = type_open(rule);
     step->untyped = type_close(rule);
 }
 
-static void note_what_else(const struct wish *wish, const bool wanted[3], struct plan *plan)
+static void note_elsewhere(const struct wish *wish, unsigned wanted, struct plan *plan)
 {
     unsigned port = wish->ports.count ? wish->ports.items[0].number : 443;
 
-    if (wanted[2])
+    if (wanted & POLICY_PUBLIC)
         findings_add(&plan->notes, FINDING_WARNING, "profile",
                      "the profile public is that of cafés, hotels and every network that Windows "
                      "does not know: everybody there can reach the ports");
@@ -169,48 +215,147 @@ static void note_what_else(const struct wish *wish, const bool wanted[3], struct
                  port, port);
 }
 
+static void note_here(const struct look *look, unsigned wanted, struct plan *plan)
+{
+    const struct policy *policy = &look->policy;
+    char profiles[WINDOWS_PROFILES_TEXT];
+
+    if (wanted & POLICY_PUBLIC)
+        findings_add(&plan->notes, FINDING_WARNING, "profile",
+                     "the profile public is that of cafés, hotels and every network that Windows "
+                     "does not know: everybody there can reach the ports");
+    if (policy->profiles_known && (policy->active & ~wanted))
+        finding_mend(findings_add(&plan->notes, FINDING_WARNING, "profile",
+                                  "this machine is on a network of the profile %s, where the ports "
+                                  "stay closed",
+                                  windows_profiles_text(policy->active & ~wanted, profiles)),
+                     "open there too: --profile domain,private,public; or, where you know "
+                     "everybody on that network: Set-NetConnectionProfile -NetworkCategory "
+                     "Private");
+    if (policy->profiles_known && policy->active && !(policy->active & ~policy->allows_all))
+        findings_add(&plan->notes, FINDING_NOTE, "default",
+                     "the firewall lets in all that no rule blocks, with and without these rules");
+    if (!policy->rules_known)
+        findings_add(&plan->notes, FINDING_UNKNOWN, "rules",
+                     "which rules are there could not be read");
+    else if (policy->cut)
+        findings_add(&plan->notes, FINDING_UNKNOWN, "rules",
+                     "there are more than %d rules; the first ones are looked at",
+                     POLICY_RULES_MAX);
+}
+
 static int plan_open(const struct look *look, const struct wish *wish, struct plan *plan,
                      struct diags *diags)
 {
-    bool wanted[3];
-    struct rule rule = {.out = false};
+    unsigned profiles;
 
-    (void)look;
     if (wish->interface || wish->zone) {
         diag_hint(diags_add(diags, "rules of the Windows Firewall are for profiles, not for %s",
                             wish->interface ? "an interface by name" : "zones"),
                   "use --profile, and --from for certain addresses");
         return ERR_SETTINGS;
     }
-    if (read_profiles(wish, diags, wanted) < 0)
+    if (windows_profiles(wish->profile, diags, &profiles) < 0)
         return ERR_SETTINGS;
-    profiles_text(wanted, rule.profiles);
-    if (wish->from.family)
-        network_text(&wish->from, rule.from);
-    for (size_t i = 0; i < wish->ports.count; i++) {
-        name_rule(&rule, wish->ports.items[i], false);
-        open_rule(&rule, plan);
-        name_rule(&rule, wish->ports.items[i], true);
-        open_rule(&rule, plan);
+    for (size_t i = 0; i < wish->ports.count * 2; i++) {
+        struct policy_rule rule = make_rule(wish->ports.items[i / 2], i % 2, profiles, &wish->from);
+        open_rule(look, &rule, plan);
+        policy_rule_finish(&rule);
     }
-    note_what_else(wish, wanted, plan);
+    if (look->here)
+        note_here(look, profiles, plan);
+    else
+        note_elsewhere(wish, profiles, plan);
     return 0;
+}
+
+/* ---- close ---- */
+
+/* Reads "gardien 443/tcp" and "gardien 443/tcp out". @return false for the name of another's */
+static bool read_name(const char *name, struct port *ret_port)
+{
+    static const struct span start = SPAN("gardien "), end = SPAN(" out");
+    struct span port = span_str(name);
+    struct diags diags = {0};
+
+    if (!span_starts(port, start))
+        return false;
+    port = span_from(port, start.len);
+    if (span_ends(port, end))
+        port.len -= end.len;
+    scoped(mem_release) char *text = mem_string(port);
+    bool ours = port_parse(text, &diags, ret_port) >= 0;
+    diags_finish(&diags);
+    return ours;
+}
+
+static void close_ours(const struct look *look, const struct wish *wish, struct plan *plan)
+{
+    for (size_t i = 0; i < look->policy.count && plan->count < PLAN_STEPS_MAX / 2; i++) {
+        const struct policy_rule *rule = &look->policy.rules[i];
+        struct port port;
+        if (read_name(rule->name, &port) && (!wish->ports.count || ports_have(&wish->ports, port)))
+            remove_step(rule, "", plan);
+    }
+}
+
+/* What is there is not known: rules of the names are removed, where there are such. */
+static void close_blindly(const struct wish *wish, struct plan *plan)
+{
+    static const struct network everybody = {.family = 0};
+    struct ports ports = wish->ports.count ? wish->ports : ports_default();
+
+    for (size_t i = 0; i < ports.count * 2; i++) {
+        struct policy_rule rule = make_rule(ports.items[i / 2], i % 2, 0, &everybody);
+        struct plan_step *step = plan_add(plan, NAME, "removes the rule \"%s\"", rule.name);
+        plan_policy(&step->action, POLICY_REMOVE, &rule);
+        step->typed = type_close(&rule);
+        policy_rule_finish(&rule);
+    }
+}
+
+/* Rules of others are switched off, not removed: they may say more than can be made again. */
+static void close_others(const struct look *look, struct port port, struct plan *plan)
+{
+    char text[PORT_TEXT];
+
+    port_text(port, text);
+    for (size_t i = 0; i < look->policy.count && plan->count < PLAN_STEPS_MAX; i++) {
+        const struct policy_rule *rule = &look->policy.rules[i];
+        struct port named;
+        if (rule->out || rule->block || !rule->enabled || !windows_is_just(rule, port) ||
+            read_name(rule->name, &named))
+            continue;
+        findings_add(&plan->notes, FINDING_WARNING, "force",
+                     "the rule \"%s\" of somebody else, which lets in %s, is switched off",
+                     rule->name, text);
+        struct plan_step *step = plan_add(plan, NAME, "switches off the rule \"%s\"", rule->name);
+        plan_policy(&step->action, POLICY_SWITCH, rule);
+        step->action.policy.rule.enabled = false;
+        plan_policy(&step->undo, POLICY_SWITCH, rule);
+        step->typed = type_switch(rule, false);
+        step->untyped = type_switch(rule, true);
+    }
 }
 
 static int plan_close(const struct look *look, const struct wish *wish, struct plan *plan,
                       struct diags *diags)
 {
-    struct ports ports = wish->ports.count ? wish->ports : ports_default();
-
-    (void)look;
     (void)diags;
-    for (size_t i = 0; i < ports.count * 2; i++) {
-        struct rule rule = {.out = false};
-        name_rule(&rule, ports.items[i / 2], i % 2);
-        struct plan_step *step = plan_add(plan, NAME, "removes the rule \"%s\"", rule.name);
-        step->action =
-            (struct plan_action){.kind = PLAN_SYSTEM, .text = arguments_of(&rule, false)};
-        step->typed = type_close(&rule);
+    if (look->here && !look->policy.seen)
+        return 0;
+    if (look->policy.rules_known)
+        close_ours(look, wish, plan);
+    else
+        close_blindly(wish, plan);
+    for (size_t i = 0; wish->force && i < wish->ports.count; i++) {
+        close_others(look, wish->ports.items[i], plan);
+        if (!look->policy.rules_known)
+            finding_mend(findings_add(&plan->notes, FINDING_UNKNOWN, "force",
+                                      "rules of others for the port are not known from here"),
+                         "Get-NetFirewallPortFilter | Where-Object LocalPort -eq %u | "
+                         "Get-NetFirewallRule",
+                         wish->ports.items[i].number);
     }
     return 0;
 }

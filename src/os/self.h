@@ -1,5 +1,5 @@
-/* What this process is to the system: may it change the system's settings, where is its program, and
- * where may it keep files. One file a system. */
+/* What this process is to the system: may it change the system's settings, where is its program,
+ * and where may it keep files. One file a system. */
 #pragma once
 
 #include <stdbool.h>

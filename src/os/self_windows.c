@@ -28,7 +28,8 @@ char *self_program(void)
 
     if (length > 0 && length < PATH_MOST) {
         path = mem_alloc(3 * (size_t)length + 1);
-        int bytes = WideCharToMultiByte(CP_UTF8, 0, wide, (int)length, path, 3 * (int)length, NULL, NULL);
+        int bytes =
+            WideCharToMultiByte(CP_UTF8, 0, wide, (int)length, path, 3 * (int)length, NULL, NULL);
         path[bytes] = '\0';
     }
     free(wide);

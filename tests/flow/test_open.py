@@ -276,11 +276,29 @@ def test_confirmed_from_elsewhere_keeps_it(machine):
 
 
 @pytest.mark.parametrize("words, said", [
-    (["0"], "443, 8443/tcp, 443/udp"), (["80-443"], "a word of its own"),
+    (["0"], "443, 8443/tcp, 443/udp"), (["80,443"], "a word of its own"),
+    (["https"], "did you mean 443?"), (["443-440"], "the lower one comes first"), (["80-443"], "several runs"),
     (["443", "--from", "10.0.0.1/8"], "10.0.0.0/8"), (["443", "--confirm", "1s"], "from 5s"),
     (["443", "--interface", "a b"], "ip link"), (["443", "--zone", "public"], "firewalld")])
 def test_mistakes_show_the_right_form(machine, words, said):
     assert said in machine.gardien("open", *words, "--yes", code=2).stderr
+
+
+def test_a_range_is_opened_and_closed_port_by_port(machine):
+    machine.conf(CONF)
+    before = machine.rules()
+    machine.gardien("open", "8440-8443", "--yes")
+    assert {f"gardien:{port}/tcp" in machine.rules() for port in range(8440, 8444)} == {True}
+    machine.gardien("close", "8440-8443", "--yes")
+    assert machine.rules() == before
+
+
+def test_an_interface_that_is_not_there_is_warned_of_with_those_that_are(machine):
+    machine.conf(CONF)
+    said = machine.gardien("open", "443", "--interface", "eth7", "--dry-run").stdout
+    assert 'there is no interface "eth7" now' in said and "lo, eth0" in said
+    assert "there is no interface" not in machine.gardien(
+        "open", "443", "--interface", "eth0", "--dry-run").stdout
 
 
 def test_without_rights_the_plan_is_kept_from_harm(machine):
@@ -289,7 +307,8 @@ def test_without_rights_the_plan_is_kept_from_harm(machine):
     said = machine.server.run("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
                               "--bounding-set", "-all", lib.BINARY, "open", "443", "--state",
                               "/nonexistent", "--yes", check=False, env=lib.sanitizer_env())
-    assert said.returncode == 1 and "sudo gardien open" in said.stderr
+    assert said.returncode == 1
+    assert f"sudo {lib.BINARY} open 443 --state /nonexistent --yes\n" in said.stderr
     assert machine.rules() == before
 
 

@@ -66,9 +66,15 @@ static void test_windows_gets_a_rule_in_and_one_out_looked_for_first(void **stat
                       "-Action Allow -Protocol TCP -LocalPort 443 -Profile domain,private"));
     assert_true(notes(&plan, "a rule that blocks outweighs every rule that allows"));
     assert_true(notes(&plan, "profile public"));
-    assert_string_equal(plan.plan.items[0].action.text,
-                        "{\"do\":\"add\",\"name\":\"gardien 443/tcp\",\"direction\":\"in\","
-                        "\"protocol\":\"TCP\",\"port\":443,\"profiles\":\"domain,private\"}");
+    const struct policy_order *order = &plan.plan.items[0].action.policy;
+    assert_int_equal(plan.plan.items[0].action.kind, PLAN_SYSTEM);
+    assert_int_equal(order->verb, POLICY_ADD);
+    assert_string_equal(order->rule.name, "gardien 443/tcp");
+    assert_string_equal(order->rule.ports, "443");
+    assert_int_equal(order->rule.protocol, POLICY_TCP);
+    assert_int_equal(order->rule.profiles, POLICY_DOMAIN | POLICY_PRIVATE);
+    assert_true(order->rule.enabled && !order->rule.out && !order->rule.block);
+    assert_int_equal(plan.plan.items[0].undo.policy.verb, POLICY_REMOVE);
     opening_plan_finish(&plan);
 }
 
@@ -124,7 +130,12 @@ static void test_macos_keeps_pf_conf_and_the_token(void **state)
             assert_string_not_equal(plan.plan.items[i].action.path, "/etc/pf.conf");
     opening_plan_finish(&plan);
     plan = plan_on("macos", false, &wish);
-    assert_true(types(&plan, "pfctl -a com.apple/gardien -F all"));
+    assert_true(types(&plan, "sed -i '' '/label \"gardien:443\\/tcp\"/d' /etc/pf.anchors/gardien"));
+    assert_false(types(&plan, "pfctl -X"));
+    opening_plan_finish(&plan);
+    wish.ports.count = 0;
+    plan = plan_on("macos", false, &wish);
+    assert_true(types(&plan, "pfctl -a com.apple/gardien -F rules"));
     assert_true(types(&plan, "pfctl -X \"$(cat /var/db/gardien.pf-token)\""));
     opening_plan_finish(&plan);
 }

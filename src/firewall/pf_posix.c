@@ -1,0 +1,57 @@
+/* Asking macOS of its two firewalls, read-only. Only root is told of pf. */
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "firewall/look.h"
+#include "os/command.h"
+#include "os/self.h"
+
+/* @return what it printed for free(), or NULL when it failed or said too much */
+static char *ask(const char *const *argv)
+{
+    struct command command = {.argv = argv, .timeout = 10 * NSEC_PER_SEC};
+    struct command_result result;
+    char *text = NULL;
+
+    if (command_run(&command, &result) < 0)
+        return NULL;
+    if (result.exit_code == 0 && !result.cut)
+        text = mem_string(buffer_span(&result.output));
+    command_result_finish(&result);
+    return text;
+}
+
+static void take_application(struct pf *pf)
+{
+    scoped(mem_release) char *global =
+        ask((const char *[]){PF_SOCKETFILTERFW, "--getglobalstate", NULL});
+    scoped(mem_release) char *block =
+        ask((const char *[]){PF_SOCKETFILTERFW, "--getblockall", NULL});
+    scoped(mem_release) char *program =
+        pf->program ? ask((const char *[]){PF_SOCKETFILTERFW, "--getappblocked", pf->program, NULL})
+                    : NULL;
+
+    pf->application.on = pf_read_global(global);
+    pf->application.blocks_all = pf_read_block_all(block, global);
+    pf->application.program = pf_read_program(program, &pf->application.blocked);
+}
+
+void pf_take(struct pf *ret_pf, const char *root)
+{
+    const struct look beneath = {.root = (char *)root};
+    struct pf pf = {.there = command_exists(PF_PFCTL), .program = self_program()};
+    scoped(mem_release) char *conf = look_file(&beneath, "/etc/pf.conf");
+    scoped(mem_release) char *token = look_file(&beneath, PF_TOKEN);
+    scoped(mem_release) char *info =
+        pf.there ? ask((const char *[]){PF_PFCTL, "-s", "info", NULL}) : NULL;
+
+    pf.rules = look_file(&beneath, PF_RULES);
+    pf.daemon = look_file(&beneath, PF_DAEMON);
+    pf.token = token && *token;
+    pf.call = pf_read_conf(conf);
+    pf.on = pf_read_info(info);
+    if (pf.there)
+        pf.loaded = ask((const char *[]){PF_PFCTL, "-a", PF_ANCHOR, "-s", "rules", NULL});
+    take_application(&pf);
+    *ret_pf = pf;
+}
