@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "config/config.h"
+#include "os/self.h"
 
 static char *file_in(const char *state)
 {
@@ -49,7 +50,7 @@ static void let_go(int mine)
     for (int fd = 0; null >= 0 && fd <= 2; fd++)
         dup2(null, fd);
     if (dup2(mine, 3) == 3) /* nothing else that is open is needed any more */
-        close_range(4, ~0u, 0);
+        self_close_from(4);
 }
 
 static void wait_and_undo(const struct confirm *confirm, const char *state, const struct plan *plan,

@@ -163,7 +163,7 @@ static int change_it(struct change *c, struct diags *diags)
     if (c->planned.changed_by_root && (c->planned.plan.count || c->planned.unseen))
         return change_lacks_rights(c);
     if (c->planned.plan.count == 0)
-        return APP_OK;
+        return is_unseen(c) ? APP_FAILED : APP_OK;
     int code = agree(c);
     return code == APP_OK ? change_apply(c, diags) : code;
 }

@@ -63,6 +63,23 @@ static bool any_in_force(const struct opening_plan *plan)
     return false;
 }
 
+/* The managers of Linux are all that there are. Where pf or the Windows Firewall is not even there,
+ * the system is another one than this program was built for. */
+static void note_none(struct opening_plan *plan)
+{
+    bool idle = managers_are_of("linux");
+
+    for (size_t i = 0; managers[i]; i++)
+        idle = idle || plan->sights[i].presence == PRESENCE_IDLE;
+    if (idle)
+        findings_add(&plan->plan.notes, FINDING_NOTE, "firewall",
+                     "no firewall is in force on this machine: nothing closes a port here");
+    else
+        findings_add(&plan->plan.notes, FINDING_UNKNOWN, "firewall",
+                     "no firewall that this gardien knows is on this machine");
+    plan->unseen = !idle;
+}
+
 int open_plan(const struct look *look, const struct wish *wish, struct diags *diags,
               struct opening_plan *ret_plan)
 {
@@ -85,8 +102,7 @@ int open_plan(const struct look *look, const struct wish *wish, struct diags *di
     ret_plan->unseen = look->unseen;
     note_unseen(ret_plan);
     if (r >= 0 && !look->unseen && !any_in_force(ret_plan))
-        findings_add(&ret_plan->plan.notes, FINDING_NOTE, "firewall",
-                     "no firewall is in force on this machine: nothing closes a port here");
+        note_none(ret_plan);
     return r;
 }
 

@@ -9,7 +9,7 @@ struct opening_plan {
     struct plan plan;
     struct sight *sights; /**< one for each of managers[], in their order */
     bool changed_by_root; /**< the steps need root, and this process is not */
-    bool unseen;          /**< the rules are shown to root only */
+    bool unseen;          /**< the rules could not be seen: for lack of rights, or of a way */
 };
 
 /** Plans what opens the ports of the wish, by all managers in force.

@@ -1,12 +1,13 @@
 /* Windows needs no state folder for its firewall: a named object is the lock, for administrators
  * alone, and the rules' names tell what is to be taken back. */
-#include <windows.h>
-
-#include <errno.h>
-#include <sddl.h>
-
 #include "firewall/apply.h"
 #include "firewall/open.h"
+
+#include <errno.h>
+
+#include <windows.h>
+
+#include <sddl.h> /* after windows.h, which has macros for words that our headers use */
 
 int opening_lock(const char *state, void (*on_wait)(void))
 {

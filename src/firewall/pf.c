@@ -201,14 +201,15 @@ static void shell_step(struct plan *plan, const char *script, const char *undo, 
     }
 }
 
+/* -q leaves out what it says whatever it does, so that its first line tells what is wrong. */
 static void load_action(struct plan_action *action)
 {
-    plan_command(action, PF_PFCTL, "-a", PF_ANCHOR, "-f", PF_RULES, NULL);
+    plan_command(action, PF_PFCTL, "-q", "-a", PF_ANCHOR, "-f", PF_RULES, NULL);
 }
 
 static void flush_action(struct plan_action *action)
 {
-    plan_command(action, PF_PFCTL, "-a", PF_ANCHOR, "-F", "rules", NULL);
+    plan_command(action, PF_PFCTL, "-q", "-a", PF_ANCHOR, "-F", "rules", NULL);
 }
 
 /* @param again  rules were there before: the undo loads those, once their file is back */
@@ -285,7 +286,8 @@ static void note_elsewhere(struct plan *plan)
         &plan->notes, FINDING_NOTE, "advice",
         "`pfctl -d` and a line at the end of /etc/pf.conf, which is common advice, switches "
         "everybody's firewall off for a moment, and is gone after a system update");
-    findings_add(&plan->notes, FINDING_NOTE, "rights", "the commands need sudo");
+    findings_add(&plan->notes, FINDING_NOTE, "rights",
+                 "the commands are for a root shell: sudo -s");
 }
 
 static void plan_application(const struct look *look, bool adds, const char *program,

@@ -8,3 +8,6 @@
 bool self_is_privileged(void);
 /** Path of the running program, links followed. @return for free(), or NULL when it is not told */
 char *self_program(void);
+/** Closes every descriptor from this one on. Not on Windows, where no child inherits what it is not
+ *  given. */
+void self_close_from(int first);

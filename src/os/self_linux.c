@@ -1,8 +1,9 @@
-/* Linux. */
+/* This process as Linux sees it. */
+#include "os/self.h"
+
 #include <unistd.h>
 
 #include "os/process.h"
-#include "os/self.h"
 
 bool self_is_privileged(void)
 {
@@ -12,4 +13,9 @@ bool self_is_privileged(void)
 char *self_program(void)
 {
     return process_program();
+}
+
+void self_close_from(int first)
+{
+    close_range((unsigned)first, ~0u, 0);
 }

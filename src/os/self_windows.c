@@ -1,4 +1,4 @@
-/* Windows. */
+/* This process as Windows sees it. */
 #include <windows.h>
 
 #include <stdlib.h>

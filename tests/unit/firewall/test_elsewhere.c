@@ -135,7 +135,7 @@ static void test_macos_keeps_pf_conf_and_the_token(void **state)
     opening_plan_finish(&plan);
     wish.ports.count = 0;
     plan = plan_on("macos", false, &wish);
-    assert_true(types(&plan, "pfctl -a com.apple/gardien -F rules"));
+    assert_true(types(&plan, "pfctl -q -a com.apple/gardien -F rules"));
     assert_true(types(&plan, "pfctl -X \"$(cat /var/db/gardien.pf-token)\""));
     opening_plan_finish(&plan);
 }

@@ -148,7 +148,7 @@ static void test_another_port_keeps_those_that_are_open(void **state)
     open_port(&look, "443");
     struct plan made = plan(&look, &wish, true);
     const struct plan_step *write = step_on(&made, "tee " PF_RULES);
-    const struct plan_step *load = step_on(&made, PF_PFCTL " -a");
+    const struct plan_step *load = step_on(&made, PF_PFCTL " -q -a");
     assert_int_equal(made.count, 2);
     assert_non_null(strstr(write->action.text, "label \"gardien:443/tcp\""));
     assert_non_null(strstr(write->action.text, "label \"gardien:8443/tcp\""));
@@ -186,7 +186,7 @@ static void test_rules_that_pf_lost_are_loaded_again(void **state)
     keep(&look.pf.loaded, "");
     struct plan made = plan(&look, &wish, true);
     assert_int_equal(made.count, 1);
-    assert_string_equal(made.items[0].typed, PF_PFCTL " -a " PF_ANCHOR " -f " PF_RULES);
+    assert_string_equal(made.items[0].typed, PF_PFCTL " -q -a " PF_ANCHOR " -f " PF_RULES);
     plan_finish(&made);
     look_finish(&look);
 }

@@ -1,0 +1,87 @@
+"""Programs for other systems, each built once a session: the portable program for Linux, which runs
+here the code that macOS gets, and the one for Windows, which wine runs."""
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+import lib
+
+TOP = Path(__file__).resolve().parents[2]
+BUILD_SECONDS = 600
+#: What the program for Windows takes to be built and run.
+NEEDED = ["x86_64-w64-mingw32-gcc", "wine", "meson", "ninja", "cmake"]
+MISSING = [name for name in NEEDED if not shutil.which(name)]
+
+
+def _build(folder, *setup):
+    """Sets a build folder up and builds gardien in it; others who do the same wait."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(f"{folder}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lib.run(*setup, seconds=BUILD_SECONDS, check=True, cwd=TOP)
+        name = "gardien.exe" if "windows" in setup else "gardien"
+        result = lib.run("ninja", "-C", folder, name, seconds=BUILD_SECONDS)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return folder / name
+
+
+def _folder(name):
+    """Where a program is built: beside the one under test, so that a second run finds it."""
+    return lib.BINARY.parent / "cross" / name
+
+
+def portable():
+    """The portable program for this system; GARDIEN_PORTABLE names one that is there already."""
+    given = os.environ.get("GARDIEN_PORTABLE")
+    if given:
+        return Path(given).resolve()
+    folder = _folder("portable")
+    return _build(folder, TOP / "tools/setup", folder, "-Dportable=true", "-Dwerror=true",
+                  *(["-Db_sanitize=address,undefined", "-Db_lundef=false"] if lib.SANITIZED else []))
+
+
+def windows():
+    """The program for Windows; GARDIEN_WINDOWS names one that is there already."""
+    given = os.environ.get("GARDIEN_WINDOWS")
+    if given:
+        return Path(given).resolve()
+    folder = _folder("windows")
+    return _build(folder, TOP / "tools/cross/setup", "windows", folder, "-Dwerror=true")
+
+
+class Wine:
+    """A wine of its own, which ends with it. No display, no sound, no menu of the desktop."""
+
+    def __init__(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="gardien-wine-"))
+        self.env = {**os.environ, "HOME": str(self.folder), "WINEPREFIX": str(self.folder / "prefix"),
+                    "WINEDLLOVERRIDES": "winemenubuilder.exe=d;mscoree=d;mshtml=d"}
+        self.env.pop("DISPLAY", None)
+
+    def run(self, *words, channels="-all", seconds=120, input=None):
+        """Runs a program for Windows to its end. @channels of wine's own log go to stderr."""
+        process = subprocess.Popen(
+            ["wine", *[str(word) for word in words]], env={**self.env, "WINEDEBUG": channels},
+            stdin=subprocess.DEVNULL if input is None else subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True)
+        try:
+            output, errors = process.communicate(input, timeout=seconds * lib.PATIENCE)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+        return subprocess.CompletedProcess(words, process.returncode, output.replace("\r\n", "\n"),
+                                           errors.replace("\r\n", "\n"))
+
+    def finish(self):
+        """Ends what wine started, and removes its folder."""
+        subprocess.run(["wineserver", "-k"], env=self.env, check=False, timeout=30,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(["wineserver", "-w"], env=self.env, check=False, timeout=30,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        shutil.rmtree(self.folder, ignore_errors=True)
