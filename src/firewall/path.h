@@ -4,7 +4,6 @@
 #pragma once
 
 #include <jansson.h>
-#include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,7 +13,10 @@
 
 struct face;
 
-enum { FIREWALL_ADDRESS_TEXT = 46 }; /**< bytes for an address as text, with its NUL */
+enum {
+    FIREWALL_ADDRESS_TEXT = 46, /**< bytes for an address as text, with its NUL */
+    FIREWALL_INTERFACE = 16,    /**< for the name of an interface, likewise: IF_NAMESIZE */
+};
 
 /** The packet in question: the first of a connection to `port`. */
 struct firewall_probe {
@@ -25,7 +27,7 @@ struct firewall_probe {
     unsigned char source[16], destination[16];
     uint16_t source_port; /**< host order; 0: any */
     uint16_t port;        /**< host order, 1..65535 */
-    char interface[IF_NAMESIZE];
+    char interface[FIREWALL_INTERFACE];
 };
 
 enum firewall_layer {

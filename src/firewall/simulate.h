@@ -10,7 +10,7 @@ struct simulate_address {
     int family; /**< AF_INET or AF_INET6 */
     unsigned char address[16];
     unsigned prefix; /**< bits of its network, whose hosts are reached by the interface */
-    char interface[IF_NAMESIZE];
+    char interface[FIREWALL_INTERFACE];
 };
 
 /** What this machine knows beside its rules. All zero: nothing, as for rules from a file; then the

@@ -33,8 +33,8 @@ struct firewall_status {
     struct port_status *ports;
     size_t count;
     struct listeners listeners;
-    bool has_family[STATUS_FAMILIES]; /**< an address that others can reach us at */
-    char interface[IF_NAMESIZE];      /**< where strangers come in; "" where no route leads out */
+    bool has_family[STATUS_FAMILIES];   /**< an address that others can reach us at */
+    char interface[FIREWALL_INTERFACE]; /**< where strangers come in; "" where no route leads out */
     struct manager_sight managers[STATUS_MANAGERS];
     size_t manager_count; /**< of those that are not absent */
     bool seen;            /**< the kernel's rules could be read */

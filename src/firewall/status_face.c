@@ -1,6 +1,7 @@
 /* The picture of ports as a table for people and as JSON for programs. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <pwd.h>
 #include <stdio.h>

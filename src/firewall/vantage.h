@@ -25,7 +25,8 @@ must_check int vantage_choose(const struct firewall_question *question, int fami
 /** An ordinary address of the Internet. */
 void vantage_internet(int family, unsigned char ret_address[16]);
 /** The interface by which packets to an address leave. @return its name in `name`, or "" */
-const char *vantage_way_to(int family, const unsigned char address[16], char name[IF_NAMESIZE]);
+const char *vantage_way_to(int family, const unsigned char address[16],
+                           char name[FIREWALL_INTERFACE]);
 /** Is there a route to the address? */
 bool vantage_has_way_to(int family, const unsigned char address[16]);
 /** Is the address one of this host's? */

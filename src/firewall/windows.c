@@ -41,7 +41,7 @@ static const char *protocol_of(const struct policy_rule *rule)
 
 /* netsh adds a second rule of the same name without a word: it is looked for first. The PowerShell
  * that comes with Windows has no ||, so the line is for cmd.exe. */
-static char *type_open(const struct policy_rule *rule)
+static char *type_open(const struct policy_rule *rule, bool here)
 {
     char profiles[WINDOWS_PROFILES_TEXT];
     scoped(mem_release) char *netsh_from =
@@ -50,21 +50,27 @@ static char *type_open(const struct policy_rule *rule)
         rule->remote ? mem_format(" -RemoteAddress %s", rule->remote) : mem_string(SPAN(""));
 
     windows_profiles_text(rule->profiles, profiles);
+    scoped(mem_release) char *add = mem_format(
+        "netsh advfirewall firewall add rule name=\"%s\" dir=%s action=allow protocol=%s "
+        "localport=%s%s profile=%s",
+        rule->name, rule->out ? "out" : "in", protocol_of(rule), rule->ports, netsh_from, profiles);
+    if (here) /* where it is known that no rule of the name is there */
+        return take(add);
     return mem_format(
         "in a command prompt (cmd.exe):\n"
-        "netsh advfirewall firewall show rule name=\"%s\" >nul || netsh advfirewall firewall add "
-        "rule name=\"%s\" dir=%s action=allow protocol=%s localport=%s%s profile=%s\n"
+        "netsh advfirewall firewall show rule name=\"%s\" >nul || %s\n"
         "or in PowerShell:\n"
         "if (-not (Get-NetFirewallRule -DisplayName '%s' -ErrorAction SilentlyContinue)) { "
         "New-NetFirewallRule -DisplayName '%s' -Direction %s -Action Allow -Protocol %s "
         "-LocalPort %s%s -Profile %s }",
-        rule->name, rule->name, rule->out ? "out" : "in", protocol_of(rule), rule->ports,
-        netsh_from, profiles, rule->name, rule->name, rule->out ? "Outbound" : "Inbound",
+        rule->name, add, rule->name, rule->name, rule->out ? "Outbound" : "Inbound",
         protocol_of(rule), rule->ports, shell_from, profiles);
 }
 
-static char *type_close(const struct policy_rule *rule)
+static char *type_close(const struct policy_rule *rule, bool here)
 {
+    if (here)
+        return mem_format("netsh advfirewall firewall delete rule name=\"%s\"", rule->name);
     return mem_format("netsh advfirewall firewall delete rule name=\"%s\"\n"
                       "or in PowerShell:\n"
                       "Remove-NetFirewallRule -DisplayName '%s'",
@@ -155,10 +161,10 @@ static void remove_step(const struct policy_rule *rule, const char *why, struct 
     struct plan_step *step = plan_add(plan, NAME, "removes the rule \"%s\"%s", rule->name, why);
 
     plan_policy(&step->action, POLICY_REMOVE, rule);
-    step->typed = type_close(rule);
+    step->typed = type_close(rule, true);
     if (rule->ports) {
         plan_policy(&step->undo, POLICY_ADD, rule);
-        step->untyped = type_open(rule);
+        step->untyped = type_open(rule, true);
     }
 }
 
@@ -185,8 +191,8 @@ static void open_rule(const struct look *look, const struct policy_rule *rule, s
                  strchr(profiles, ',') ? "s" : "", profiles);
     plan_policy(&step->action, POLICY_ADD, rule);
     plan_policy(&step->undo, POLICY_REMOVE, rule);
-    step->typed = type_open(rule);
-    step->untyped = type_close(rule);
+    step->typed = type_open(rule, policy->rules_known);
+    step->untyped = type_close(rule, policy->rules_known);
 }
 
 static void note_elsewhere(const struct wish *wish, unsigned wanted, struct plan *plan)
@@ -300,7 +306,7 @@ static void close_ours(const struct look *look, const struct wish *wish, struct 
 }
 
 /* What is there is not known: rules of the names are removed, where there are such. */
-static void close_blindly(const struct wish *wish, struct plan *plan)
+static void close_blindly(const struct look *look, const struct wish *wish, struct plan *plan)
 {
     static const struct network everybody = {.family = 0};
     struct ports ports = wish->ports.count ? wish->ports : ports_default();
@@ -309,7 +315,7 @@ static void close_blindly(const struct wish *wish, struct plan *plan)
         struct policy_rule rule = make_rule(ports.items[i / 2], i % 2, 0, &everybody);
         struct plan_step *step = plan_add(plan, NAME, "removes the rule \"%s\"", rule.name);
         plan_policy(&step->action, POLICY_REMOVE, &rule);
-        step->typed = type_close(&rule);
+        step->typed = type_close(&rule, look->here);
         policy_rule_finish(&rule);
     }
 }
@@ -347,7 +353,7 @@ static int plan_close(const struct look *look, const struct wish *wish, struct p
     if (look->policy.rules_known)
         close_ours(look, wish, plan);
     else
-        close_blindly(wish, plan);
+        close_blindly(look, wish, plan);
     for (size_t i = 0; wish->force && i < wish->ports.count; i++) {
         close_others(look, wish->ports.items[i], plan);
         if (!look->policy.rules_known)

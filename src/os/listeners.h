@@ -16,7 +16,7 @@ enum {
 
 struct listener_holder {
     pid_t pid;
-    uid_t uid;        /**< the process's effective user */
+    unsigned uid;     /**< the process's effective user */
     char program[64]; /**< "nginx", as `ps -o comm` shows it; somebody else's text */
     char *command; /**< the command line, words parted by blanks, at most 255 bytes; as foreign */
 };

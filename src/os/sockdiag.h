@@ -22,7 +22,7 @@ struct sockdiag_socket {
     uint32_t waiting;      /**< TCP: connections that the program has not taken yet */
     uint32_t waiting_most; /**< TCP: how many may wait */
     uint32_t inode;
-    uid_t uid; /**< of who made it */
+    unsigned uid; /**< of who made it */
 };
 
 /** All zero is empty. */
