@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "os/listeners.h"
 #include "os/process.h"
+#include "os/self.h"
 
 /* ---- sockets ---- */
 
@@ -94,7 +95,7 @@ static void explain_taken(struct diag *diag, uint16_t port)
 
 static void explain_forbidden(struct diag *diag, bool secure)
 {
-    scoped(mem_release) char *program = process_program();
+    scoped(mem_release) char *program = self_program();
 
     diag_hint(diag,
               "one of three ways: run it as root; allow this program low ports with "

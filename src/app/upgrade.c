@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "os/fdpass.h"
 #include "os/process.h"
+#include "os/self.h"
 
 static const char variable[] = "GARDIEN_UPGRADE"; /* "MEMFD,SOCKET" */
 
@@ -185,7 +186,7 @@ static int start(struct guardian *g, const char *program)
 
 int upgrade_begin(struct guardian *g, const char *program)
 {
-    scoped(mem_release) char *own = process_program();
+    scoped(mem_release) char *own = self_program();
 
     if (g->phase != PHASE_SERVING || g->upgrade.pid || g->next || g->prepare.pid)
         return -EBUSY;

@@ -43,6 +43,7 @@ static const char *protocol_of(const struct policy_rule *rule)
  * that comes with Windows has no ||, so the line is for cmd.exe. */
 static char *type_open(const struct policy_rule *rule, bool here)
 {
+    const char *ports = rule->ports ? rule->ports : "any";
     char profiles[WINDOWS_PROFILES_TEXT];
     scoped(mem_release) char *netsh_from =
         rule->remote ? mem_format(" remoteip=%s", rule->remote) : mem_string(SPAN(""));
@@ -53,7 +54,7 @@ static char *type_open(const struct policy_rule *rule, bool here)
     scoped(mem_release) char *add = mem_format(
         "netsh advfirewall firewall add rule name=\"%s\" dir=%s action=allow protocol=%s "
         "localport=%s%s profile=%s",
-        rule->name, rule->out ? "out" : "in", protocol_of(rule), rule->ports, netsh_from, profiles);
+        rule->name, rule->out ? "out" : "in", protocol_of(rule), ports, netsh_from, profiles);
     if (here) /* where it is known that no rule of the name is there */
         return take(add);
     return mem_format(
@@ -64,7 +65,7 @@ static char *type_open(const struct policy_rule *rule, bool here)
         "New-NetFirewallRule -DisplayName '%s' -Direction %s -Action Allow -Protocol %s "
         "-LocalPort %s%s -Profile %s }",
         rule->name, add, rule->name, rule->name, rule->out ? "Outbound" : "Inbound",
-        protocol_of(rule), rule->ports, shell_from, profiles);
+        protocol_of(rule), ports, shell_from, profiles);
 }
 
 static char *type_close(const struct policy_rule *rule, bool here)
@@ -162,10 +163,8 @@ static void remove_step(const struct policy_rule *rule, const char *why, struct 
 
     plan_policy(&step->action, POLICY_REMOVE, rule);
     step->typed = type_close(rule, true);
-    if (rule->ports) {
-        plan_policy(&step->undo, POLICY_ADD, rule);
-        step->untyped = type_open(rule, true);
-    }
+    plan_policy(&step->undo, POLICY_ADD, rule);
+    step->untyped = type_open(rule, true);
 }
 
 static void open_rule(const struct look *look, const struct policy_rule *rule, struct plan *plan)
@@ -236,8 +235,8 @@ static void note_here(const struct look *look, unsigned wanted, struct plan *pla
                                   "stay closed",
                                   windows_profiles_text(policy->active & ~wanted, profiles)),
                      "open there too: --profile domain,private,public; or, where you know "
-                     "everybody on that network: Set-NetConnectionProfile -NetworkCategory "
-                     "Private");
+                     "everybody on that network: Set-NetConnectionProfile -InterfaceAlias NAME "
+                     "-NetworkCategory Private");
     if (policy->profiles_known && policy->active && !(policy->active & ~policy->allows_all))
         findings_add(&plan->notes, FINDING_NOTE, "default",
                      "the firewall lets in all that no rule blocks, with and without these rules");

@@ -6,6 +6,8 @@
 #include "base/error.h"
 #include "firewall/windows.h"
 
+enum { PROGRAMS_MAX = 8 };
+
 static const char *const profile_names[] = {"domain", "private", "public"};
 
 int windows_profiles(const char *text, struct diags *diags, unsigned *ret_profiles)
@@ -116,7 +118,8 @@ static size_t judge_profiles(const struct policy *policy, const struct policy_ru
              closed ? "this one" : "one of this machine", has);
     finding_mend(add(findings, closed ? FINDING_BAD : FINDING_WARNING, port, "closed", sentence),
                  "gardien open %s --profile domain,private,public; or, where you know everybody on "
-                 "that network: Set-NetConnectionProfile -NetworkCategory Private",
+                 "that network: Set-NetConnectionProfile -InterfaceAlias NAME -NetworkCategory "
+                 "Private",
                  port_text(port, text));
     return closed;
 }
@@ -145,6 +148,27 @@ static size_t judge_port(const struct policy *policy, struct port port, struct f
         closed = 0;
     }
     return closed;
+}
+
+/* Who refused a program's question whether it may be reached left a rule that blocks all of it.
+ * Which program will listen is not known here. */
+static void note_programs(const struct policy *policy, struct findings *findings)
+{
+    size_t noted = 0;
+
+    for (size_t i = 0; i < policy->count && noted < PROGRAMS_MAX; i++) {
+        const struct policy_rule *rule = &policy->rules[i];
+        if (!rule->block || !rule->enabled || rule->out || !rule->program || rule->ports ||
+            !(rule->profiles & policy->active))
+            continue;
+        struct finding *note = findings_add(
+            findings, FINDING_NOTE, "program",
+            "the rule \"%s\" blocks this program, whatever port it listens on", rule->name);
+        finding_subject(note, "%s", rule->program);
+        finding_mend(note,
+                     "if it is the one that serves: wf.msc shows the rule under Inbound Rules");
+        noted++;
+    }
 }
 
 /* ---- all of it ---- */
@@ -177,5 +201,6 @@ size_t windows_judge(const struct policy *policy, const struct wish *wish,
     }
     for (size_t i = 0; i < wish->ports.count; i++)
         closed += judge_port(policy, wish->ports.items[i], findings);
+    note_programs(policy, findings);
     return closed;
 }

@@ -105,20 +105,6 @@ unsigned process_cpus(void)
     return count > 0 ? (unsigned)count : 1;
 }
 
-char *process_program(void)
-{
-    static const char deleted[] = " (deleted)";
-    char path[4096];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-
-    if (n <= 0)
-        return NULL;
-    struct span s = span_of(path, (size_t)n);
-    if (span_ends(s, SPAN(" (deleted)")))
-        s.len -= sizeof deleted - 1;
-    return mem_string(s);
-}
-
 const char *process_name(pid_t pid, char out[64])
 {
     char path[64];

@@ -25,8 +25,6 @@ void process_die_with(pid_t parent);
 size_t process_raise_descriptors(size_t wanted);
 /** CPUs that this process may run on: at least 1. */
 unsigned process_cpus(void);
-/** Path of the running program, also after its file was replaced. @return for free(), or NULL */
-char *process_program(void);
 /** "nginx" of a pid, or "" when it is gone. @param out  at least 64 bytes; yields it */
 const char *process_name(pid_t pid, char out[64]);
 struct process_activity {

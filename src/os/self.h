@@ -6,7 +6,8 @@
 
 /** Root; on Windows an administrator whose rights are not held back. */
 bool self_is_privileged(void);
-/** Path of the running program, links followed. @return for free(), or NULL when it is not told */
+/** Path of the running program, links followed, also after its file was replaced.
+ *  @return for free(), or NULL when it is not told */
 char *self_program(void);
 /** Closes every descriptor from this one on. Not on Windows, where no child inherits what it is not
  *  given. */

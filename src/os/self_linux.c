@@ -3,7 +3,7 @@
 
 #include <unistd.h>
 
-#include "os/process.h"
+#include "base/mem.h"
 
 bool self_is_privileged(void)
 {
@@ -12,7 +12,16 @@ bool self_is_privileged(void)
 
 char *self_program(void)
 {
-    return process_program();
+    static const char deleted[] = " (deleted)";
+    char path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+
+    if (n <= 0)
+        return NULL;
+    struct span s = span_of(path, (size_t)n);
+    if (span_ends(s, SPAN(" (deleted)")))
+        s.len -= sizeof deleted - 1;
+    return mem_string(s);
 }
 
 void self_close_from(int first)

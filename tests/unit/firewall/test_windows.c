@@ -328,6 +328,19 @@ static void test_a_rule_that_blocks_outweighs_ours(void **state)
     policy_finish(&look.policy);
 }
 
+static void test_a_program_that_was_refused_is_named(void **state)
+{
+    struct wish wish = wish_for("443");
+    struct look look = machine();
+
+    add_ours(&look);
+    struct policy_rule *refused = add(&look, "node", NULL);
+    refused->block = true;
+    refused->program = mem_string(SPAN("C:\\node.exe"));
+    assert_int_equal(judge(&look, &wish, "\"node\" blocks this program", FINDING_NOTE), 0);
+    policy_finish(&look.policy);
+}
+
 static void test_lists_of_ports_as_windows_writes_them(void **state)
 {
     assert_true(policy_ports_hold("443", 443));
@@ -356,6 +369,7 @@ int main(void)
         cmocka_unit_test(test_where_rules_cannot_be_read_the_names_are_removed),
         cmocka_unit_test(test_what_is_read_back_is_the_proof),
         cmocka_unit_test(test_a_rule_that_blocks_outweighs_ours),
+        cmocka_unit_test(test_a_program_that_was_refused_is_named),
         cmocka_unit_test(test_lists_of_ports_as_windows_writes_them),
     };
 
