@@ -73,25 +73,6 @@ static void add_rule(struct buffer *rules, const struct wish *wish, struct port 
     add_line(rules, span_str(line));
 }
 
-static bool is_rule(struct span line)
-{
-    line = span_trim(line);
-    return line.len && line.ptr[0] != '#';
-}
-
-/* The port that a line of our file is for. @return false for a line that is none of ours */
-static bool read_port(struct span line, struct port *ret_port)
-{
-    static const struct span start = SPAN("label \"");
-    scoped(mem_release) char *text = mem_string(line);
-    char *label = strstr(text, start.ptr), *end;
-
-    if (!is_rule(line) || !label || !(end = strchr(label + start.len, '"')))
-        return false;
-    *end = '\0';
-    return tag_parse(label + start.len, ret_port);
-}
-
 /* The program that we added to the application firewall. @return for free(), or NULL */
 static char *read_program(const char *rules)
 {
@@ -117,8 +98,8 @@ static struct buffer rewrite(const char *old, const struct ports *dropped, const
         add_line(&rules, span_str(comment));
     }
     while (old && span_next(&rest, '\n', &line))
-        if (is_rule(line) &&
-            !(dropped && read_port(line, &port) && (!dropped->count || ports_have(dropped, port))))
+        if (pf_is_rule(line) && !(dropped && pf_rule_port(line, &port) &&
+                                  (!dropped->count || ports_have(dropped, port))))
             add_line(&rules, line);
     return rules;
 }
@@ -129,7 +110,7 @@ static size_t count_rules(struct span text)
     size_t count = 0;
 
     while (span_next(&text, '\n', &line))
-        count += is_rule(line);
+        count += pf_is_rule(line);
     return count;
 }
 

@@ -37,6 +37,10 @@ struct findings;
 /** Judges by what was read back whether the ports of a wish are let in.
  *  @return how many are not; what could not be told does not count */
 size_t pf_judge(const struct pf *pf, const struct wish *wish, struct findings *findings);
+/** Is a line of such a text more than blank or a comment? */
+bool pf_is_rule(struct span line);
+/** The port that a rule of ours is for, by its label. @return false for a rule of others */
+bool pf_rule_port(struct span line, struct port *ret_port);
 /** Does the text of our file or of the anchor hold a rule of ours? @param family  4 or 6 */
 bool pf_has_rule(const char *text, struct port port, int family);
 

@@ -76,15 +76,36 @@ static bool has(struct span line, const char *part)
     return strstr(text, part) != NULL;
 }
 
+bool pf_is_rule(struct span line)
+{
+    line = span_trim(line);
+    return line.len && line.ptr[0] != '#';
+}
+
+bool pf_rule_port(struct span line, struct port *ret_port)
+{
+    static const struct span start = SPAN("label \"");
+    scoped(mem_release) char *text = mem_string(line);
+    char *label = NULL, *end;
+
+    if (!pf_is_rule(line))
+        return false;
+    for (char *at = text; (at = strstr(at, start.ptr)); at += start.len)
+        label = at;
+    if (!label || !(end = strchr(label + start.len, '"')))
+        return false;
+    *end = '\0';
+    return tag_parse(label + start.len, ret_port);
+}
+
 bool pf_has_rule(const char *text, struct port port, int family)
 {
     struct span rest = span_str(text), line;
-    char tag[TAG_TEXT];
-    scoped(mem_release) char *label = mem_format("label \"%s\"", tag_text(port, tag));
+    struct port labelled;
 
     while (text && span_next(&rest, '\n', &line))
-        if (has(line, label) && has(line, family == 6 ? " inet6 " : " inet ") &&
-            span_starts(span_trim(line), SPAN("pass ")))
+        if (span_starts(span_trim(line), SPAN("pass ")) && pf_rule_port(line, &labelled) &&
+            port_equal(labelled, port) && has(line, family == 6 ? " inet6 " : " inet "))
             return true;
     return false;
 }

@@ -1,0 +1,64 @@
+/* Rules of the Windows Firewall, whatever others wrote into them: one line is the name, the ports
+ * and the addresses of a rule, between tabs. A plan and a judgement come of any. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "firewall/firewall.h"
+#include "firewall/windows.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static char *next(struct span *line)
+{
+    struct span part;
+
+    return span_next(line, '\t', &part) && part.len ? mem_string(part) : NULL;
+}
+
+static void add(struct policy *policy, struct span line)
+{
+    struct policy_rule rule = {.protocol = POLICY_TCP, .profiles = POLICY_PRIVATE, .enabled = true};
+
+    rule.block = line.len % 2;
+    rule.name = next(&line);
+    rule.ports = next(&line);
+    rule.remote = next(&line);
+    if (!rule.name) {
+        policy_rule_finish(&rule);
+        return;
+    }
+    policy->rules = mem_resize(policy->rules, policy->count + 1, sizeof *policy->rules);
+    policy->rules[policy->count++] = rule;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct wish wish = {.ports = {.items = {{443, PORT_TCP}}, .count = 1}, .force = true};
+    struct span text = span_of((const char *)data, size), line;
+    struct look look = {.here = true};
+    struct findings findings = {0};
+    struct diags diags = {0};
+
+    look.policy = (struct policy){.seen = true,
+                                  .profiles_known = true,
+                                  .active = POLICY_PRIVATE,
+                                  .enabled = POLICY_PRIVATE,
+                                  .rules_known = true};
+    while (look.policy.count < 100 && span_next(&text, '\n', &line))
+        add(&look.policy, line);
+    for (int opens = 0; opens < 2; opens++) {
+        struct plan plan = {0};
+        int r = opens ? manager_windows.plan_open(&look, &wish, &plan, &diags)
+                      : manager_windows.plan_close(&look, &wish, &plan, &diags);
+        if (r < 0)
+            abort();
+        plan_finish(&plan);
+    }
+    if (windows_judge(&look.policy, &wish, &findings) > 1)
+        abort();
+    findings_finish(&findings);
+    diags_finish(&diags);
+    look_finish(&look);
+    return 0;
+}
