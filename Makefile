@@ -80,10 +80,12 @@ fuzz:        ## libFuzzer, FUZZ_SECONDS=60 for each fuzzer; FUZZERS='http1 yaml'
 	ninja -C build-fuzz
 	tools/fuzz build-fuzz $(FUZZ_SECONDS) $(FUZZERS)
 
-cross:       ## build-windows: the part for the Windows Firewall, by mingw-w64; wine runs it in the flow tests
+cross:       ## build-cross: the programs for Windows (by mingw-w64) and macOS (by zig, where npm is)
 	@tools/deps build cross
-	tools/setup build-windows --cross-file tools/cross/windows.ini -Dwerror=true
-	ninja -C build-windows
+	for system in $$(tools/cross/setup --systems); do
+	    tools/cross/setup $$system build-cross/$$system -Dwerror=true
+	    ninja -C build-cross/$$system
+	done
 
 cover:       ## lines that units and corpora reach, a file a line
 	@tools/deps build cover

@@ -259,7 +259,7 @@ static void on_client(struct loop_watch *watch, unsigned events)
     struct control_client *client = mem_new(struct control_client);
     client->guardian = g;
     client->input = buffer_make(REQUEST_MAX);
-    client->watch = (struct loop_watch){fd, on_request};
+    client->watch = (struct loop_watch){.fd = fd, .on_event = on_request};
     list_append(&g->clients, &client->link);
     g->client_count++;
     if (loop_add(g->loop, &client->watch, LOOP_LEVEL) < 0)
@@ -282,7 +282,7 @@ int control_listen(struct guardian *g, struct diags *diags)
     int error = errno;
     umask(mask);
     if (fine) {
-        g->control = (struct loop_watch){fd, on_client};
+        g->control = (struct loop_watch){.fd = fd, .on_event = on_client};
         return loop_add(g->loop, &g->control, LOOP_LEVEL);
     }
     diags_add(diags, "the control socket cannot be made: %s", error_text(-error));

@@ -116,7 +116,7 @@ static int start(struct guardian *g, struct door *door)
     door->guardian = g;
     door->child.pid = pid;
     door->child.socket = ends[0];
-    door->child.watch = (struct loop_watch){ends[0], on_news};
+    door->child.watch = (struct loop_watch){.fd = ends[0], .on_event = on_news};
     return loop_add(g->loop, &door->child.watch, LOOP_LEVEL);
 }
 

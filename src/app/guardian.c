@@ -275,7 +275,7 @@ static int watch_signals(struct guardian *g)
     int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (fd < 0)
         return -errno;
-    g->signals = (struct loop_watch){fd, on_signal};
+    g->signals = (struct loop_watch){.fd = fd, .on_event = on_signal};
     return loop_add(g->loop, &g->signals, LOOP_LEVEL);
 }
 

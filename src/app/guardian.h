@@ -5,14 +5,7 @@
 #include <stdbool.h>
 
 #include "app/settings.h"
-
-/** Exit codes of every verb, as the manual lists them. */
-enum app_exit {
-    APP_OK = 0,
-    APP_FAILED = 1,
-    APP_USAGE = 2,       /**< the command line or the settings are wrong */
-    APP_NOT_RUNNING = 3, /**< there is no gardien with this state folder */
-};
+#include "base/exit.h"
 
 struct guardian_options {
     struct settings_source source;

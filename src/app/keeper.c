@@ -141,7 +141,8 @@ int keeper_start_keys(struct guardian *g)
 
     if (r < 0)
         return r;
-    g->keys_process.watch = (struct loop_watch){g->keys_process.socket, on_keys_word};
+    g->keys_process.watch =
+        (struct loop_watch){.fd = g->keys_process.socket, .on_event = on_keys_word};
     r = loop_add(g->loop, &g->keys_process.watch, LOOP_LEVEL);
     if (r < 0)
         return r;
@@ -195,7 +196,8 @@ int keeper_start_logs(struct guardian *g)
     int r = start(g, &g->logs_process, "gardien logs", logs_process_run);
     if (r < 0)
         return r;
-    g->logs_process.watch = (struct loop_watch){g->logs_process.socket, on_logs_word};
+    g->logs_process.watch =
+        (struct loop_watch){.fd = g->logs_process.socket, .on_event = on_logs_word};
     r = loop_add(g->loop, &g->logs_process.watch, LOOP_LEVEL);
     if (deployment)
         keeper_send_log_files(g, deployment);

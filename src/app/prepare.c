@@ -199,7 +199,7 @@ static int use_state(struct work *work)
 {
     const char *given = work->loaded.settings->state;
 
-    work->state = given ? mem_string(span_str(given)) : settings_default_state();
+    work->state = given ? mem_string(span_str(given)) : state_default();
     if (!work->state) {
         diag_hint(diags_add(work->diags, "there is no home folder to keep state in"),
                   "name a folder with --state DIR");

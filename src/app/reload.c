@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "os/process.h"
+#include "os/state.h"
 
 #define FOLDERS_AGAIN (5 * NSEC_PER_SEC)
 
@@ -54,7 +55,7 @@ static void step_sites(struct guardian *g, const struct prepared *prepared)
     }
     if (!prepared->ca_made)
         return;
-    scoped(mem_release) char *usual = settings_default_state();
+    scoped(mem_release) char *usual = state_default();
     bool plain = usual && strcmp(usual, prepared->state) == 0;
     step(g, "local CA", "new; browsers warn until it is trusted: gardien cert trust%s%s",
          plain ? "" : " --state ", plain ? "" : prepared->state);

@@ -11,8 +11,7 @@
 #include "base/mem.h"
 #include "os/idn.h"
 #include "os/process.h"
-
-#define ROOT_STATE "/var/lib/gardien"
+#include "os/state.h"
 
 /* ---- decoding ---- */
 
@@ -131,7 +130,7 @@ static int override_tree(const struct config_tree *tree, const char *overrides, 
     if (json_is_object(base) && json_is_object(over)) {
         overlay(base, over);
         scoped(mem_release) char *text = json_dumps(base, JSON_COMPACT);
-        r = config_parse(span_str(text), SETTINGS_COMMAND_LINE, "/", true, diags, ret_tree);
+        r = config_parse(span_str(text), DIAG_COMMAND_LINE, "/", true, diags, ret_tree);
     }
     json_decref(base);
     json_decref(over);
@@ -143,7 +142,7 @@ static int read_tree(const struct settings_source *source, struct diags *diags,
 {
     if (source->path)
         return config_load(source->path, diags, ret_tree);
-    return config_parse(span_str(source->text), SETTINGS_COMMAND_LINE, "/", true, diags, ret_tree);
+    return config_parse(span_str(source->text), DIAG_COMMAND_LINE, "/", true, diags, ret_tree);
 }
 
 int settings_load(const struct settings_source *source, struct diags *diags,
@@ -180,22 +179,11 @@ void settings_loaded_finish(struct settings_loaded *loaded)
 
 /* ---- defaults that depend on who runs us ---- */
 
-char *settings_default_state(void)
-{
-    const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-
-    if (geteuid() == 0)
-        return mem_string(SPAN(ROOT_STATE));
-    if (xdg && xdg[0] == '/')
-        return mem_format("%s/gardien", xdg);
-    return home && home[0] == '/' ? mem_format("%s/.local/state/gardien", home) : NULL;
-}
-
 char *settings_access_log(const struct settings *settings, const char *state)
 {
     if (settings->logs.access)
         return mem_string(span_str(settings->logs.access));
-    if (geteuid() == 0 && strcmp(state, ROOT_STATE) == 0)
+    if (geteuid() == 0 && strcmp(state, STATE_OF_ROOT) == 0)
         return mem_string(SPAN("/var/log/gardien/access.log"));
     return mem_format("%s/access.log", state);
 }

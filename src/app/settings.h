@@ -69,7 +69,7 @@ struct settings {
     struct settings_firewall firewall;
     struct settings_headers headers; /**< of every site; a site's own come after and win */
     struct config_list sites;        /**< of struct settings_site */
-    char *state;                     /**< NULL: settings_default_state() */
+    char *state;                     /**< NULL: state_default() */
     char *user;                      /**< whom unprivileged processes become; NULL: the default */
     int64_t workers;                 /**< 0: one a CPU */
     int64_t stop_deadline;           /**< ns */
@@ -91,10 +91,6 @@ must_check int settings_decode(const struct config_tree *tree, struct diags *dia
                                struct settings **ret_settings);
 /** NULL is fine. */
 void settings_destroy(struct settings *settings);
-
-/** How messages name text that the command line was turned into: a place in it tells nobody
- *  anything. */
-#define SETTINGS_COMMAND_LINE "command line"
 
 /** Where settings come from: a file, or text that the command line was turned into. */
 struct settings_source {
@@ -131,9 +127,6 @@ bool settings_name_is_local(const char *name);
  *  @return index, or -1 without sites */
 int settings_default_site(const struct settings *settings);
 
-/** /var/lib/gardien as root, else $XDG_STATE_HOME/gardien or ~/.local/state/gardien.
- *  @return for free(), or NULL when there is no home */
-char *settings_default_state(void);
 /** Where the access log goes: a path, "stdout", or "off". @return for free() */
 char *settings_access_log(const struct settings *settings, const char *state);
 /** How many workers to run: 1..1024. */

@@ -177,7 +177,7 @@ static int start(struct guardian *g, struct worker_process *worker)
     worker->child.socket = pair[0];
     worker->child.started = nsec_monotonic();
     worker->child.pulse = (struct pulse){0};
-    worker->child.watch = (struct loop_watch){pair[0], on_word};
+    worker->child.watch = (struct loop_watch){.fd = pair[0], .on_event = on_word};
     note_folders(worker, deployment);
     r = loop_add(g->loop, &worker->child.watch, LOOP_LEVEL);
     if (r >= 0)

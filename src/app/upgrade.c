@@ -176,7 +176,7 @@ static int start(struct guardian *g, const char *program)
         r = pid < 0 ? -errno : 0;
         close(pair[1]);
         g->upgrade.pid = pid;
-        g->upgrade.watch = (struct loop_watch){pair[0], on_ready_word};
+        g->upgrade.watch = (struct loop_watch){.fd = pair[0], .on_event = on_ready_word};
         if (r < 0)
             close(pair[0]);
     }

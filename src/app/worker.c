@@ -380,7 +380,8 @@ static int begin(struct worker *worker)
     snapshot_destroy(snapshot);
     if (r < 0)
         return r;
-    worker->guardian = (struct loop_watch){worker->start->guardian_socket, on_guardian};
+    worker->guardian =
+        (struct loop_watch){.fd = worker->start->guardian_socket, .on_event = on_guardian};
     return loop_add(worker->loop, &worker->guardian, LOOP_LEVEL);
 }
 

@@ -6,6 +6,10 @@
 
 #include "base/macros.h"
 
+/** As a file: text that the command line was turned into, a place in which tells nobody anything.
+ */
+#define DIAG_COMMAND_LINE "command line"
+
 /** One mistake. Every string is owned; file and line_text may be NULL, line and column 0. */
 struct diag {
     char *file;

@@ -8,7 +8,11 @@
 
 /** The result must be looked at. */
 #define must_check __attribute__((warn_unused_result))
+#ifdef _WIN32 /* mingw-w64's own printf() */
+#define printf_like(text, first) __attribute__((__format__(__gnu_printf__, text, first)))
+#else
 #define printf_like(text, first) __attribute__((__format__(__printf__, text, first)))
+#endif
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 

@@ -30,7 +30,11 @@ void *mem_zalloc(size_t size)
 
 void *mem_resize(void *old, size_t count, size_t size)
 {
-    return checked(reallocarray(old, count ? count : 1, size));
+    size_t bytes;
+
+    if (__builtin_mul_overflow(count ? count : 1, size, &bytes))
+        checked(NULL);
+    return checked(realloc(old, bytes));
 }
 
 char *mem_string(struct span s)

@@ -19,10 +19,21 @@ ptrdiff_t span_find(struct span s, char c)
     return at ? at - s.ptr : -1;
 }
 
+ptrdiff_t span_find_span(struct span s, struct span part)
+{
+    for (size_t at = 0; at + part.len <= s.len; at++)
+        if (memcmp(s.ptr + at, part.ptr, part.len) == 0)
+            return (ptrdiff_t)at;
+    return -1;
+}
+
 ptrdiff_t span_find_last(struct span s, char c)
 {
-    const char *at = s.len ? memrchr(s.ptr, c, s.len) : NULL;
-    return at ? at - s.ptr : -1;
+    size_t at = s.len;
+
+    while (at > 0 && s.ptr[at - 1] != c)
+        at--;
+    return (ptrdiff_t)at - 1;
 }
 
 struct span span_trim(struct span s)

@@ -60,6 +60,8 @@ static inline char ascii_lower(char c)
 bool span_equal_nocase(struct span a, struct span b);
 /** Position of the first `c`, or -1. */
 ptrdiff_t span_find(struct span s, char c);
+/** Position of the first `part`, or -1. */
+ptrdiff_t span_find_span(struct span s, struct span part);
 /** Position of the last `c`, or -1. */
 ptrdiff_t span_find_last(struct span s, char c);
 /** Without spaces and tabs at both ends (RFC 9110 OWS). */

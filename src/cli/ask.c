@@ -8,20 +8,9 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "os/state.h"
 
 const struct option control_options[] = {OPTION_STATE, OPTION_CONFIG, OPTION_JSON, OPTION_END};
-
-char *absolute_path(const char *path)
-{
-    scoped(mem_release) char *here = getcwd(NULL, 0);
-
-    if (path[0] == '/' || !here)
-        return mem_string(span_str(path));
-    if (strncmp(path, "./", 2) == 0)
-        path += 2;
-    return strcmp(path, ".") == 0 || !*path ? mem_string(span_str(here))
-                                            : mem_format("%s/%s", here, path);
-}
 
 static char *state_in_file(const char *path)
 {
@@ -35,7 +24,7 @@ static char *state_in_file(const char *path)
         r = settings_decode(tree, &diags, &settings);
     /* Settings that are wrong elsewhere may still say where their gardien is. */
     if (settings)
-        state = settings->state ? mem_string(span_str(settings->state)) : settings_default_state();
+        state = settings->state ? mem_string(span_str(settings->state)) : state_default();
     else
         print_diags(stderr, &diags);
     settings_destroy(settings);
@@ -53,7 +42,7 @@ char *state_of(const struct arguments *arguments)
         return absolute_path(given);
     if (file)
         return state_in_file(file);
-    char *state = settings_default_state();
+    char *state = state_default();
     if (!state)
         print_error("name one with --state DIR", "there is no home folder, so no state folder");
     return state;

@@ -16,7 +16,7 @@
 #include "os/state.h"
 #include "report/face.h"
 
-const struct option cert_options[] = {
+static const struct option cert_options[] = {
     OPTION_STATE, OPTION_CONFIG,
     OPTION_JSON,  {"no-system", NULL, false, "trust, untrust: leave the system's store alone"},
     OPTION_END,
@@ -261,7 +261,7 @@ static int change_trust(const struct arguments *arguments, bool trust)
     return code;
 }
 
-int cert_run(const struct arguments *arguments)
+static int cert_run(const struct arguments *arguments)
 {
     static const char *const words[] = {"show", "trust", "untrust"};
     const char *word = arguments->word_count ? arguments->words[0] : "";
@@ -286,3 +286,17 @@ int cert_run(const struct arguments *arguments)
                     "`gardien cert` needs to know what to do");
     return APP_USAGE;
 }
+
+const struct verb cert_verb = {
+    "cert",
+    cert_run,
+    "show certificates; make this machine trust the local CA",
+    "show [FILE...] | trust | untrust",
+    "show     prints the certificates in files, or those of the local CA\n"
+    "trust    adds the local CA to the system's store and to those of Chromium and Firefox;\n"
+    "         fails when only the system's store could not be changed, unless with --no-system\n"
+    "untrust  takes it out again",
+    "gardien cert trust\ngardien cert show\ngardien cert show fullchain.pem\n",
+    cert_options,
+    SIZE_MAX,
+    .words = "show trust untrust FILE"};

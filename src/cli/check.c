@@ -13,9 +13,10 @@
 #include "cli/check_parts.h"
 #include "cli/cli.h"
 #include "cli/eye_key.h"
+#include "os/state.h"
 #include "report/face.h"
 
-const struct option check_options[] = {
+static const struct option check_options[] = {
     {"timeout", "SECONDS", false, "how long all looks may take (default: 10)"},
     {"resolve", "NAME:ADDRESS", true, "use this address for a name instead of asking DNS"},
     {"dns", "ADDRESS", false, "ask this DNS server instead of those in /etc/resolv.conf"},
@@ -106,7 +107,7 @@ static char *read_local_ca(const struct arguments *arguments)
 {
     scoped(mem_release) char *state = arguments_get(arguments, "state")
                                           ? absolute_path(arguments_get(arguments, "state"))
-                                          : settings_default_state();
+                                          : state_default();
     int fd = state ? open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     char *pem = NULL;
 
@@ -297,7 +298,7 @@ static int look_once(struct check_request *request, const struct arguments *argu
     return code;
 }
 
-int check_run(const struct arguments *arguments)
+static int check_run(const struct arguments *arguments)
 {
     struct check_request request = {.pins = NULL};
     struct diags diags = {0};
@@ -322,3 +323,33 @@ int check_run(const struct arguments *arguments)
     request_finish(&request);
     return code;
 }
+
+const struct verb check_verb = {
+    "check",
+    check_run,
+    "look from outside whether a site is open, and if not, why not",
+    "[HOST[:PORT]] [OPTION...]",
+    "Looks at one site as a visitor does: its name in DNS and in this machine's own resolver, "
+    "TCP\n"
+    "on every address with who refuses, TLS, the certificate, HTTP/1.1, HTTP/2, HTTP/3, "
+    "redirects,\n"
+    "HSTS and port 80. The last line says what is wrong first, and how to mend it. HOST may be "
+    "an\n"
+    "IP address or a whole URL. Without one (or with :PORT alone) it looks at this machine: who\n"
+    "listens, whether the firewall lets strangers in, and what a visitor gets on each address.\n"
+    "With --expect only what is expected decides the exit code. It knows status, days (of the\n"
+    "certificate), time (to the first byte), rtt, addresses, failing, tls, http, h3, hsts, ipv6,\n"
+    "resumed, trusted and redirect80, with = != < <= > >=.",
+    "gardien check example.com\n"
+    "gardien check example.com:8443 --resolve example.com:192.0.2.7\n"
+    "gardien check https://example.com/login --expect \"status=200,days>14,time<500ms\"\n"
+    "gardien check example.com --watch --every 30\n"
+    "gardien check example.com --nagios\n"
+    "sudo gardien check\n"
+    "gardien check --from eye.example.net\n",
+    check_options,
+    1,
+    "0 all is well (warnings count for nothing), or what is expected holds; 1 something is "
+    "wrong;\n"
+    "2 the command line is wrong. With --nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN",
+    "example.com"};

@@ -1,6 +1,7 @@
 /* Verbs of the command line: one row of the table each, one file each. */
 #pragma once
 
+#include "base/exit.h"
 #include "base/nsec.h"
 #include "cli/arguments.h"
 #include "cli/print.h"
@@ -20,8 +21,10 @@ struct verb {
                             stand for such; may be NULL */
 };
 
-/** All verbs; the last row has no name. */
-extern const struct verb verbs[];
+/** All verbs of this system; NULL-terminated. */
+extern const struct verb *const verbs[];
+/** What the program is good for here, as a sentence's end; how to begin, a sentence. */
+extern const char verbs_about[], verbs_first[];
 /** The whole command line, for a program that starts itself anew. */
 char *const *cli_argv(void);
 
@@ -67,33 +70,21 @@ int ask(const struct arguments *arguments, json_t *request, nsec_t timeout, json
 int ask_and_tell(const struct arguments *arguments, json_t *request, nsec_t timeout,
                  const char *done);
 
-int serve_run(const struct arguments *arguments);
-int config_run(const struct arguments *arguments);
-int reload_run(const struct arguments *arguments);
-int stop_run(const struct arguments *arguments);
-int status_run(const struct arguments *arguments);
-int upgrade_run(const struct arguments *arguments);
-int cert_run(const struct arguments *arguments);
-int check_run(const struct arguments *arguments);
-int why_run(const struct arguments *arguments);
-int open_run(const struct arguments *arguments);
-int close_run(const struct arguments *arguments);
-int scan_verb_run(const struct arguments *arguments);
-int eye_run(const struct arguments *arguments);
-int help_run(const struct arguments *arguments);
-int version_run(const struct arguments *arguments);
-
-extern const struct option serve_options[];
-extern const struct option config_options[];
+/** Options of verbs that only tell a running gardien something. */
 extern const struct option control_options[];
-extern const struct option status_options[];
-extern const struct option upgrade_options[];
-extern const struct option cert_options[];
-extern const struct option check_options[];
-extern const struct option why_options[];
-extern const struct option open_options[];
-extern const struct option close_options[];
-extern const struct option eye_options[];
-extern const struct option help_options[];
-extern const struct option scan_options[];
-extern const struct option version_options[];
+
+extern const struct verb serve_verb;
+extern const struct verb config_verb;
+extern const struct verb reload_verb;
+extern const struct verb stop_verb;
+extern const struct verb status_verb;
+extern const struct verb upgrade_verb;
+extern const struct verb cert_verb;
+extern const struct verb check_verb;
+extern const struct verb open_verb;
+extern const struct verb close_verb;
+extern const struct verb eye_verb;
+extern const struct verb why_verb;
+extern const struct verb scan_verb;
+extern const struct verb help_verb;
+extern const struct verb version_verb;

@@ -86,11 +86,11 @@ void completion_print(FILE *out)
 {
     fputs(head, out);
     fputs("    verbs='", out);
-    for (const struct verb *verb = verbs; verb->name; verb++)
-        fprintf(out, "%s%s", verb == verbs ? "" : " ", verb->name);
+    for (size_t i = 0; verbs[i]; i++)
+        fprintf(out, "%s%s", i ? " " : "", verbs[i]->name);
     fputs("'\n    case $verb in\n", out);
-    for (const struct verb *verb = verbs; verb->name; verb++)
-        print_verb(out, verb);
+    for (size_t i = 0; verbs[i]; i++)
+        print_verb(out, verbs[i]);
     fputs("    esac\n", out);
     fputs(tail, out);
 }

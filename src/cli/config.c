@@ -8,7 +8,7 @@
 
 static const char default_file[] = "/etc/gardien/gardien.yaml";
 
-const struct option config_options[] = {
+static const struct option config_options[] = {
     OPTION_JSON,
     {"man", NULL, false, "reference: as a manual page's text"},
     OPTION_END,
@@ -52,7 +52,7 @@ static int reference(const struct arguments *arguments)
     return APP_OK;
 }
 
-int config_run(const struct arguments *arguments)
+static int config_run(const struct arguments *arguments)
 {
     static const char *const words[] = {"check", "schema", "reference"};
     const char *word = arguments->word_count ? arguments->words[0] : "";
@@ -73,3 +73,18 @@ int config_run(const struct arguments *arguments)
                     "`gardien config` needs to know what to do");
     return APP_USAGE;
 }
+
+const struct verb config_verb = {
+    "config",
+    config_run,
+    "check settings, or explain them",
+    "check [FILE] | schema | reference",
+    "check      finds everything that is wrong with a settings file\n"
+    "           (by default /etc/gardien/gardien.yaml)\n"
+    "schema     prints the JSON Schema, for editors\n"
+    "reference  prints every setting with its default, in Markdown (--man: in roff)",
+    "gardien config check gardien.yaml\n"
+    "gardien config schema > gardien.schema.json\n",
+    config_options,
+    2,
+    .words = "check schema reference FILE"};

@@ -13,8 +13,9 @@
 #include "cli/cli.h"
 #include "cli/eye_key.h"
 #include "os/process.h"
+#include "os/state.h"
 
-const struct option eye_options[] = {
+static const struct option eye_options[] = {
     {"listen", "ADDR:PORT", true, "where askers connect (default: :4434, IPv4 and IPv6)"},
     {"looks", "NUMBER", false, "looks that one address may have a minute, 1 to 60 (default: 6)"},
     OPTION_EYE_KEY,
@@ -106,7 +107,7 @@ char *eye_key_path(const struct arguments *arguments)
         return absolute_path(arguments_get(arguments, "eye-key"));
     scoped(mem_release) char *state = arguments_get(arguments, "state")
                                           ? absolute_path(arguments_get(arguments, "state"))
-                                          : settings_default_state();
+                                          : state_default();
     return state ? mem_format("%s/eye/key", state) : NULL;
 }
 
@@ -248,7 +249,7 @@ static int prepare(const struct arguments *arguments, struct diags *diags, struc
     return r < 0 ? APP_FAILED : APP_OK;
 }
 
-int eye_run(const struct arguments *arguments)
+static int eye_run(const struct arguments *arguments)
 {
     const struct log log = {.level = LOG_NOTICE, .process = "eye", .sink = to_stderr};
     struct eye_start start = {.key_path = NULL};
@@ -271,3 +272,19 @@ int eye_run(const struct arguments *arguments)
     free(start.key_path);
     return code;
 }
+
+const struct verb eye_verb = {
+    "eye",
+    eye_run,
+    "look at whoever asks, for `gardien check --from`",
+    "[OPTION...]",
+    "Runs until it is stopped, on a machine elsewhere. Those who know its key, which it makes at\n"
+    "its first start, are told what it sees of them: it connects to the very address that they\n"
+    "ask from and to no other, one port a question, a few times a minute. On the machine that\n"
+    "asks, put the key into STATE/eye/key with mode 600, name it with --eye-key, or set\n"
+    "GARDIEN_EYE_KEY. Each question is one line on standard error.",
+    "gardien eye\n"
+    "gardien eye --listen 192.0.2.1:4434 --looks 20\n",
+    eye_options,
+    0,
+    "0 it was stopped; 1 it could not start; 2 the command line is wrong"};

@@ -2,25 +2,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "app/app.h"
 #include "base/span.h"
 #include "cli/cli.h"
 
 enum { HELP_COLUMN = 24, HELP_WIDTH = 72 };
 
-const struct option help_options[] = {
+static const struct option help_options[] = {
     {"bash-completion", NULL, false, "print a completion script for bash"},
     OPTION_END,
 };
 
 void help_print(FILE *out)
 {
-    fputs("gardien looks after port 443: HTTPS for a folder, or for many sites.\n\n"
-          "usage: gardien VERB [ARGUMENT...]\n\n",
-          out);
-    for (const struct verb *verb = verbs; verb->name; verb++)
-        fprintf(out, "  %-8s  %s\n", verb->name, verb->summary);
-    fputs("\n`gardien help VERB` says more. The shortest start: gardien serve ./public\n", out);
+    fprintf(out, "gardien looks after port 443: %s.\n\nusage: gardien VERB [ARGUMENT...]\n\n",
+            verbs_about);
+    for (size_t i = 0; verbs[i]; i++)
+        fprintf(out, "  %-8s  %s\n", verbs[i]->name, verbs[i]->summary);
+    fprintf(out, "\n`gardien help VERB` says more. %s\n", verbs_first);
 }
 
 static void print_indented(FILE *out, const char *text)
@@ -87,7 +85,7 @@ void help_print_verb(FILE *out, const struct verb *verb)
                           "gardien is running");
 }
 
-int help_run(const struct arguments *arguments)
+static int help_run(const struct arguments *arguments)
 {
     if (arguments_get(arguments, "bash-completion")) {
         completion_print(stdout);
@@ -108,3 +106,15 @@ int help_run(const struct arguments *arguments)
     help_print_verb(stdout, verb);
     return APP_OK;
 }
+
+const struct verb help_verb = {
+    "help",
+    help_run,
+    "explain a verb",
+    "[VERB]",
+    NULL,
+    "gardien help serve\n"
+    "gardien help --bash-completion >~/.local/share/bash-completion/completions/gardien\n",
+    help_options,
+    1,
+    .words = "VERB"};

@@ -1,12 +1,10 @@
 /* The program's entry: finds the verb and hands over. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "app/app.h"
+#include "base/error.h"
 #include "cli/cli.h"
+#include "os/self.h"
 
 static char *const *whole_command_line;
 
@@ -57,17 +55,14 @@ static int run(const struct verb *verb, int count, const char *const *args)
     return code;
 }
 
-/* Descriptors 0 to 2 are there, so that no file of ours becomes one of them. */
-static void open_standard_descriptors(void)
-{
-    for (int fd = 0; fd <= 2; fd++)
-        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR) < 0)
-            _exit(APP_FAILED);
-}
-
 int main(int argc, char **argv)
 {
-    open_standard_descriptors();
+    int r = self_start(&argc, &argv);
+    if (r < 0) {
+        print_error("see what keeps programs from using the network",
+                    "this system does not let gardien start: %s", error_text(r));
+        return APP_FAILED;
+    }
     whole_command_line = argv;
     if (argc < 2) {
         help_print(stdout);

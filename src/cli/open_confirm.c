@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "app/app.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "cli/confirm.h"

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "app/app.h"
 #include "base/buffer.h"
 #include "cli/open_parts.h"
 #include "cli/router.h"

@@ -22,6 +22,8 @@ struct change {
     size_t closed;  /* ports that the proof finds closed */
 };
 
+extern const struct option open_options[], close_options[];
+
 /** Before all else: the state folder, and --confirmed.
  *  @return whether there is more to do; if not, an enum app_exit */
 bool change_begin(struct change *c, int *ret_code);

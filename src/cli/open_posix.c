@@ -1,5 +1,4 @@
 /* What opening has on macOS and its like. */
-#include "app/app.h"
 #include "cli/open_parts.h"
 
 const struct option open_options[] = {

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "app/app.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "cli/open_parts.h"

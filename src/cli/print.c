@@ -4,7 +4,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-#include "app/app.h"
 #include "report/face.h"
 
 /* The user's own text, which may hold escape sequences that a terminal would obey. */
@@ -31,7 +30,7 @@ static void print_caret(FILE *out, const struct diag *diag, const struct face *f
 
 static void print_one(FILE *out, const struct diag *diag, const struct face *face)
 {
-    bool placed = diag->file && *diag->file && strcmp(diag->file, SETTINGS_COMMAND_LINE) != 0;
+    bool placed = diag->file && *diag->file && strcmp(diag->file, DIAG_COMMAND_LINE) != 0;
 
     face_style(face, FACE_BOLD);
     if (placed && diag->line)

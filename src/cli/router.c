@@ -1,6 +1,5 @@
 /* `gardien open --router` and `close --router`: asks the router, and says what became of it. */
 #include "cli/router.h"
-#include "app/app.h"
 #include "base/error.h"
 #include "report/face.h"
 #include "report/finding.h"

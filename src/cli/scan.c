@@ -1,19 +1,18 @@
 /* `gardien scan`. */
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "app/app.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "os/interrupt.h"
 #include "report/face.h"
 #include "scan/scan.h"
 
 enum { MANY_ADDRESSES = 65536 /* a /16; more need --yes */ };
 
-const struct option scan_options[] = {
+static const struct option scan_options[] = {
     {"ports", "PORTS", false, "440-443,8443/tcp,443/udp; -p- is all TCP ports", "-p"},
     {"rate", "N", false, "packets a second at most (default: as fast as no answer is lost)"},
     {"connect", NULL, false, "connect, in place of SYNs of our own; needs no rights"},
@@ -26,9 +25,8 @@ const struct option scan_options[] = {
     OPTION_END,
 };
 
-/* Set by SIGINT and SIGTERM: what is known so far is printed. A signal handler sees nothing else.
- */
-static volatile int stop_asked;
+/* Set by SIGINT and SIGTERM: what is known so far is printed. */
+static volatile sig_atomic_t stop_asked;
 
 struct output {
     struct face face;  /* results */
@@ -41,11 +39,6 @@ struct output {
     bool progress_shown;
     nsec_t begun;
 };
-
-static void on_signal(int number)
-{
-    stop_asked = 1;
-}
 
 /* ---- while it runs ---- */
 
@@ -234,7 +227,6 @@ static int run(const struct scan_request *request, struct output *output)
 static int scan_it(const struct arguments *arguments, struct scan_request *request)
 {
     struct output output = {.face = face_of(stdout), .watch = face_of(stderr)};
-    struct sigaction act = {.sa_handler = on_signal};
 
     if (open_xml(arguments, &output.xml) < 0)
         return APP_FAILED;
@@ -244,15 +236,13 @@ static int scan_it(const struct arguments *arguments, struct scan_request *reque
     output.xml.command_line = line;
     if (output.text && !is_own(request->targets))
         face_wrap(&output.watch, 0, 0, "Scan only what is yours, or what its owner lets you scan.");
-    sigaction(SIGINT, &act, NULL);
-    sigaction(SIGTERM, &act, NULL);
-    signal(SIGPIPE, SIG_IGN); /* a server that hangs up is an answer, not our end */
+    interrupt_watch(&stop_asked);
     int code = run(request, &output);
     json_decref(output.hosts);
     return code;
 }
 
-int scan_verb_run(const struct arguments *arguments)
+static int scan_verb_run(const struct arguments *arguments)
 {
     struct scan_targets targets = {NULL};
     struct scan_ports ports = {NULL};
@@ -268,3 +258,23 @@ int scan_verb_run(const struct arguments *arguments)
     scan_ports_finish(&ports);
     return code;
 }
+
+const struct verb scan_verb = {
+    "scan",
+    scan_verb_run,
+    "find open, closed and filtered ports",
+    "HOST[/PREFIX]... [OPTION...]",
+    "Asks TCP and UDP ports of hosts and networks, IPv4 and IPv6, and says of each port\n"
+    "whether it is open, closed or filtered, and why. Without -p it asks those that HTTPS is\n"
+    "common on. As root it sends SYNs of its own, asks silent ports again, slows down where\n"
+    "answers are lost, and says how sure it is; else it connects. Open ports are asked what\n"
+    "serves there. Scan only what is yours, or what its owner lets you scan.",
+    "gardien scan example.com\n"
+    "gardien scan 192.0.2.7 -p 440-443,8443\n"
+    "gardien scan 192.0.2.0/24 -p 443 --json\n"
+    "gardien scan ::1 -p- --no-services\n",
+    scan_options,
+    SIZE_MAX,
+    "0 scanned; 1 failed or was interrupted (what was found is printed); 2 the\n"
+    "command line is wrong",
+    "localhost"};

@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 
-const struct option serve_options[] = {
+static const struct option serve_options[] = {
     {"config", "FILE", false, "settings file, in place of FOLDER and NAME"},
     {"https", "ADDR:PORT", true, "address for HTTPS, by default :443; `off` for none"},
     {"http", "ADDR:PORT", true,
@@ -175,7 +175,7 @@ static int start(const struct settings_source *source)
     return guardian_run(&options);
 }
 
-int serve_run(const struct arguments *arguments)
+static int serve_run(const struct arguments *arguments)
 {
     const char *file = arguments_get(arguments, "config");
     struct settings_source source = {NULL};
@@ -200,3 +200,20 @@ int serve_run(const struct arguments *arguments)
     }
     return start(&source);
 }
+
+const struct verb serve_verb = {
+    "serve",
+    serve_run,
+    "serve a folder, or what a settings file says, over HTTPS",
+    "[FOLDER [NAME...]] [OPTION...]\n       gardien serve --config FILE [OPTION...]",
+    "Serves FOLDER (by default the current one) under the host names given (by default\n"
+    "localhost), with certificates from gardien's own local CA unless --cert says otherwise.\n"
+    "Plain HTTP redirects to HTTPS. It runs until it is told to stop: SIGTERM or SIGINT stop it\n"
+    "after answers under way, SIGHUP reloads, SIGUSR1 opens log files anew, SIGUSR2 upgrades.",
+    "gardien serve ./public\n"
+    "gardien serve ./public example.com www.example.com\n"
+    "gardien serve ./public --https :8443 --http :8080\n"
+    "gardien serve --config /etc/gardien/gardien.yaml\n",
+    serve_options,
+    SIZE_MAX,
+    .words = "FOLDER"};

@@ -7,11 +7,12 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "firewall/firewall.h"
+#include "os/state.h"
 #include "report/face.h"
 
 enum { STATUS_WARNED = 4 };
 
-const struct option status_options[] = {
+static const struct option status_options[] = {
     {"no-connect", NULL, false, "do not connect to who listens to see whether it takes connections",
      NULL},
     {"here", NULL, false, "leave out containers and other network namespaces", NULL},
@@ -48,7 +49,7 @@ static void print_gardien(const json_t *answer)
 /* The gardien of the default state folder, if one runs there and answers us. */
 static json_t *ask_default(void)
 {
-    scoped(mem_release) char *state = settings_default_state();
+    scoped(mem_release) char *state = state_default();
     json_t *request = json_pack("{s:s}", "do", "status"), *answer = NULL;
     int r = state ? control_ask(state, request, 10 * NSEC_PER_SEC, &answer) : -ENOENT;
 
@@ -123,7 +124,7 @@ static void show(const struct arguments *arguments, const struct firewall_status
         print_gardien(answer);
 }
 
-int status_run(const struct arguments *arguments)
+static int status_run(const struct arguments *arguments)
 {
     struct status_wish wish = {.connect = !arguments_get(arguments, "no-connect"),
                                .here = arguments_get(arguments, "here") != NULL,
@@ -145,3 +146,22 @@ int status_run(const struct arguments *arguments)
     json_decref(answer);
     return code;
 }
+
+const struct verb status_verb = {
+    "status",
+    status_run,
+    "show who listens, and what the firewall lets in",
+    "[PORT[/PROTOCOL]...] [OPTION...]",
+    "For each port: whether a stranger's packet would come in over IPv4 and over IPv6, who "
+    "listens\n"
+    "(program, user, container), whether it takes connections, and what is odd about that. "
+    "Without\n"
+    "ports: 80/tcp, 443/tcp, 443/udp, those of a running gardien, and 8443 and 2096 where "
+    "somebody\n"
+    "listens or rules name them. Others' programs and the rules are shown to root only.",
+    "sudo gardien status\nsudo gardien status 443 443/udp 8443\ngardien status --json\n",
+    status_options,
+    PORTS_MAX,
+    "0 it was looked at; 2 the command line is wrong; 3 no gardien runs with the state folder\n"
+    "that was named; 4 a port that was named has a warning",
+    "443 443/tcp 443/udp 80 8443"};

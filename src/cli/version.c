@@ -1,10 +1,9 @@
 /* `gardien version`. */
-#include "app/app.h"
 #include "cli/cli.h"
 
-const struct option version_options[] = {OPTION_JSON, OPTION_END};
+static const struct option version_options[] = {OPTION_JSON, OPTION_END};
 
-int version_run(const struct arguments *arguments)
+static int version_run(const struct arguments *arguments)
 {
     if (arguments_get(arguments, "json"))
         print_json(json_pack("{s:s, s:s}", "name", "gardien", "version", GARDIEN_VERSION));
@@ -12,3 +11,7 @@ int version_run(const struct arguments *arguments)
         puts("gardien " GARDIEN_VERSION);
     return APP_OK;
 }
+
+const struct verb version_verb = {
+    "version", version_run,         "print the version", "[OPTION...]",
+    NULL,      "gardien version\n", version_options,     0};

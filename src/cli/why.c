@@ -3,13 +3,12 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
-#include "app/app.h"
 #include "base/error.h"
 #include "cli/cli.h"
 #include "firewall/firewall.h"
 #include "report/face.h"
 
-const struct option why_options[] = {
+static const struct option why_options[] = {
     {"from", "ADDR", false, "as if it came from this address (default: from the Internet)"},
     {"to", "ADDR", false, "to this address of this host (default: that of the interface)"},
     {"interface", "NAME", false, "as if it came in here (default: where ADDR is reached)"},
@@ -170,7 +169,7 @@ static int answer_all(const struct arguments *arguments, const struct firewall_q
     return code;
 }
 
-int why_run(const struct arguments *arguments)
+static int why_run(const struct arguments *arguments)
 {
     struct firewall_question question;
     struct firewall_answer answers[FAMILIES];
@@ -191,3 +190,28 @@ int why_run(const struct arguments *arguments)
     diags_finish(&diags);
     return code;
 }
+
+const struct verb why_verb = {
+    "why",
+    why_run,
+    "name the rule that keeps a port closed",
+    "[PORT[/tcp|/udp]] [OPTION...]",
+    "Makes the kernel receive a forged packet to PORT (by default 443/tcp), as if it had come in\n"
+    "from outside, follows it through the firewall and shows each rule that it meets, the one\n"
+    "that decides last, with the command that mends it; then whether anybody listens. The packet\n"
+    "leaves this host neither itself nor by an answer, and reaches no program. Needs root, or "
+    "the\n"
+    "capabilities cap_net_admin and cap_bpf (and cap_perfmon for what is lost outside of "
+    "nftables).\n"
+    "With --ruleset nothing is sent and no right is needed: the rules in FILE are followed as "
+    "the\n"
+    "kernel would, and where they alone do not tell, the answer is unknown and names the rule.",
+    "gardien why 443\n"
+    "gardien why 443/udp -6\n"
+    "gardien why 8443 --from 192.0.2.7 --interface eth1\n"
+    "nft -j list ruleset | gardien why 443 --ruleset - --interface eth0\n"
+    "gardien why 443 --json\n",
+    why_options,
+    1,
+    "0 it is open; 1 something keeps it closed; 2 the command line is wrong; 3 it "
+    "could not be told"};

@@ -111,7 +111,7 @@ static int start_guest(struct eye *eye, struct guest *guest, int fd)
     }
     close(pair[1]);
     int r = pid < 0 ? (int)pid : 0;
-    guest->watch = (struct loop_watch){pair[0], on_message};
+    guest->watch = (struct loop_watch){.fd = pair[0], .on_event = on_message};
     if (r == 0)
         r = loop_add(eye->loop, &guest->watch, LOOP_LEVEL);
     if (r < 0) {
@@ -186,7 +186,7 @@ static int watch_signals(struct eye *eye)
     int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (fd < 0)
         return -errno;
-    eye->signals = (struct loop_watch){fd, on_signal};
+    eye->signals = (struct loop_watch){.fd = fd, .on_event = on_signal};
     return loop_add(eye->loop, &eye->signals, LOOP_LEVEL);
 }
 
@@ -222,7 +222,7 @@ static int listen_all(struct eye *eye, struct diags *diags)
                       "choose another port: gardien eye --listen :4435");
             return fd;
         }
-        *listener = (struct listener){{fd, on_listener}, eye};
+        *listener = (struct listener){{.fd = fd, .on_event = on_listener}, eye};
         r = loop_add(eye->loop, &listener->watch, LOOP_LEVEL);
         if (r < 0)
             return r;

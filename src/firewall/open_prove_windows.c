@@ -1,6 +1,6 @@
 /* The proof on Windows: the rules as they are read back. */
 #include "firewall/open.h"
-#include "firewall/windows.h"
+#include "firewall/windows_judge.h"
 
 size_t open_prove(const struct wish *wish, struct findings *findings)
 {

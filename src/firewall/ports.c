@@ -1,7 +1,7 @@
 /* Reading and writing of ports and networks. */
 #include "firewall/ports.h"
 
-#include <arpa/inet.h>
+#include "os/net.h"
 #include <stdio.h>
 
 #include "base/error.h"

@@ -1,12 +1,12 @@
 /* The walk over chains. What a single rule means is its language's judge's. */
 #include "firewall/rules.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "os/net.h"
 
 enum {
     DEPTH_MAX = 16,          /* jumps, as the kernel allows */

@@ -1,6 +1,6 @@
 /* The Windows Firewall: one inbound and one outbound rule a port, with a name that tells whose they
  * are. The plan holds orders to INetFwPolicy2, and the command lines that do the same. */
-#include "firewall/windows.h"
+#include "firewall/windows_judge.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "firewall/windows.h"
+#include "firewall/windows_judge.h"
 
 enum { PROGRAMS_MAX = 8 };
 

@@ -1,13 +1,12 @@
 /* Addresses between text and sockaddr. */
 #include "os/address.h"
 
-#include <arpa/inet.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/span.h"
+#include "os/net.h"
 
 static struct sockaddr_in *in4_of(struct socket_address *address)
 {
@@ -44,9 +43,11 @@ int address_from_ip(const char *text, uint16_t port, struct socket_address *ret_
         char *zone = strchr(host, '%');
         if (zone)
             *zone++ = '\0';
+        uint32_t scope = 0;
         if (inet_pton(AF_INET6, host, &in6_of(&address)->sin6_addr) != 1 ||
-            (zone && zone_of(zone, &in6_of(&address)->sin6_scope_id) < 0))
+            (zone && zone_of(zone, &scope) < 0))
             return ERR_SYNTAX;
+        in6_of(&address)->sin6_scope_id = scope;
         address.storage.ss_family = AF_INET6;
         address.len = sizeof(struct sockaddr_in6);
     }

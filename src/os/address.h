@@ -1,8 +1,6 @@
 /* IP addresses as text, and what kind of address one is. Names are not looked up here. */
 #pragma once
 
-#include <netinet/in.h>
-
 #include "os/socket.h"
 
 enum { ADDRESS_TEXT = 80 }; /**< "[fe80::1234:5678:9abc:def0%some-interface]:65535" with its NUL */

@@ -1,36 +1,30 @@
 /* Spawns a program, collects what it says until it ends or its time is over. It keeps no state and
- * judges no exit code. */
+ * judges no exit code. What systems do differently is in command_linux.c and command_posix.c. */
 #include "os/command.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "os/command_system.h"
 
 enum { INPUT_MAX = 1024 * 1024, OUTPUT_MAX = 64 * 1024 };
 
 extern char **environ;
 
-static void close_fd(int *fd)
+static void close_fd(const int *fd)
 {
     if (*fd >= 0)
         close(*fd);
-    *fd = -1;
 }
 
-/* A descriptor above 0..2, which the child's standard streams are about to take. Eats `fd`. */
-static int above_streams(int fd)
+int command_above_streams(int fd)
 {
     if (fd < 0 || fd > STDERR_FILENO)
-        return fd;
+        return fd < 0 ? fd : fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ? -1 : fd;
     int moved = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     int error = errno;
     close(fd);
@@ -38,22 +32,25 @@ static int above_streams(int fd)
     return moved;
 }
 
-/* The input as a file in memory: no pipe that could fill up, no SIGPIPE. */
-static int open_input(struct span input)
+bool command_take_output(int fd, struct command_result *result)
 {
-    scoped(close_fd) int fd = above_streams(memfd_create("input", MFD_CLOEXEC));
+    char bytes[4096];
+    ssize_t n = read(fd, bytes, sizeof bytes);
 
-    if (fd < 0)
-        return -errno;
-    for (size_t at = 0; at < input.len;) {
-        ssize_t n = pwrite(fd, input.ptr + at, input.len - at, (off_t)at);
-        if (n < 0 && errno != EINTR)
-            return -errno;
-        at += n > 0 ? (size_t)n : 0;
-    }
-    int result = fd;
-    fd = -1;
-    return result;
+    if (n < 0)
+        return errno == EINTR || errno == EAGAIN;
+    if (n == 0)
+        return false;
+    size_t room = result->output.ceiling - result->output.len;
+    size_t kept = (size_t)n < room ? (size_t)n : room;
+    if (kept < (size_t)n || buffer_append(&result->output, bytes, kept) < 0)
+        result->cut = true;
+    return true;
+}
+
+int command_exit_code(int status)
+{
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 static int set_actions(posix_spawn_file_actions_t *actions, int input, int output)
@@ -65,7 +62,7 @@ static int set_actions(posix_spawn_file_actions_t *actions, int input, int outpu
     if (!error)
         error = posix_spawn_file_actions_adddup2(actions, output, STDERR_FILENO);
     if (!error)
-        error = posix_spawn_file_actions_addclosefrom_np(actions, STDERR_FILENO + 1);
+        error = command_close_others(actions);
     return error;
 }
 
@@ -76,8 +73,9 @@ static int set_attributes(posix_spawnattr_t *attributes)
 
     sigemptyset(&none);
     sigfillset(&all);
-    int error = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK |
-                                                         POSIX_SPAWN_SETSIGDEF);
+    int error =
+        posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK |
+                                                 POSIX_SPAWN_SETSIGDEF | COMMAND_SPAWN_FLAGS);
     if (!error)
         error = posix_spawnattr_setsigmask(attributes, &none);
     if (!error)
@@ -108,56 +106,6 @@ static int spawn(const struct command *command, int input, int output, pid_t *re
     return -error;
 }
 
-/* Takes what the pipe has now. @return 1 when it may have more, 0 at its end or when it is empty */
-static int take_output(int fd, struct command_result *result)
-{
-    char bytes[4096];
-    ssize_t n = read(fd, bytes, sizeof bytes);
-
-    if (n < 0 && errno == EINTR)
-        return 1;
-    if (n <= 0)
-        return 0;
-    size_t room = result->output.ceiling - result->output.len;
-    size_t kept = (size_t)n < room ? (size_t)n : room;
-    if (kept < (size_t)n || buffer_append(&result->output, bytes, kept) < 0)
-        result->cut = true;
-    return 1;
-}
-
-/* Reads until the program itself ends. Children that it leaves behind with the pipe open are not
- * waited for. @return 0, ERR_TIMEOUT or -errno */
-static int attend(int pidfd, int *output, nsec_t deadline, struct command_result *result)
-{
-    for (;;) {
-        nsec_t left = deadline - nsec_monotonic();
-        if (left <= 0)
-            return ERR_TIMEOUT;
-        struct pollfd wanted[] = {{.fd = pidfd, .events = POLLIN},
-                                  {.fd = *output, .events = POLLIN}};
-        struct timespec wait = {left / NSEC_PER_SEC, left % NSEC_PER_SEC};
-        int ready = ppoll(wanted, ARRAY_SIZE(wanted), &wait, NULL);
-        if (ready < 0 && errno != EINTR)
-            return -errno;
-        if (ready <= 0)
-            continue;
-        if (wanted[1].revents && !take_output(*output, result))
-            close_fd(output);
-        if (wanted[0].revents && !(wanted[1].revents & POLLIN))
-            return 0;
-    }
-}
-
-static int reap(pid_t pid)
-{
-    int status = 0;
-
-    while (waitpid(pid, &status, 0) < 0)
-        if (errno != EINTR)
-            return 255;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
 int command_run(const struct command *command, struct command_result *ret_result)
 {
     struct command_result result = {.output = buffer_make(OUTPUT_MAX)};
@@ -166,25 +114,23 @@ int command_run(const struct command *command, struct command_result *ret_result
 
     if (command->input.len > INPUT_MAX)
         return ERR_LIMIT;
-    scoped(close_fd) int input = open_input(command->input);
+    scoped(close_fd) int input = command_input(command->input);
     if (input < 0)
         return input;
-    if (pipe2(pipes, O_CLOEXEC | O_NONBLOCK) < 0)
+    if (pipe(pipes) < 0)
         return -errno;
     scoped(close_fd) int output = pipes[0];
-    scoped(close_fd) int theirs = above_streams(pipes[1]);
-    if (theirs < 0 || fcntl(theirs, F_SETFL, 0) < 0)
+    scoped(close_fd) int theirs = command_above_streams(pipes[1]);
+    if (theirs < 0 || fcntl(output, F_SETFD, FD_CLOEXEC) < 0 ||
+        fcntl(output, F_SETFL, O_NONBLOCK) < 0)
         return -errno;
     nsec_t deadline = nsec_monotonic() + command->timeout;
     int r = spawn(command, input, theirs, &pid);
     if (r < 0)
         return r;
-    close_fd(&theirs);
-    scoped(close_fd) int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-    r = pidfd < 0 ? -errno : attend(pidfd, &output, deadline, &result);
-    if (r < 0)
-        kill(-pid, SIGKILL);
-    result.exit_code = reap(pid);
+    close(theirs);
+    theirs = -1;
+    r = command_attend(pid, output, deadline, &result);
     if (r < 0)
         command_result_finish(&result);
     else

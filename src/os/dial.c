@@ -1,29 +1,36 @@
-/* Sockets that connect. What only one system can do (error queue, TCP_INFO) is in dial_linux.c. */
+/* Sockets that connect. What only one system can do (error queue, TCP_INFO) or spells in its own
+ * way is in dial_linux.c, dial_posix.c and dial_windows.c. */
 #include "os/dial.h"
 
-#include <errno.h>
-#include <netinet/tcp.h>
 #include <string.h>
-#include <unistd.h>
+#ifndef _WIN32
+#include <netinet/tcp.h>
+#endif
+
+#include "os/net.h"
+
+static int set_option(int fd, int level, int option, int value)
+{
+    return setsockopt(fd, level, option, (const void *)&value, sizeof value) < 0 ? -net_error() : 0;
+}
 
 static int dial(int type, const struct socket_address *address, unsigned mss)
 {
     int family = address->storage.ss_family;
     int fd = dial_socket(family, type);
-    int size = (int)mss, on = 1;
 
     if (fd < 0)
         return fd;
     dial_watch_errors(fd, family);
     if (type == SOCK_STREAM) /* without it we would only be slower */
-        (void)!setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    bool ready = mss == 0 || setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &size, sizeof size) == 0;
-    if (ready && (connect(fd, (const struct sockaddr *)&address->storage, address->len) == 0 ||
-                  errno == EINPROGRESS))
+        (void)!set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    int r = mss ? set_option(fd, IPPROTO_TCP, TCP_MAXSEG, (int)mss) : 0;
+    if (r == 0 && connect(fd, (const struct sockaddr *)&address->storage, address->len) < 0)
+        r = -net_error();
+    if (r == 0 || r == -NET_CONNECTING)
         return fd;
-    int error = errno;
     dial_close(fd);
-    return -error;
+    return r;
 }
 
 int dial_tcp(const struct socket_address *address, unsigned mss)
@@ -60,13 +67,16 @@ int dial_result(int fd, struct dial_failure *ret_failure)
     socklen_t peer_len = sizeof peer, error_len = sizeof(int);
     int error = 0;
 
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_len) < 0)
-        error = errno;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, (void *)&error, &error_len) < 0)
+        error = net_error();
+    else
+        error = error ? net_errno_of(error) : 0;
     if (error) {
         dial_take_failure(fd, error, ret_failure);
         return -error;
     }
     if (getpeername(fd, (struct sockaddr *)&peer, &peer_len) == 0)
         return 0;
-    return errno == ENOTCONN ? -EINPROGRESS : -errno;
+    error = net_error();
+    return error == ENOTCONN ? -EINPROGRESS : -error;
 }

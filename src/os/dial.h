@@ -46,15 +46,18 @@ must_check ssize_t dial_send(int fd, const void *bytes, size_t len);
 /** @return bytes > 0 (a whole datagram for UDP); 0 at the end of TCP; -EAGAIN; -errno */
 must_check ssize_t dial_receive(int fd, void *out, size_t cap);
 void dial_close(int fd);
+/** How many connections this process may have at once, after asking the system for `most`.
+ *  @return least..most */
+unsigned dial_most(unsigned least, unsigned most);
 /** Fills `out` with numbers that nobody can guess; 256 bytes at most. */
 void dial_random(void *out, size_t len);
 
-/* ---- the system's part: dial_linux.c ---- */
+/* ---- the system's part: dial_linux.c, dial_posix.c, dial_windows.c ---- */
 
 /** A socket that neither blocks nor is inherited. @return a descriptor, or -errno */
 must_check int dial_socket(int family, int type);
 
-/** Switches the error queue on. */
+/** Switches the error queue on, where there is one. */
 void dial_watch_errors(int fd, int family);
 /** Fills in what the error queue has. */
 void dial_read_errors(int fd, struct dial_failure *failure);

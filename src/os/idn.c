@@ -7,14 +7,6 @@
 #include "base/mem.h"
 #include "base/span.h"
 
-bool idn_is_international(const char *name)
-{
-    for (; *name; name++)
-        if ((unsigned char)*name >= 0x80)
-            return true;
-    return false;
-}
-
 int idn_to_ascii(const char *name, char **ret_ascii)
 {
     bool wildcard = span_starts(span_str(name), SPAN("*."));

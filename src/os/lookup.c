@@ -1,16 +1,12 @@
-/* getaddrinfo() in a child, its answer through a pipe: a result byte, then an entry an address: 4
- * or 6, the address, and its scope. */
+/* What asks getaddrinfo() and who wants its answer are not the same process or thread: the answer
+ * goes between them as bytes, an error, then an entry an address: 4 or 6, the address, and its
+ * scope. */
 #include "os/lookup.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <netdb.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/error.h"
+#include "os/net.h"
 
 static size_t write_entry(unsigned char *out, const struct addrinfo *item)
 {
@@ -31,49 +27,32 @@ static size_t write_entry(unsigned char *out, const struct addrinfo *item)
     return LOOKUP_ENTRY;
 }
 
-/* The child. Writing less than PIPE_BUF to an empty pipe is one step. */
-static _Noreturn void ask(int out, const char *name)
+size_t lookup_ask(const char *name, unsigned char out[LOOKUP_ANSWER_MAX])
 {
-    unsigned char bytes[1 + LOOKUP_ADDRESSES_MAX * LOOKUP_ENTRY];
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
-    size_t len = 1;
+    int32_t error = getaddrinfo(name, NULL, &hints, &list);
+    size_t len = sizeof error;
 
-    int r = getaddrinfo(name, NULL, &hints, &list);
-    bytes[0] = (unsigned char)-r; /* EAI_* are small and negative */
-    for (const struct addrinfo *item = list; r == 0 && item; item = item->ai_next)
-        if (len + LOOKUP_ENTRY <= sizeof bytes)
-            len += write_entry(bytes + len, item);
-    _exit(write(out, bytes, len) == (ssize_t)len ? 0 : 1);
+    memcpy(out, &error, sizeof error);
+    for (const struct addrinfo *item = error ? NULL : list; item; item = item->ai_next)
+        if (len + LOOKUP_ENTRY <= LOOKUP_ANSWER_MAX)
+            len += write_entry(out + len, item);
+    if (!error)
+        freeaddrinfo(list);
+    return len;
 }
 
-int lookup_start(struct lookup *lookup, const char *name)
-{
-    int ends[2];
-
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
-        return -errno;
-    pid_t child = fork();
-    if (child == 0) {
-        signal(SIGINT, SIG_DFL);
-        signal(SIGTERM, SIG_DFL);
-        ask(ends[1], name);
-    }
-    int error = errno;
-    close(ends[1]);
-    if (child < 0) {
-        close(ends[0]);
-        return -error;
-    }
-    *lookup = (struct lookup){.fd = ends[0], .child = child};
-    return 0;
-}
-
-static int parse(const unsigned char *bytes, size_t len, uint16_t port,
+int lookup_parse(const unsigned char *bytes, size_t len, uint16_t port,
                  struct lookup_result *ret_result)
 {
-    struct lookup_result result = {.error = -(int)bytes[0]};
+    struct lookup_result result = {.count = 0};
+    int32_t error;
 
-    for (size_t at = 1; at + LOOKUP_ENTRY <= len && result.count < LOOKUP_ADDRESSES_MAX;
+    if (len < sizeof error)
+        return ERR_PROTOCOL;
+    memcpy(&error, bytes, sizeof error);
+    result.error = error;
+    for (size_t at = sizeof error; at + LOOKUP_ENTRY <= len && result.count < LOOKUP_ADDRESSES_MAX;
          at += LOOKUP_ENTRY) {
         struct socket_address *address = &result.addresses[result.count++];
         struct sockaddr_in *in4 = (struct sockaddr_in *)&address->storage;
@@ -92,34 +71,4 @@ static int parse(const unsigned char *bytes, size_t len, uint16_t port,
     }
     *ret_result = result;
     return 1;
-}
-
-int lookup_read(struct lookup *lookup, uint16_t port, struct lookup_result *ret_result)
-{
-    for (;;) {
-        unsigned char *to = lookup->answer + lookup->answer_len;
-        size_t room = sizeof lookup->answer - lookup->answer_len;
-        ssize_t r = room ? read(lookup->fd, to, room) : 0;
-        if (r < 0 && errno == EAGAIN)
-            return 0;
-        if (r < 0 && errno == EINTR)
-            continue;
-        if (r < 0)
-            return ERR_PROTOCOL;
-        if (r > 0) {
-            lookup->answer_len += (size_t)r;
-            continue;
-        }
-        if (lookup->answer_len == 0)
-            return ERR_PROTOCOL;
-        return parse(lookup->answer, lookup->answer_len, port, ret_result);
-    }
-}
-
-void lookup_finish(struct lookup *lookup)
-{
-    close(lookup->fd);
-    kill(lookup->child, SIGKILL); /* a zombie at most, until it is waited for */
-    while (waitpid(lookup->child, NULL, 0) < 0 && errno == EINTR)
-        ;
 }

@@ -1,5 +1,5 @@
 /* What this machine's own resolver says of a name: /etc/hosts, mDNS, search domains and whatever
- * else the system asks. It may block for long, so a child process asks. */
+ * else the system asks. It may block for long, so a child process asks, or a thread on Windows. */
 #pragma once
 
 #include "os/address.h"
@@ -7,12 +7,13 @@
 enum {
     LOOKUP_ADDRESSES_MAX = 32,
     LOOKUP_ENTRY = 1 + 16 + 4, /**< bytes of an address from the child: family, address, scope */
+    LOOKUP_ANSWER_MAX = 4 + LOOKUP_ADDRESSES_MAX * LOOKUP_ENTRY,
 };
 
 struct lookup {
     int fd;    /**< readable when the child has something to say */
-    int child; /**< its pid */
-    unsigned char answer[1 + LOOKUP_ADDRESSES_MAX * LOOKUP_ENTRY];
+    int child; /**< its pid; unused on Windows */
+    unsigned char answer[LOOKUP_ANSWER_MAX];
     size_t answer_len;
 };
 
@@ -29,3 +30,11 @@ must_check int lookup_start(struct lookup *lookup, const char *name);
 must_check int lookup_read(struct lookup *lookup, uint16_t port, struct lookup_result *ret_result);
 /** Ends the child if it still runs. Once after each successful lookup_start(). */
 void lookup_finish(struct lookup *lookup);
+
+/* ---- between the one who asks and the one who waits ---- */
+
+/** Asks the system, for however long it takes. @return bytes of `out` */
+size_t lookup_ask(const char *name, unsigned char out[LOOKUP_ANSWER_MAX]);
+/** Reads what lookup_ask() wrote. @return 1, or ERR_PROTOCOL */
+must_check int lookup_parse(const unsigned char *bytes, size_t len, uint16_t port,
+                            struct lookup_result *ret_result);

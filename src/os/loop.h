@@ -1,5 +1,5 @@
 /* The event loop: readiness of descriptors, timers, and work for the end of a round.
- * epoll stands behind it today; the face names no mechanism, so that another can. */
+ * epoll stands behind it on Linux, poll(2) or select() elsewhere; see loop_epoll.c, loop_poll.c. */
 #pragma once
 
 #include <stdbool.h>
@@ -20,6 +20,7 @@ enum {
 /** One watched descriptor; its owner embeds it. */
 struct loop_watch {
     int fd;
+    unsigned place; /**< private */
     /** @param events  LOOP_* bits. With LOOP_EDGE the owner must go on until -EAGAIN. */
     void (*on_event)(struct loop_watch *watch, unsigned events);
 };
@@ -47,6 +48,8 @@ must_check int loop_add(struct loop *loop, struct loop_watch *watch, enum loop_m
 void loop_remove(struct loop *loop, struct loop_watch *watch);
 /** The same for a descriptor that is closed right after: saves the system call. */
 void loop_forget(struct loop *loop, struct loop_watch *watch);
+/** For LOOP_EDGE, after a write that returned -EAGAIN: its owner hears when there is room again. */
+void loop_write_again(struct loop *loop, struct loop_watch *watch);
 /** Stops or resumes reporting of a LOOP_LEVEL watch. */
 void loop_pause(struct loop *loop, struct loop_watch *watch, bool paused);
 

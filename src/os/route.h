@@ -2,11 +2,10 @@
  * addresses, through which gateway, and whether a neighbour of that address answers. */
 #pragma once
 
-#include <net/if.h>
 #include <stdbool.h>
-#include <sys/socket.h>
 
 #include "base/macros.h"
+#include "os/net.h"
 
 struct route {
     bool local;                      /**< the address is this machine's */
@@ -26,7 +25,7 @@ enum route_neighbour {
 
 /** Asks the kernel for the way to an IPv4 or IPv6 address (rtnetlink(7), RTM_GETROUTE).
  *  @return 0; -ENETUNREACH, -EHOSTUNREACH, -EACCES (a prohibit route), -EINVAL (a blackhole route
- * or another family); other -errno */
+ * or another family); -EOPNOTSUPP on a system whose routes are not asked; other -errno */
 must_check int route_look(const struct sockaddr *to, struct route *ret_route);
 /** Whether an address on a network that we are part of has answered (RTM_GETNEIGH). */
 enum route_neighbour route_neighbour(const struct sockaddr *address, unsigned interface_index);

@@ -4,6 +4,10 @@
 
 #include <stdbool.h>
 
+/** At the start of a program: descriptors 0 to 2 are there, so that no file becomes one of them;
+ * sockets may be used; on Windows the console takes UTF-8 and colours, and the arguments are UTF-8.
+ *  @return 0, or -errno */
+int self_start(int *count, char ***arguments);
 /** Root; on Windows an administrator whose rights are not held back. */
 bool self_is_privileged(void);
 /** Path of the running program, links followed, also after its file was replaced.

@@ -5,11 +5,6 @@
 
 #include "base/mem.h"
 
-bool self_is_privileged(void)
-{
-    return geteuid() == 0;
-}
-
 char *self_program(void)
 {
     static const char deleted[] = " (deleted)";

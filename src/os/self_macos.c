@@ -7,11 +7,6 @@
 #include "base/mem.h"
 #include "os/self.h"
 
-bool self_is_privileged(void)
-{
-    return geteuid() == 0;
-}
-
 char *self_program(void)
 {
     uint32_t size = 0;

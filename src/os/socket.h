@@ -4,10 +4,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/socket.h>
 
 #include "base/macros.h"
 #include "base/nsec.h"
+#include "os/net.h"
 
 struct socket_address {
     struct sockaddr_storage storage;

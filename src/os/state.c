@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -46,4 +47,15 @@ int state_open(const char *path, struct diags *diags)
         return -EPERM;
     }
     return fd;
+}
+
+char *state_default(void)
+{
+    const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+
+    if (geteuid() == 0)
+        return mem_string(SPAN(STATE_OF_ROOT));
+    if (xdg && xdg[0] == '/')
+        return mem_format("%s/gardien", xdg);
+    return home && home[0] == '/' ? mem_format("%s/.local/state/gardien", home) : NULL;
 }

@@ -3,6 +3,12 @@
 
 #include "base/diag.h"
 
+#define STATE_OF_ROOT "/var/lib/gardien"
+
+/** STATE_OF_ROOT as root, else $XDG_STATE_HOME/gardien or ~/.local/state/gardien.
+ *  @return for free(), or NULL when there is no home */
+char *state_default(void);
+
 /** Opens or makes the state folder, 0700, with what is above it.
  *  @return an O_DIRECTORY descriptor, or -errno with a diag */
 must_check int state_open(const char *path, struct diags *diags);

@@ -6,12 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#ifndef _WIN32
-#include <sys/ioctl.h>
-#endif
-
 #include "base/buffer.h"
 #include "base/mem.h"
+#include "report/width.h"
 
 enum {
     NARROWEST = 20,      /* columns; below that breaking lines helps nobody */
@@ -35,13 +32,8 @@ static unsigned terminal_width(FILE *out)
     if (said && span_to_uint(span_str(said), &columns) == 0 && columns >= NARROWEST &&
         columns <= 1000)
         return (unsigned)columns;
-#ifdef TIOCGWINSZ
-    struct winsize size;
-
-    if (ioctl(fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col >= NARROWEST)
-        return size.ws_col;
-#endif
-    return 80;
+    unsigned width = width_of(out);
+    return width >= NARROWEST ? width : 80;
 }
 
 static bool locale_is_utf8(void)
@@ -61,7 +53,7 @@ static bool locale_is_utf8(void)
 struct face face_of(FILE *out)
 {
     const char *term = getenv("TERM");
-    struct face face = {.out = out, .terminal = isatty(fileno(out)) == 1};
+    struct face face = {.out = out, .terminal = isatty(fileno(out)) != 0};
 
     if (!face.terminal)
         return face;

@@ -1,9 +1,6 @@
 /* Arithmetic on addresses. */
 #include "scan/address.h"
 
-#include <arpa/inet.h>
-#include <net/if.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -3,9 +3,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/socket.h>
 
 #include "base/macros.h"
+#include "os/net.h"
 
 enum { SCAN_ADDRESS_TEXT = 64 };
 

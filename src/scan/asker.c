@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/list.h"
 #include "base/mem.h"
@@ -61,7 +60,7 @@ static const struct scan_address *host_of(const struct scan_job *job, size_t pai
 static void drop_question(struct question *question)
 {
     loop_forget(question->asker->loop, &question->watch);
-    close(question->watch.fd);
+    dial_close(question->watch.fd);
     list_remove(&question->link);
     question->asker->flying_count--;
     free(question);
@@ -143,12 +142,12 @@ static bool ask_one(struct asker *asker, size_t pair)
         return true;
     }
     struct question *question = mem_new(struct question);
-    *question =
-        (struct question){.watch = {fd, on_event}, .asker = asker, .pair = pair, .begun = begun};
+    *question = (struct question){
+        .watch = {.fd = fd, .on_event = on_event}, .asker = asker, .pair = pair, .begun = begun};
     int r = loop_add(asker->loop, &question->watch, LOOP_EDGE);
     if (r < 0) {
         asker->error = r;
-        close(fd);
+        dial_close(fd);
         free(question);
         loop_stop(asker->loop);
         return false;

@@ -1,6 +1,8 @@
 /* One stretch of a scan: some hosts, some ports of one protocol, and an engine that asks them. */
 #pragma once
 
+#include <signal.h>
+
 #include "base/macros.h"
 #include "base/nsec.h"
 #include "scan/answers.h"
@@ -12,9 +14,9 @@ struct scan_job {
     size_t port_count;
     struct scan_answer *answers; /**< host after host, each with its ports in order; zeroed */
     struct scan_boxes *boxes;
-    double rate;              /**< packets a second at most; 0: as fast as no answer is lost */
-    nsec_t origin;            /**< monotonic: what `sent` in answers counts from */
-    volatile const int *stop; /**< becomes != 0 when the user has had enough */
+    double rate;   /**< packets a second at most; 0: as fast as no answer is lost */
+    nsec_t origin; /**< monotonic: what `sent` in answers counts from */
+    const volatile sig_atomic_t *stop; /**< becomes != 0 when the user has had enough */
     /** Called some ten times a second; may be NULL.
      *  @param done  0..1, as well as it can be told */
     void (*on_progress)(void *context, double done);

@@ -51,7 +51,7 @@ static const char *time_text(nsec_t wall, char text[64])
     time_t seconds = (time_t)(wall / NSEC_PER_SEC);
     struct tm parts;
 
-    if (!localtime_r(&seconds, &parts) || !strftime(text, 64, "%a %b %e %H:%M:%S %Y", &parts))
+    if (!localtime_r(&seconds, &parts) || !strftime(text, 64, "%a %b %d %H:%M:%S %Y", &parts))
         text[0] = '\0';
     return text;
 }

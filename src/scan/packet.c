@@ -1,8 +1,6 @@
 /* Writing and reading of headers, each length checked before what it covers is read. */
 #include "scan/packet.h"
 
-#include <netinet/in.h>
-
 #include "base/error.h"
 
 enum {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 
 #include "base/nsec.h"
@@ -16,10 +17,11 @@ struct table;
 struct scan_request {
     const struct scan_targets *targets;
     const struct scan_ports *ports;
-    double rate;              /**< packets a second at most; 0: as fast as no answer is lost */
-    bool connect;             /**< connect to TCP ports even where raw sockets are allowed */
-    bool services;            /**< ask open TCP ports what serves there */
-    const volatile int *stop; /**< becomes != 0 when the user has had enough; may be NULL */
+    double rate;   /**< packets a second at most; 0: as fast as no answer is lost */
+    bool connect;  /**< connect to TCP ports even where raw sockets are allowed */
+    bool services; /**< ask open TCP ports what serves there */
+    const volatile sig_atomic_t
+        *stop; /**< becomes != 0 when the user has had enough; may be NULL */
 };
 
 /** All that is known of one address. */

@@ -8,27 +8,22 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/list.h"
 #include "base/mem.h"
-#include "cert/cert.h"
 #include "os/dial.h"
 #include "os/loop.h"
-#include "tls/tls.h"
+#include "scan/service_tls.h"
 
 enum {
     FLYING_MOST = 128,
     HEARD_MOST = 64 * 1024, /* bytes kept of what a server says before it makes sense */
     BANNER_MOST = 200,      /* bytes of a line that are kept */
-    NAMES_SHOWN = 4,
 };
 
 static const nsec_t PATIENCE = 3 * NSEC_PER_SEC;
 static const nsec_t LOOK = 10 * NSEC_PER_MSEC;
-static const nsec_t DAY = 24 * 3600 * NSEC_PER_SEC;
 
 struct asking;
 
@@ -49,15 +44,14 @@ struct asking {
     struct scan_services *services;
     const struct scan_address *hosts;
     const char *const *names;
-    const volatile int *stop;
-    struct tls_client_library *library;
+    const volatile sig_atomic_t *stop;
+    struct tls_client_library *library; /* NULL: this program speaks no TLS */
     struct loop *loop;
     struct loop_timer timer;
     struct list flying;
     unsigned flying_count;
     size_t next;
-    char out[TLS_OUT_MIN + TLS_OUT_MIN];
-    char plain[TLS_READ_MIN];
+    struct scan_tls_room *room;
 };
 
 void scan_services_add(struct scan_services *services, size_t host, uint16_t port)
@@ -118,50 +112,23 @@ static void note_banner(struct scan_service *service, struct span heard)
                                  : mem_string(line);
 }
 
-static char *join_names(const struct cert_info *info)
-{
-    char *text = mem_string(span_str(info->name_count ? info->names[0] : info->subject));
-
-    for (size_t i = 1; i < info->name_count && i <= NAMES_SHOWN; i++) {
-        char *longer = i == NAMES_SHOWN
-                           ? mem_format("%s and %zu more", text, info->name_count - NAMES_SHOWN)
-                           : mem_format("%s, %s", text, info->names[i]);
-        free(text);
-        text = longer;
-    }
-    return text;
-}
-
-static void note_tls(struct scan_service *service, const struct tls_client *client)
-{
-    struct tls_client_facts facts;
-    struct cert_chain chain;
-
-    tls_client_describe(client, &facts);
-    service->tls = true;
-    service->version = mem_string(span_str(facts.version));
-    service->alpn = facts.alpn[0] ? mem_string(span_str(facts.alpn)) : NULL;
-    if (cert_chain_parse(buffer_span(&facts.chain), &chain) >= 0) {
-        const struct cert_info *leaf = &chain.items[0];
-        service->names = join_names(leaf);
-        service->issuer = mem_string(span_str(leaf->issuer));
-        service->days_left = (long)((leaf->not_after - nsec_realtime()) / DAY);
-        cert_chain_finish(&chain);
-    }
-    tls_client_facts_finish(&facts);
-}
-
 /* ---- the end of a question ---- */
 
 static void drop_question(struct question *question)
 {
     loop_forget(question->asking->loop, &question->watch);
-    close(question->watch.fd);
-    tls_client_destroy(question->tls);
+    dial_close(question->watch.fd);
+    scan_tls_destroy(question->tls);
     buffer_finish(&question->heard);
     list_remove(&question->link);
     question->asking->flying_count--;
     free(question);
+}
+
+/* A TLS server's first record is a handshake or an alert (RFC 8446 section 5.1). */
+static bool sounds_like_tls(const struct question *question)
+{
+    return question->heard.len && (question->heard.data[0] == 22 || question->heard.data[0] == 21);
 }
 
 static void ask(struct asking *asking, struct scan_service *service, bool plain);
@@ -173,7 +140,9 @@ static void finish_question(struct question *question)
     struct scan_service *service = question->service;
     bool again = question->connected && !question->met_tls && !question->plain;
 
-    if (!question->met_tls)
+    if (question->plain && sounds_like_tls(question))
+        service->tls = true; /* an alert, to plain HTTP */
+    else if (!question->met_tls)
         note_banner(service, buffer_span(&question->heard));
     drop_question(question);
     if (again)
@@ -186,7 +155,7 @@ static void finish_question(struct question *question)
 static bool send_all(const struct question *question, struct span bytes)
 {
     return bytes.len == 0 ||
-           send(question->watch.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL) == (ssize_t)bytes.len;
+           dial_send(question->watch.fd, bytes.ptr, bytes.len) == (ssize_t)bytes.len;
 }
 
 /* Goes on with the handshake over what was heard.
@@ -194,15 +163,12 @@ static bool send_all(const struct question *question, struct span bytes)
 static bool go_on_with_tls(struct question *question)
 {
     struct asking *asking = question->asking;
-    struct tls_io io = {
-        .in = buffer_span(&question->heard), .out = asking->out, .out_cap = sizeof asking->out};
-    size_t before = io.in.len;
-    int r = tls_client_handshake(question->tls, &io);
+    struct span out;
+    int r = scan_tls_go_on(question->tls, &question->heard, asking->room, &out);
 
-    buffer_consume(&question->heard, before - io.in.len);
     if (r == 1)
-        note_tls(question->service, question->tls);
-    return send_all(question, span_of(io.out, io.out_len)) && r == 0;
+        scan_tls_describe(question->tls, question->service);
+    return send_all(question, out) && r == 0;
 }
 
 static bool say_hello(struct question *question)
@@ -210,12 +176,6 @@ static bool say_hello(struct question *question)
     if (question->plain)
         return send_all(question, SPAN("HEAD / HTTP/1.0\r\nUser-Agent: gardien\r\n\r\n"));
     return go_on_with_tls(question);
-}
-
-/* A TLS server's first record is a handshake or an alert (RFC 8446 section 5.1). */
-static bool sounds_like_tls(const struct question *question)
-{
-    return question->heard.len && (question->heard.data[0] == 22 || question->heard.data[0] == 21);
 }
 
 /* Has a server that speaks no TLS said what is worth a line? */
@@ -226,18 +186,18 @@ static bool has_said_enough(const struct question *question)
     if (heard.len > HEARD_MOST / 2)
         return true;
     if (span_starts(heard, SPAN("HTTP/")))
-        return memmem(heard.ptr, heard.len, "\r\n\r\n", 4) != NULL;
+        return span_find_span(heard, SPAN("\r\n\r\n")) >= 0;
     return span_find(heard, '\n') >= 0;
 }
 
 /* @return false when the question is over */
 static bool receive(struct question *question)
 {
-    char *room = question->asking->plain;
+    char *room = question->asking->room->in;
 
     for (;;) {
-        ssize_t got = recv(question->watch.fd, room, sizeof question->asking->plain, MSG_DONTWAIT);
-        if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        ssize_t got = dial_receive(question->watch.fd, room, sizeof question->asking->room->in);
+        if (got == -EAGAIN || got == -EINTR)
             return true;
         if (got <= 0 || buffer_append(&question->heard, room, (size_t)got) < 0)
             return false;
@@ -273,13 +233,13 @@ static void on_event(struct loop_watch *watch, unsigned events)
 
 static void ask(struct asking *asking, struct scan_service *service, bool plain)
 {
-    const struct tls_client_options options = {.server_name = asking->names[service->host]};
     struct socket_address to = {0};
     struct question *question = mem_new(struct question);
 
+    plain = plain || !asking->library;
     to.len = scan_address_to(&asking->hosts[service->host], service->port, &to.storage);
     *question = (struct question){
-        .watch = {dial_tcp(&to, 0), on_event},
+        .watch = {.fd = dial_tcp(&to, 0), .on_event = on_event},
         .asking = asking,
         .service = service,
         .heard = buffer_make(HEARD_MOST),
@@ -287,11 +247,12 @@ static void ask(struct asking *asking, struct scan_service *service, bool plain)
         .plain = plain,
     };
     if (question->watch.fd < 0 ||
-        (!plain && tls_client_create(asking->library, &options, &question->tls) < 0) ||
+        (!plain &&
+         scan_tls_create(asking->library, asking->names[service->host], &question->tls) < 0) ||
         loop_add(asking->loop, &question->watch, LOOP_EDGE) < 0) {
         if (question->watch.fd >= 0)
-            close(question->watch.fd);
-        tls_client_destroy(question->tls);
+            dial_close(question->watch.fd);
+        scan_tls_destroy(question->tls);
         free(question);
         return; /* the port stays open; what serves there stays unsaid */
     }
@@ -320,7 +281,7 @@ static void on_timeout(struct loop_timer *timer, nsec_t now)
 }
 
 int scan_services_ask(struct scan_services *services, const struct scan_address *hosts,
-                      const char *const *names, const volatile int *stop)
+                      const char *const *names, const volatile sig_atomic_t *stop)
 {
     scoped(mem_release) struct asking *asking = mem_new(struct asking);
 
@@ -332,15 +293,17 @@ int scan_services_ask(struct scan_services *services, const struct scan_address 
                               .stop = stop,
                               .timer = {.on_timeout = on_timeout}};
     list_init(&asking->flying);
-    int r = tls_client_library_create(&asking->library);
+    int r = scan_tls_library_create(&asking->library);
     if (r < 0)
         return r;
+    asking->room = mem_new(struct scan_tls_room);
     r = loop_create(&asking->loop);
     if (r >= 0) {
         loop_timer_set(asking->loop, &asking->timer, nsec_monotonic());
         r = loop_run(asking->loop);
         loop_destroy(asking->loop);
     }
-    tls_client_library_destroy(asking->library);
+    free(asking->room);
+    scan_tls_library_destroy(asking->library);
     return r;
 }

@@ -1,6 +1,7 @@
 /* What serves behind open TCP ports: TLS with which certificate, or the first line that it says. */
 #pragma once
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -30,5 +31,5 @@ void scan_services_add(struct scan_services *services, size_t host, uint16_t por
  *  @param names  a name a host, sent as SNI; NULL for one without
  *  @return 0, or -errno, ERR_TLS */
 must_check int scan_services_ask(struct scan_services *services, const struct scan_address *hosts,
-                                 const char *const *names, const volatile int *stop);
+                                 const char *const *names, const volatile sig_atomic_t *stop);
 void scan_services_finish(struct scan_services *services);

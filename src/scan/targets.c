@@ -1,7 +1,6 @@
 /* Reading and looking up hosts and networks. */
 #include "scan/targets.h"
 
-#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -2,8 +2,6 @@
  * ICMP errors they send, so questions are spread out and repeated. */
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "scan/asker.h"
 
@@ -51,26 +49,27 @@ static int ask(const struct scan_address *host, uint16_t port)
 
     to.len = scan_address_to(host, port, &to.storage);
     int fd = dial_udp(&to);
-    if (fd >= 0 && send(fd, datagram, question_of(port, datagram), 0) < 0 &&
-        errno != ECONNREFUSED) {
-        int error = errno;
-        close(fd);
-        return -error;
-    }
-    return fd;
+    if (fd < 0)
+        return fd;
+    ssize_t sent = dial_send(fd, datagram, question_of(port, datagram));
+    if (sent >= 0 || sent == -ECONNREFUSED)
+        return fd;
+    dial_close(fd);
+    return (int)sent;
 }
 
 static bool hear(int fd, int *ret_result, struct dial_failure *ret_failure)
 {
     char byte;
 
-    if (recv(fd, &byte, 1, MSG_DONTWAIT) >= 0) {
+    ssize_t got = dial_receive(fd, &byte, 1);
+    if (got >= 0 || got == -EMSGSIZE) { /* of more than one byte, as Windows says it */
         *ret_result = 0;
         return true;
     }
-    int error = errno;
-    if (error == EAGAIN || error == EINTR)
+    if (got == -EAGAIN || got == -EINTR)
         return false;
+    int error = (int)-got;
     dial_take_failure(fd, error, ret_failure);
     *ret_result = -error;
     return true;

@@ -53,7 +53,7 @@ void connection_accept(struct server *server, const struct listener *listener, i
     struct connection *c = mem_new(struct connection);
     nsec_t now = loop_now(server->loop);
 
-    c->watch = (struct loop_watch){fd, on_ready};
+    c->watch = (struct loop_watch){.fd = fd, .on_event = on_ready};
     c->timer.on_timeout = on_deadline;
     c->server = server;
     c->peer = peer;

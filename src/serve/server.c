@@ -280,7 +280,7 @@ static int add_listener(struct server *server, const struct server_listener *wan
         close(wanted->fd);
     } else {
         listener = mem_new(struct listener);
-        listener->watch = (struct loop_watch){wanted->fd, on_listener};
+        listener->watch = (struct loop_watch){.fd = wanted->fd, .on_event = on_listener};
         listener->server = server;
         listener->id = wanted->id;
         list_append(&server->listeners, &listener->link);

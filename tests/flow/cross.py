@@ -50,8 +50,19 @@ def windows():
     given = os.environ.get("GARDIEN_WINDOWS")
     if given:
         return Path(given).resolve()
-    folder = _folder("windows")
-    return _build(folder, TOP / "tools/cross/setup", "windows", folder, "-Dwerror=true")
+    return _cross("windows")
+
+
+def macos(cpu):
+    """The program for macOS on arm64 or x86_64; None where there is no compiler for it."""
+    systems = lib.run(TOP / "tools/cross/setup", "--systems").stdout.split()
+    return _cross(f"macos-{cpu}") if f"macos-{cpu}" in systems else None
+
+
+def _cross(system):
+    """`make cross` builds in the same folder."""
+    folder = TOP / "build-cross" / system
+    return _build(folder, TOP / "tools/cross/setup", system, folder, "-Dwerror=true")
 
 
 class Wine:

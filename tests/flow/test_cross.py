@@ -1,77 +1,101 @@
-"""What is built for other systems: the rules that reach the interface of the Windows Firewall. Wine
-keeps no rules, but tells each call of its interface with the arguments."""
+"""What is built for other systems: programs for macOS are what that system starts, and the one for
+Windows runs in wine and scans."""
 
-import os
-import re
-import shutil
-import signal
-import subprocess
-from pathlib import Path
+import contextlib
+import json
+import socket
+import struct
+import threading
 
 import pytest
 
+import cross
 import lib
 
-TOP = Path(__file__).resolve().parents[2]
-NEEDED = ["x86_64-w64-mingw32-gcc", "wine", "meson", "ninja"]
-MISSING = [name for name in NEEDED if not shutil.which(name)]
-
-pytestmark = pytest.mark.skipif(
-    bool(MISSING), reason=f"not installed: {', '.join(MISSING)}; `tools/deps build cross` does it")
+ARM64, X86_64 = 0x0100000C, 0x01000007  # mach/machine.h
+EXECUTABLE, LOAD_DYLIB, BUILD_VERSION = 2, 0xC, 0x32  # mach-o/loader.h
+MACOS = 1
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory):
-    """What the program says, and wine of its calls, in order."""
-    folder = tmp_path_factory.mktemp("windows")
-    lib.run("meson", "setup", str(folder / "build"), str(TOP), "--cross-file",
-            str(TOP / "tools/cross/windows.ini"), "-Dwerror=true")
-    lib.run("ninja", "-C", str(folder / "build"))
-    env = dict(os.environ, WINEPREFIX=str(folder / "wine"), WINEDEBUG="-all,fixme+hnetcfg",
-               HOME=str(folder))
-    env.pop("DISPLAY", None)
-    program = subprocess.Popen(["wine", str(folder / "build/tests/cross/policy.exe")], env=env,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                               start_new_session=True)
-    try:
-        output, _ = program.communicate(timeout=180)
-    except subprocess.TimeoutExpired:
-        os.killpg(program.pid, signal.SIGKILL)
-        raise
-    finally:
-        subprocess.run(["wineserver", "-k"], env=env, check=False, timeout=30)
-    assert program.returncode == 0, output
-    return output
+def wine():
+    if cross.MISSING:
+        pytest.skip(f"not installed: {', '.join(cross.MISSING)}; `tools/deps build cross` does it")
+    box = cross.Wine()
+    yield box
+    box.finish()
 
 
-def calls(output, until):
-    """[(method, argument)] from the start or the last result to the line `until`."""
-    part = re.split(r"^(?:in|out|broken|remove) -?\d+\r?$", output[:output.index(until)],
-                    flags=re.M)[-1]
-    return re.findall(r"netfw_(rules?_\w+) \w+(?:, (L\".*?\"|\w+))?", part)
+def load_commands(data):
+    """[(command, its bytes)] of a Mach-O file of 64 bits."""
+    count = struct.unpack_from("<I", data, 16)[0]
+    at, found = 32, []
+    for _ in range(count):
+        command, size = struct.unpack_from("<II", data, at)
+        found.append((command, data[at:at + size]))
+        at += size
+    return found
 
 
-def test_a_rule_is_looked_for_and_then_made_for_two_profiles(said):
-    made = calls(said, "in 1")
-    assert made[0] == ("rules_Item", 'L"gardien 443/tcp"')
-    assert made[1:-1] == [
-        ("rule_put_Name", 'L"gardien 443/tcp"'), ("rule_put_Protocol", "6"),
-        ("rule_put_LocalPorts", 'L"443"'), ("rule_put_Direction", "1"),
-        ("rule_put_Profiles", "0x3"), ("rule_put_Action", "1"),
-        ("rule_put_Enabled", "0xffffffff")]
-    assert made[-1][0] == "rules_Add"
+@pytest.mark.parametrize("cpu,number", [("arm64", ARM64), ("x86_64", X86_64)])
+def test_the_program_for_macos_is_one_and_needs_only_the_systems_library(cpu, number):
+    program = cross.macos(cpu)
+    if not program:
+        pytest.skip("no compiler for macOS; `tools/deps cross` brings it where npm is")
+    data = program.read_bytes()
+    magic, machine, _, kind = struct.unpack_from("<IIII", data)
+    assert (magic, machine, kind) == (0xFEEDFACF, number, EXECUTABLE)
+    commands = load_commands(data)
+    assert [struct.unpack_from("<I", body, 8)[0] for command, body in commands
+            if command == BUILD_VERSION] == [MACOS]
+    needed = [body[24:].split(b"\0")[0].decode() for command, body in commands
+              if command == LOAD_DYLIB]
+    assert needed == ["/usr/lib/libSystem.B.dylib"]
 
 
-def test_addresses_udp_outbound_and_the_public_profile_arrive(said):
-    made = calls(said, "out 1")
-    for call in [("rule_put_Protocol", "17"), ("rule_put_RemoteAddresses", 'L"192.0.2.0/24"'),
-                 ("rule_put_Direction", "2"), ("rule_put_Profiles", "0x4")]:
-        assert call in made
+def test_the_program_for_windows_says_what_it_can(wine):
+    program = cross.windows()
+    assert wine.run(program, "version").stdout.startswith("gardien ")
+    text = wine.run(program, "help").stdout
+    for verb in ["open", "close", "scan"]:
+        assert f"\n  {verb} " in text
+    assert "\n  serve " not in text
+    wrong = wine.run(program, "scna")
+    assert wrong.returncode == 2 and "did you mean `gardien scan`?" in wrong.stderr
 
 
-def test_a_name_that_is_no_utf_8_reaches_nobody(said):
-    assert calls(said, "broken -22") == []
+@contextlib.contextmanager
+def speaker(greeting):
+    """A server on loopback that speaks first; yields its port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        def serve():
+            try:
+                while True:
+                    connection, _ = listener.accept()
+                    with connection:
+                        connection.sendall(greeting)
+            except OSError:
+                pass  # it was closed
+        threading.Thread(target=serve, daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
 
 
-def test_a_rule_is_removed_by_its_name(said):
-    assert calls(said, "remove 0") == [("rules_Remove", 'L"gardien 443/tcp"')]
+def scanned(run, port, closed):
+    result = run("scan", "127.0.0.1", "-p", f"{port},{closed}", "--json")
+    assert result.returncode == 0, result.stderr
+    host, = json.loads(result.stdout)["hosts"]
+    return {entry["port"]: entry for entry in host["ports"]}
+
+
+def test_windows_and_the_portable_program_scan_by_connecting(wine):
+    programs = [lambda *words: wine.run(cross.windows(), *words),
+                lambda *words: lib.run(cross.portable(), *words)]
+    closed = lib.free_port()
+    with speaker(b"SSH-2.0-example\r\n") as port:
+        for run in programs:
+            seen = scanned(run, port, closed)
+            assert seen[port]["state"] == "open"
+            assert seen[port]["service"]["banner"] == "SSH-2.0-example"
+            assert seen[closed]["state"] == "closed"
+            assert seen[closed]["reason"] == "conn-refused"

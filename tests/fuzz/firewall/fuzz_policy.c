@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 #include "firewall/firewall.h"
-#include "firewall/windows.h"
+#include "firewall/windows_judge.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

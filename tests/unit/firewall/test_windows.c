@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "firewall/firewall.h"
-#include "firewall/windows.h"
+#include "firewall/windows_judge.h"
 
 enum { DOMAIN = POLICY_DOMAIN, PRIVATE = POLICY_PRIVATE, PUBLIC = POLICY_PUBLIC };
 

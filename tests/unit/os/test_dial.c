@@ -16,6 +16,10 @@
 #include "os/dial.h"
 #include "os/lookup.h"
 
+#ifndef PORTABLE /* the code of systems that tell neither paths nor the box that refused */
+#define PORTABLE 0
+#endif
+
 static void wait_for(int fd, short events)
 {
     struct pollfd poll_fd = {.fd = fd, .events = events};
@@ -53,7 +57,7 @@ static void test_a_connection_is_made_and_measured(void **state)
     assert_int_equal(dial_receive(fd, &byte, 1), -EAGAIN);
     assert_int_equal(dial_send(fd, "x", 1), 1);
     dial_path(fd, &path);
-    assert_true(path.rtt > 0 && path.mss > 0);
+    assert_true(PORTABLE ? path.mss == 0 : path.rtt > 0 && path.mss > 0);
     dial_close(fd);
     fd = dial_tcp(&address, 536);
     wait_for(fd, POLLOUT);
@@ -97,8 +101,10 @@ static void test_a_closed_udp_port_is_told_with_its_icmp(void **state)
     ssize_t r = dial_receive(fd, &byte, 1);
     assert_int_equal(r, -ECONNREFUSED);
     dial_take_failure(fd, (int)-r, &failure);
-    assert_true(failure.icmp && failure.type == 3 && failure.code == 3);
-    assert_true(failure.has_offender);
+    if (!PORTABLE) {
+        assert_true(failure.icmp && failure.type == 3 && failure.code == 3);
+        assert_true(failure.has_offender);
+    }
     dial_close(fd);
 }
 

@@ -135,8 +135,8 @@ static void test_loop_drops_collected_events_of_removed_watch(void **state)
 
     assert_int_equal(loop_create(&loop), 0);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-    struct pair a = {.watch = {fds[0], on_pair}, .loop = loop};
-    struct pair b = {.watch = {fds[1], on_pair}, .loop = loop, .other = &a};
+    struct pair a = {.watch = {.fd = fds[0], .on_event = on_pair}, .loop = loop};
+    struct pair b = {.watch = {.fd = fds[1], .on_event = on_pair}, .loop = loop, .other = &a};
     a.other = &b;
     assert_int_equal(write(fds[0], "x", 1), 1);
     assert_int_equal(write(fds[1], "x", 1), 1);

@@ -1,0 +1,9 @@
+/* A system on which we send no SYNs of our own: ports are connected to. */
+#include <errno.h>
+
+#include "scan/job.h"
+
+int scan_syn(struct scan_job *job)
+{
+    return -EPERM;
+}
