@@ -73,6 +73,13 @@ class Wine:
         self.env = {**os.environ, "HOME": str(self.folder), "WINEPREFIX": str(self.folder / "prefix"),
                     "WINEDLLOVERRIDES": "winemenubuilder.exe=d;mscoree=d;mshtml=d"}
         self.env.pop("DISPLAY", None)
+        (self.folder / "prefix").mkdir()
+        # One server for all programs, and what it starts beside them, which would keep the output of
+        # the first program open.
+        for command in (["wineserver", "-p"], ["wine", "wineboot", "-i"]):
+            subprocess.run(command, env={**self.env, "WINEDEBUG": "-all"}, check=False,
+                           timeout=180 * lib.PATIENCE, stdin=subprocess.DEVNULL,
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def run(self, *words, channels="-all", seconds=120, input=None):
         """Runs a program for Windows to its end. @channels of wine's own log go to stderr."""
