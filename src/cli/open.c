@@ -221,51 +221,12 @@ static int run_change(const struct arguments *arguments, bool opens)
     return code;
 }
 
-static int open_run(const struct arguments *arguments)
+int open_run(const struct arguments *arguments)
 {
     return run_change(arguments, true);
 }
 
-static int close_run(const struct arguments *arguments)
+int close_run(const struct arguments *arguments)
 {
     return run_change(arguments, false);
 }
-
-const struct verb open_verb = {
-    "open",
-    open_run,
-    "open ports in the firewall that is in force",
-    "[PORT[/tcp|/udp]...] [OPTION...]",
-    "Opens the PORTs (by default 80/tcp, 443/tcp and 443/udp) for good: it finds out which\n"
-    "firewall is in force, shows the steps in order with the reason for each, asks, carries them\n"
-    "out, and proves by a probe that the port is open over IPv4 and IPv6. A rule goes into each\n"
-    "chain that would drop, and survives a restart of the firewall. Twice is the same as once. "
-    "If\n"
-    "a step fails, those before it are undone. With --confirm a process of its own undoes all,\n"
-    "even if your connection is lost, unless you type \"yes\" or run `gardien open --confirmed`.",
-    "sudo gardien open\n"
-    "sudo gardien open 8443 2096/tcp 443/udp --from 192.0.2.0/24\n"
-    "gardien open --dry-run\n"
-    "sudo gardien open 443 --confirm 60s\n",
-    open_options,
-    SIZE_MAX,
-    "0 the ports are open, or the plan was shown; 1 they are not; 2 the command line is wrong, "
-    "or\n"
-    "nobody could agree to the plan"};
-
-const struct verb close_verb = {
-    "close",
-    close_run,
-    "take back what gardien opened",
-    "[PORT[/tcp|/udp]...] [OPTION...]",
-    "Removes gardien's rules for the PORTs (by default all of its), which it knows by their tag\n"
-    "gardien:443/tcp, and the files that kept them. Rules of others stay, so a port may stay "
-    "open;\n"
-    "--force shows and removes those that accept just that port.",
-    "sudo gardien close\n"
-    "sudo gardien close 8443/tcp\n"
-    "sudo gardien close --force 443/tcp --dry-run\n",
-    close_options,
-    SIZE_MAX,
-    "0 done, or there was nothing to do; 1 failed; 2 the command line is wrong, or nobody could\n"
-    "agree to the plan"};

@@ -1,6 +1,7 @@
 /* What opening has on Linux beside the rules: the home router, the provider's firewall in front of
  * the machine, the ports of `gardien serve`. */
 #include <net/if.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,9 +9,18 @@
 #include "cli/open_parts.h"
 #include "cli/router.h"
 
-const struct option open_options[] = {
+#define OPEN_OPTION_ROUTER                                                                         \
+    {                                                                                              \
+        "router", NULL, false, "at the home router too, for a week"                                \
+    }
+#define CLOSE_OPTION_ROUTER                                                                        \
+    {                                                                                              \
+        "router", NULL, false, "at the home router too"                                            \
+    }
+
+static const struct option open_options[] = {
     OPEN_OPTION_FROM,    OPEN_OPTION_INTERFACE,
-    OPEN_OPTION_ZONE,    {"router", NULL, false, "at the home router too, for a week"},
+    OPEN_OPTION_ZONE,    OPEN_OPTION_ROUTER,
     OPEN_OPTION_ON,      OPEN_OPTION_PROFILE,
     OPEN_OPTION_DRY_RUN, OPEN_OPTION_YES,
     OPEN_OPTION_CONFIRM, OPEN_OPTION_CONFIRMED,
@@ -18,12 +28,9 @@ const struct option open_options[] = {
     OPTION_JSON,         OPTION_END,
 };
 
-const struct option close_options[] = {
-    CLOSE_OPTION_FORCE, {"router", NULL, false, "at the home router too"},
-    CLOSE_OPTION_ON,    OPEN_OPTION_DRY_RUN,
-    OPEN_OPTION_YES,    OPTION_STATE,
-    OPTION_CONFIG,      OPTION_JSON,
-    OPTION_END,
+static const struct option close_options[] = {
+    CLOSE_OPTION_FORCE, CLOSE_OPTION_ROUTER, CLOSE_OPTION_ON, OPEN_OPTION_DRY_RUN, OPEN_OPTION_YES,
+    OPTION_STATE,       OPTION_CONFIG,       OPTION_JSON,     OPTION_END,
 };
 
 /* ---- interfaces ---- */
@@ -94,3 +101,40 @@ int change_settle(struct change *c, struct diags *diags)
         return APP_FAILED;
     return ask_router(c);
 }
+
+/* ---- the verbs ---- */
+
+const struct verb open_verb = {
+    "open",
+    open_run,
+    OPEN_SUMMARY,
+    OPEN_USAGE,
+    OPEN_FIRST
+    "proves by a probe that the port is open over IPv4 and IPv6. A rule goes into each\n"
+    "chain that would drop, and survives a restart of the firewall. Twice is the same as once. "
+    "If\n"
+    "a step fails, those before it are undone. With --confirm a process of its own undoes all,\n"
+    "even if your connection is lost, unless you type \"yes\" or run `gardien open --confirmed`.",
+    "sudo gardien open\n"
+    "sudo gardien open 8443 2096/tcp 443/udp --from 192.0.2.0/24\n"
+    "gardien open --dry-run\n"
+    "sudo gardien open 443 --confirm 60s\n",
+    open_options,
+    SIZE_MAX,
+    OPEN_EXITS};
+
+const struct verb close_verb = {
+    "close",
+    close_run,
+    CLOSE_SUMMARY,
+    OPEN_USAGE,
+    "Removes gardien's rules for the PORTs (by default all of its), which it knows by their tag\n"
+    "gardien:443/tcp, and the files that kept them. Rules of others stay, so a port may stay "
+    "open;\n"
+    "--force shows and removes those that accept just that port.",
+    "sudo gardien close\n"
+    "sudo gardien close 8443/tcp\n"
+    "sudo gardien close --force 443/tcp --dry-run\n",
+    close_options,
+    SIZE_MAX,
+    CLOSE_EXITS};

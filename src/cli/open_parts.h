@@ -22,7 +22,8 @@ struct change {
     size_t closed;  /* ports that the proof finds closed */
 };
 
-extern const struct option open_options[], close_options[];
+int open_run(const struct arguments *arguments);
+int close_run(const struct arguments *arguments);
 
 /** Before all else: the state folder, and --confirmed.
  *  @return whether there is more to do; if not, an enum app_exit */
@@ -50,7 +51,22 @@ int change_lacks_rights(const struct change *c);
 /** The command line as it was given, for a shell. @return for free() */
 char *change_command_line(void);
 
-/** Rows of the tables of options, which open_linux.c and its like put together. */
+/** What the verbs' rows share, which open_linux.c and its like put together. */
+#define OPEN_USAGE "[PORT[-PORT][/tcp|/udp]...] [OPTION...]"
+#define OPEN_SUMMARY "open ports in the firewall that is in force"
+#define OPEN_FIRST                                                                                 \
+    "Opens the PORTs (by default 80/tcp, 443/tcp and 443/udp) for good: it finds out which\n"      \
+    "firewall is in force, shows the steps in order with the reason for each, asks, carries "      \
+    "them\n"                                                                                       \
+    "out, and "
+#define OPEN_EXITS                                                                                 \
+    "0 the ports are open, or the plan was shown; 1 they are not; 2 the command line is wrong, "   \
+    "or\n"                                                                                         \
+    "nobody could agree to the plan"
+#define CLOSE_SUMMARY "take back what gardien opened"
+#define CLOSE_EXITS                                                                                \
+    "0 done, or there was nothing to do; 1 failed; 2 the command line is wrong, or nobody could\n" \
+    "agree to the plan"
 #define OPEN_OPTION_FROM                                                                           \
     {                                                                                              \
         "from", "CIDR", false, "only for these addresses: 192.0.2.0/24, 2001:db8::/32"             \

@@ -1,13 +1,14 @@
 /* What opening has on Windows: an administrator changes the firewall, and no state has to be kept.
  */
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "base/error.h"
 #include "base/mem.h"
 #include "cli/open_parts.h"
 
-const struct option open_options[] = {
+static const struct option open_options[] = {
     OPEN_OPTION_FROM,
     OPEN_OPTION_INTERFACE,
     OPEN_OPTION_ZONE,
@@ -21,7 +22,7 @@ const struct option open_options[] = {
     OPTION_END,
 };
 
-const struct option close_options[] = {
+static const struct option close_options[] = {
     CLOSE_OPTION_FORCE, CLOSE_OPTION_ON, OPEN_OPTION_DRY_RUN,
     OPEN_OPTION_YES,    OPTION_JSON,     OPTION_END,
 };
@@ -98,3 +99,40 @@ void change_json_more(const struct change *c, json_t *answer)
     (void)c;
     (void)answer;
 }
+
+/* ---- the verbs ---- */
+
+const struct verb open_verb = {
+    "open",
+    open_run,
+    OPEN_SUMMARY,
+    OPEN_USAGE,
+    OPEN_FIRST
+    "reads back that the rules are there and count on the network that the machine is\n"
+    "on. They are an inbound and an outbound one a port, named \"gardien 443/tcp\" and \"gardien\n"
+    "443/tcp out\". Twice is the same as once. If a step fails, those before it are undone. It "
+    "takes\n"
+    "a terminal that was started as administrator; the plan is shown to everybody.",
+    "gardien open\n"
+    "gardien open 8443 2096/tcp 443/udp --from 192.0.2.0/24\n"
+    "gardien open --profile domain,private,public\n"
+    "gardien open --dry-run\n",
+    open_options,
+    SIZE_MAX,
+    OPEN_EXITS};
+
+const struct verb close_verb = {"close",
+                                close_run,
+                                CLOSE_SUMMARY,
+                                OPEN_USAGE,
+                                "Removes gardien's rules for the PORTs (by default all of its), "
+                                "which it knows by their names.\n"
+                                "Rules of others stay, so a port may stay open; --force shows "
+                                "those that let in just that port,\n"
+                                "and switches them off.",
+                                "gardien close\n"
+                                "gardien close 8443/tcp\n"
+                                "gardien close --force 443/tcp --dry-run\n",
+                                close_options,
+                                SIZE_MAX,
+                                CLOSE_EXITS};
