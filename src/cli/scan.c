@@ -5,25 +5,12 @@
 
 #include "base/error.h"
 #include "base/mem.h"
-#include "cli/cli.h"
+#include "cli/scan_parts.h"
 #include "os/interrupt.h"
 #include "report/face.h"
 #include "scan/scan.h"
 
 enum { MANY_ADDRESSES = 65536 /* a /16; more need --yes */ };
-
-static const struct option scan_options[] = {
-    {"ports", "PORTS", false, "440-443,8443/tcp,443/udp; -p- is all TCP ports", "-p"},
-    {"rate", "N", false, "packets a second at most (default: as fast as no answer is lost)"},
-    {"connect", NULL, false, "connect, in place of SYNs of our own; needs no rights"},
-    {"no-services", NULL, false, "do not ask open ports what serves there"},
-    {"ipv4", NULL, false, "only IPv4 addresses of names", "-4"},
-    {"ipv6", NULL, false, "only IPv6 addresses of names", "-6"},
-    {"yes", NULL, false, "scan even more than 65,536 addresses"},
-    {"xml", "FILE", false, "write nmap's XML to FILE, `-` for standard output", "-oX"},
-    OPTION_JSON,
-    OPTION_END,
-};
 
 /* Set by SIGINT and SIGTERM: what is known so far is printed. */
 static volatile sig_atomic_t stop_asked;
@@ -213,7 +200,8 @@ static int run(const struct scan_request *request, struct output *output)
     int r = scan_run(request, &listener, &summary);
     clear_progress(output);
     if (r < 0)
-        print_error("--connect does without raw sockets", "the scan failed: %s", error_text(r));
+        print_error(scan_sends_syns ? "--connect does without raw sockets" : NULL,
+                    "the scan failed: %s", error_text(r));
     else if (output->text)
         scan_print_summary(&output->face, &summary);
     if (output->hosts)
@@ -242,7 +230,7 @@ static int scan_it(const struct arguments *arguments, struct scan_request *reque
     return code;
 }
 
-static int scan_verb_run(const struct arguments *arguments)
+int scan_verb_run(const struct arguments *arguments)
 {
     struct scan_targets targets = {NULL};
     struct scan_ports ports = {NULL};
@@ -258,23 +246,3 @@ static int scan_verb_run(const struct arguments *arguments)
     scan_ports_finish(&ports);
     return code;
 }
-
-const struct verb scan_verb = {
-    "scan",
-    scan_verb_run,
-    "find open, closed and filtered ports",
-    "HOST[/PREFIX]... [OPTION...]",
-    "Asks TCP and UDP ports of hosts and networks, IPv4 and IPv6, and says of each port\n"
-    "whether it is open, closed or filtered, and why. Without -p it asks those that HTTPS is\n"
-    "common on. As root it sends SYNs of its own, asks silent ports again, slows down where\n"
-    "answers are lost, and says how sure it is; else it connects. Open ports are asked what\n"
-    "serves there. Scan only what is yours, or what its owner lets you scan.",
-    "gardien scan example.com\n"
-    "gardien scan 192.0.2.7 -p 440-443,8443\n"
-    "gardien scan 192.0.2.0/24 -p 443 --json\n"
-    "gardien scan ::1 -p- --no-services\n",
-    scan_options,
-    SIZE_MAX,
-    "0 scanned; 1 failed or was interrupted (what was found is printed); 2 the\n"
-    "command line is wrong",
-    "localhost"};

@@ -193,7 +193,9 @@ static void report_host(struct whole *whole, const struct stretch *stretch, size
             host.services = host.service_count++ ? host.services : &services->items[i];
         }
     count_answers(whole->summary, tcp, ports->tcp_count);
+    uint64_t silent = whole->summary->silent;
     count_answers(whole->summary, udp, ports->udp_count);
+    whole->summary->silent_udp += whole->summary->silent - silent;
     whole->summary->hosts++;
     whole->summary->hosts_answered += host.answered;
     whole->listener->on_host(whole->listener->context, &host);

@@ -14,6 +14,9 @@
 struct face;
 struct table;
 
+/** Whether this program can send SYNs of its own, with the rights for it. */
+extern const bool scan_sends_syns;
+
 struct scan_request {
     const struct scan_targets *targets;
     const struct scan_ports *ports;
@@ -38,8 +41,8 @@ struct scan_host {
 
 struct scan_summary {
     uint64_t hosts, hosts_answered;
-    uint64_t open, closed, filtered,
-        silent; /**< ports of all hosts; silent counts as filtered too */
+    uint64_t open, closed, filtered, silent, silent_udp; /**< ports of all hosts; silent counts as
+                                                            filtered too, silent_udp as silent */
     uint64_t sent;
     unsigned rounds;                  /**< how often silent TCP ports were asked */
     uint64_t answered_late;           /**< ports that answered only a repeated question */

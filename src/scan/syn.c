@@ -22,6 +22,7 @@
 #include "scan/job.h"
 #include "scan/packet.h"
 #include "scan/rate.h"
+#include "scan/scan.h"
 
 enum {
     ROUNDS = 3,
@@ -533,6 +534,8 @@ static int prepare(struct syn_scan *scan)
     scan_rate_init(&scan->rate, job->rate, on_link, job->rate > 0);
     return 0;
 }
+
+const bool scan_sends_syns = true;
 
 int scan_syn(struct scan_job *job)
 {

@@ -2,6 +2,9 @@
 #include <errno.h>
 
 #include "scan/job.h"
+#include "scan/scan.h"
+
+const bool scan_sends_syns = false;
 
 int scan_syn(struct scan_job *job)
 {

@@ -189,23 +189,25 @@ void scan_print_host(const struct face *face, const struct scan_host *host)
 
 /* ---- the end ---- */
 
+/* Of TCP ports, whose silence is asked about again. */
 static char *certainty(const struct scan_summary *summary)
 {
     double doubt = scan_doubt(summary);
+    char times[16];
 
-    if (!summary->silent && summary->hosts_answered == summary->hosts)
-        return mem_format("Every port has answered.");
-    if (!summary->silent)
+    snprintf(times, sizeof times, summary->rounds == 1 ? "once" : "%u times", summary->rounds);
+    if (summary->silent == summary->silent_udp && summary->hosts_answered == summary->hosts)
+        return mem_format("Every%s port has answered.", summary->silent ? " TCP" : "");
+    if (summary->silent == summary->silent_udp)
         return mem_format("Why each port is not open stands above.");
     if (doubt < 0)
-        return mem_format(
-            "Nothing answered at all, each port was asked %u times: the host is down, "
-            "or a firewall drops everything.",
-            summary->rounds);
+        return mem_format("Nothing answered at all, each port was asked %s: the host is down, "
+                          "or a firewall drops everything.",
+                          times);
     return mem_format(
-        "Silent ports were asked %u times; %llu of %llu answers came late or not. That a silent "
-        "port is open after all is %s.",
-        summary->rounds, (unsigned long long)(summary->answered_late + summary->canaries_lost),
+        "Silent TCP ports were asked %s; %llu of %llu answers came late or not. That a silent "
+        "TCP port is open after all is %s.",
+        times, (unsigned long long)(summary->answered_late + summary->canaries_lost),
         (unsigned long long)(summary->open + summary->closed + summary->canaries),
         doubt < 1e-6   ? "ruled out for practical purposes (below 1 in a million)"
         : doubt < 1e-3 ? "unlikely (below 1 in 1,000)"
@@ -218,12 +220,19 @@ void scan_print_summary(const struct face *face, const struct scan_summary *summ
     scoped(mem_release) char *sure = certainty(summary);
     scoped(mem_release) char *line = mem_format(
         "%s%llu address%s, %llu answered; ports: %llu open, %llu closed, %llu filtered; %.1f s%s. "
-        "%s",
+        "%s%s",
         summary->stopped ? "Stopped early. " : "", (unsigned long long)summary->hosts,
         summary->hosts == 1 ? "" : "es", (unsigned long long)summary->hosts_answered,
         (unsigned long long)summary->open, (unsigned long long)summary->closed,
         (unsigned long long)summary->filtered, (double)summary->took / 1e9,
-        summary->raw ? "" : ", by connecting (faster as root)", sure);
+        summary->raw      ? ""
+        : scan_sends_syns ? ", by connecting (faster as root)"
+                          : ", by connecting",
+        sure,
+        summary->silent_udp
+            ? " A UDP port without an answer may be open: servers do not answer what "
+              "they do not understand."
+            : "");
 
     face_wrap(face, 0, 0, line);
     if (summary->cannot_send)
