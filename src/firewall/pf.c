@@ -73,12 +73,13 @@ static void add_rule(struct buffer *rules, const struct wish *wish, struct port 
     add_line(rules, span_str(line));
 }
 
-/* The program that we added to the application firewall. @return for free(), or NULL */
-static char *read_program(const char *rules)
+/* The next program that we added to the application firewall, as the file says.
+ * @return for free(), or NULL */
+static char *next_program(struct span *rest)
 {
-    struct span rest = span_str(rules), line;
+    struct span line;
 
-    while (rules && span_next(&rest, '\n', &line))
+    while (span_next(rest, '\n', &line))
         if (span_starts(line, SPAN(PROGRAM_LINE)))
             return mem_string(span_from(line, sizeof PROGRAM_LINE - 1));
     return NULL;
@@ -86,20 +87,17 @@ static char *read_program(const char *rules)
 
 /* A file that begins as ours do, with the rules of `old` but those for `dropped` (none: all of
  * ours); NULL: none is dropped. */
-static struct buffer rewrite(const char *old, const struct ports *dropped, const char *program)
+static struct buffer rewrite(const char *old, const struct ports *dropped)
 {
     struct buffer rules = buffer_make(RULES_MAX);
     struct span rest = span_str(old), line;
     struct port port;
 
     add_line(&rules, SPAN("# Ports that `gardien open` opened; `gardien close` removes them."));
-    if (program) {
-        scoped(mem_release) char *comment = mem_format(PROGRAM_LINE "%s", program);
-        add_line(&rules, span_str(comment));
-    }
     while (old && span_next(&rest, '\n', &line))
-        if (pf_is_rule(line) && !(dropped && pf_rule_port(line, &port) &&
-                                  (!dropped->count || ports_have(dropped, port))))
+        if (span_starts(line, SPAN(PROGRAM_LINE)) ||
+            (pf_is_rule(line) && !(dropped && pf_rule_port(line, &port) &&
+                                   (!dropped->count || ports_have(dropped, port)))))
             add_line(&rules, line);
     return rules;
 }
@@ -114,11 +112,54 @@ static size_t count_rules(struct span text)
     return count;
 }
 
-/* @return for free() */
-static char *rules_with(const char *old, const struct wish *wish, const char *program)
-{
-    struct buffer rules = rewrite(old, NULL, program);
+/* ---- programs ---- */
 
+/* Those that listen on the ports of the wish are let in; where none does, this one.
+ * @return whether the program is one of them */
+static bool is_meant(const struct pf *pf, size_t at, const struct wish *wish)
+{
+    bool any = false, it = false;
+
+    for (size_t i = 0; i < pf->program_count; i++)
+        for (size_t k = 0; k < wish->ports.count; k++)
+            if (ports_have(&pf->programs[i].ports, wish->ports.items[k])) {
+                any = true;
+                it = it || i == at;
+            }
+    return any ? it : pf->self && strcmp(pf->programs[at].path, pf->self) == 0;
+}
+
+/* A rule's file says which programs came by us, so that closing removes those and no others. */
+static void add_program_line(struct buffer *rules, const char *path)
+{
+    scoped(mem_release) char *line = mem_format(PROGRAM_LINE "%s", path);
+    struct span rest = buffer_span(rules), there;
+
+    while (span_next(&rest, '\n', &there))
+        if (span_equal(there, span_str(line)))
+            return;
+    add_line(rules, span_str(line));
+}
+
+static bool is_added(const struct pf *pf, size_t at, const struct wish *wish)
+{
+    const struct pf_program *program = &pf->programs[at];
+
+    return pf->application.on != PF_OFF && program->let_in != PF_ON && !program->blocked &&
+           is_meant(pf, at, wish);
+}
+
+/* @return for free() */
+static char *rules_with(const struct look *look, const struct wish *wish)
+{
+    const struct pf *pf = &look->pf;
+    struct buffer rules = rewrite(pf->rules, NULL);
+
+    for (size_t i = 0; i < pf->program_count; i++)
+        if (is_added(pf, i, wish))
+            add_program_line(&rules, pf->programs[i].path);
+    if (!look->here)
+        add_program_line(&rules, PROGRAM);
     for (size_t i = 0; i < wish->ports.count; i++) {
         if (wish->from.family != 6)
             add_rule(&rules, wish, wish->ports.items[i], 4);
@@ -230,8 +271,12 @@ static bool is_loaded(const struct pf *pf, const struct ports *ports, const stru
     return true;
 }
 
-static void note_here(const struct pf *pf, const char *program, struct plan *plan)
+static void note_here(const struct pf *pf, const struct wish *wish, struct plan *plan)
 {
+    bool listens = false;
+
+    for (size_t i = 0; i < pf->program_count; i++)
+        listens = listens || (is_meant(pf, i, wish) && pf->programs[i].ports.count);
     if (pf->call == PF_OFF)
         finding_mend(findings_add(&plan->notes, FINDING_WARNING, "anchor",
                                   "/etc/pf.conf does not call the anchors below com.apple, as it "
@@ -242,13 +287,13 @@ static void note_here(const struct pf *pf, const char *program, struct plan *pla
         finding_mend(findings_add(&plan->notes, FINDING_WARNING, "application",
                                   "the application firewall blocks all that comes in"),
                      "sudo %s --setblockall off", PF_SOCKETFILTERFW);
-    if (pf->application.on != PF_OFF)
+    else if (pf->application.on != PF_OFF && !listens)
         finding_mend(findings_add(&plan->notes, FINDING_NOTE, "application",
-                                  "the application firewall lets connections in to programs that "
-                                  "it knows, as %s; the one that serves the ports needs the same",
-                                  program),
-                     "sudo %s --add PROGRAM; sudo %s --unblockapp PROGRAM", PF_SOCKETFILTERFW,
-                     PF_SOCKETFILTERFW);
+                                  "nobody listens on the ports yet; the application firewall has "
+                                  "to let connections in to the program that will"),
+                     "open them again once it runs, or: sudo %s --add PROGRAM; sudo %s "
+                     "--unblockapp PROGRAM",
+                     PF_SOCKETFILTERFW, PF_SOCKETFILTERFW);
 }
 
 static void note_elsewhere(struct plan *plan)
@@ -271,29 +316,37 @@ static void note_elsewhere(struct plan *plan)
                  "the commands are for a root shell: sudo -s");
 }
 
-static void plan_application(const struct look *look, bool adds, const char *program,
-                             struct plan *plan)
+static void plan_program(struct plan *plan, const char *path, bool adds, const char *reason)
 {
     if (adds)
-        program_step(plan, "--add", "--remove", program,
-                     look->here ? "the application firewall knows this program"
-                                : "the application firewall knows the program that listens (give "
-                                  "its real path)");
-    if (adds || look->pf.application.blocked)
-        program_step(plan, "--unblockapp", adds ? NULL : "--blockapp", program,
-                     "and lets connections to it in");
+        program_step(plan, "--add", "--remove", path, reason);
+    program_step(plan, "--unblockapp", adds ? NULL : "--blockapp", path,
+                 "and lets connections to it in");
+}
+
+static void plan_application(const struct look *look, const struct wish *wish, struct plan *plan)
+{
+    const struct pf *pf = &look->pf;
+
+    for (size_t i = 0; i < pf->program_count; i++) {
+        const struct pf_program *program = &pf->programs[i];
+        bool adds = is_added(pf, i, wish);
+        if (adds || (program->blocked && is_meant(pf, i, wish)))
+            plan_program(plan, program->path, adds,
+                         program->ports.count ? "the application firewall knows who listens"
+                                              : "the application firewall knows this program");
+    }
+    if (!look->here)
+        plan_program(
+            plan, PROGRAM, true,
+            "the application firewall knows the program that listens (give its real path)");
 }
 
 static int plan_open(const struct look *look, const struct wish *wish, struct plan *plan,
                      struct diags *diags)
 {
     const struct pf *pf = &look->pf;
-    const char *program = pf->program ? pf->program : PROGRAM;
-    bool adds = pf->application.on != PF_OFF && pf->application.program != PF_ON &&
-                !pf->application.blocked;
-    scoped(mem_release) char *added =
-        adds ? mem_string(span_str(program)) : read_program(pf->rules);
-    scoped(mem_release) char *rules = rules_with(pf->rules, wish, added);
+    scoped(mem_release) char *rules = rules_with(look, wish);
 
     if (wish->zone || wish->profile) {
         diag_hint(diags_add(diags, "macOS has no %s", wish->zone ? "zones" : "profiles"),
@@ -311,9 +364,9 @@ static int plan_open(const struct look *look, const struct wish *wish, struct pl
     if (!pf->token || pf->on == PF_OFF)
         shell_step(plan, SWITCH_ON, SWITCH_OFF,
                    "pf is switched on; the token takes that back, unless others want it on");
-    plan_application(look, adds, program, plan);
+    plan_application(look, wish, plan);
     if (look->here)
-        note_here(pf, program, plan);
+        note_here(pf, wish, plan);
     else
         note_elsewhere(plan);
     return 0;
@@ -324,8 +377,7 @@ static int plan_open(const struct look *look, const struct wish *wish, struct pl
 static void close_all(const struct look *look, struct plan *plan)
 {
     const struct pf *pf = &look->pf;
-    scoped(mem_release) char *added =
-        look->here ? read_program(pf->rules) : mem_string(SPAN(PROGRAM));
+    struct span rest = look->here ? span_str(pf->rules) : SPAN(PROGRAM_LINE PROGRAM);
     struct plan_step *step = plan_add(plan, NAME, "the anchor is emptied");
 
     flush_action(&step->action);
@@ -344,8 +396,8 @@ static void close_all(const struct look *look, struct plan *plan)
     }
     if (!look->here || pf->rules)
         remove_step(plan, PF_RULES, pf->rules, "the rules' file goes");
-    if (added) {
-        program_step(plan, "--remove", "--add", added,
+    for (char *program; (program = next_program(&rest)); free(program)) {
+        program_step(plan, "--remove", "--add", program,
                      "the application firewall forgets the program");
         plan->items[plan->count - 1].action.lenient = true;
     }
@@ -384,8 +436,7 @@ static int plan_close(const struct look *look, const struct wish *wish, struct p
     } else if (!look->here) {
         close_all(look, plan);
     } else if (pf->rules || pf->daemon || pf->token) {
-        scoped(mem_release) char *program = read_program(pf->rules);
-        struct buffer left = rewrite(pf->rules, &wish->ports, program);
+        struct buffer left = rewrite(pf->rules, &wish->ports);
         scoped(mem_release) char *text = mem_string(buffer_span(&left));
         size_t rules = count_rules(buffer_span(&left));
         buffer_finish(&left);

@@ -6,10 +6,21 @@
 #include <stddef.h>
 
 #include "base/macros.h"
+#include "base/span.h"
 #include "firewall/ports.h"
 
 /** A switch that may not be readable. */
 enum pf_state { PF_UNKNOWN, PF_OFF, PF_ON };
+
+/** A program as the application firewall sees it. */
+struct pf_program {
+    char *path;
+    struct ports ports;   /**< that it listens on; PORTS_MAX at most */
+    enum pf_state let_in; /**< is it listed and let in (ON), or not listed (OFF)? */
+    bool blocked;         /**< it is listed and not let in */
+};
+
+enum { PF_PROGRAMS_MAX = 32 };
 
 /** All zero: nothing is known, as of another machine. */
 struct pf {
@@ -20,11 +31,11 @@ struct pf {
     bool token;         /**< the token that keeps pf on is kept */
     char *loaded;       /**< our anchor's rules in the kernel, by pfctl; NULL: not to be seen */
     enum pf_state call; /**< does pf.conf call the anchors below com.apple? */
-    char *program;      /**< path of this program; NULL: that of an installed one */
+    char *self;         /**< path of this program; NULL: that of an installed one */
+    struct pf_program *programs; /**< those that listen, and this one */
+    size_t program_count;
     struct {
         enum pf_state on, blocks_all; /**< the second: whatever is allowed */
-        enum pf_state program; /**< is the program listed and let in (ON), not listed (OFF) */
-        bool blocked;          /**< it is listed and not let in */
     } application;
 };
 
@@ -51,6 +62,16 @@ enum pf_state pf_read_block_all(const char *text, const char *global); /**< --ge
 enum pf_state pf_read_program(const char *text, bool *ret_blocked);    /**< --getappblocked */
 /** Does a pf.conf call the anchors below com.apple? */
 enum pf_state pf_read_conf(const char *text);
+
+/** The processes in what `lsof -F pPn` says, as a list for ps: "12,345"; at most 64.
+ *  @return for free(), or NULL for none */
+char *pf_listener_ids(const char *lsof);
+/** Adds the programs that listen, and their ports, to pf->programs.
+ *  @param ps  what `ps -o pid=,comm=` says of them */
+void pf_read_listeners(const char *lsof, const char *ps, struct pf *pf);
+/** Adds a program unless it is there, or there are too many.
+ *  @return it, or NULL */
+struct pf_program *pf_add_program(struct pf *pf, struct span path);
 
 #define PF_ANCHOR "com.apple/gardien"
 #define PF_RULES "/etc/pf.anchors/gardien"

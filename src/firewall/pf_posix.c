@@ -21,25 +21,43 @@ static char *ask(const char *const *argv)
     return text;
 }
 
+/* A program that listens, and this one, which may. */
+static void take_programs(struct pf *pf)
+{
+    scoped(mem_release) char *lsof = ask(
+        (const char *[]){"/usr/sbin/lsof", "-nP", "-iTCP", "-sTCP:LISTEN", "-iUDP", "-FpPn", NULL});
+    scoped(mem_release) char *ids = pf_listener_ids(lsof);
+    scoped(mem_release) char *ps =
+        ids ? ask((const char *[]){"/bin/ps", "-o", "pid=,comm=", "-p", ids, NULL}) : NULL;
+
+    pf_read_listeners(lsof, ps, pf);
+    if (pf->self && !pf_add_program(pf, span_str(pf->self)))
+        return; /* where so many listen it is not needed */
+    for (size_t i = 0; i < pf->program_count; i++) {
+        struct pf_program *program = &pf->programs[i];
+        scoped(mem_release) char *said =
+            ask((const char *[]){PF_SOCKETFILTERFW, "--getappblocked", program->path, NULL});
+        program->let_in = pf_read_program(said, &program->blocked);
+    }
+}
+
 static void take_application(struct pf *pf)
 {
     scoped(mem_release) char *global =
         ask((const char *[]){PF_SOCKETFILTERFW, "--getglobalstate", NULL});
     scoped(mem_release) char *block =
         ask((const char *[]){PF_SOCKETFILTERFW, "--getblockall", NULL});
-    scoped(mem_release) char *program =
-        pf->program ? ask((const char *[]){PF_SOCKETFILTERFW, "--getappblocked", pf->program, NULL})
-                    : NULL;
 
     pf->application.on = pf_read_global(global);
     pf->application.blocks_all = pf_read_block_all(block, global);
-    pf->application.program = pf_read_program(program, &pf->application.blocked);
+    if (pf->application.on != PF_OFF)
+        take_programs(pf);
 }
 
 void pf_take(struct pf *ret_pf, const char *root)
 {
     const struct look beneath = {.root = (char *)root};
-    struct pf pf = {.there = command_exists(PF_PFCTL), .program = self_program()};
+    struct pf pf = {.there = command_exists(PF_PFCTL), .self = self_program()};
     scoped(mem_release) char *conf = look_file(&beneath, "/etc/pf.conf");
     scoped(mem_release) char *token = look_file(&beneath, PF_TOKEN);
     scoped(mem_release) char *info =

@@ -11,7 +11,10 @@ void pf_finish(struct pf *pf)
     free(pf->rules);
     free(pf->daemon);
     free(pf->loaded);
-    free(pf->program);
+    for (size_t i = 0; i < pf->program_count; i++)
+        free(pf->programs[i].path);
+    free(pf->programs);
+    free(pf->self);
     *pf = (struct pf){0};
 }
 

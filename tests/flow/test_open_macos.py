@@ -104,6 +104,21 @@ else:
 json.dump(state, open(FILE, "w"))
 '''
 
+LSOF = r'''#!/usr/bin/python3
+import sys
+assert sys.argv[1:] == ["-nP", "-iTCP", "-sTCP:LISTEN", "-iUDP", "-FpPn"], sys.argv
+sys.stdout.write(open("/fake/listeners").read())
+'''
+
+PS = r'''#!/usr/bin/python3
+import sys
+assert sys.argv[1:4] == ["-o", "pid=,comm=", "-p"], sys.argv
+names = dict(line.split(" ", 1) for line in open("/fake/processes").read().splitlines())
+for pid in sys.argv[4].split(","):
+    print(f"{pid:>5} {names[pid]}")
+'''
+
+
 class Mac:
     """A root folder whose programs are this machine's, but for those of macOS."""
 
@@ -116,6 +131,13 @@ class Mac:
         for name in ("usr", "bin", "lib", "lib64", "proc", "dev", "etc/alternatives"):
             host.run("mount", "--rbind", f"/{name}", root / name)
         host.run("mount", "--bind", root / "libexec", root / "usr/libexec")
+        self.script("ps", PS)
+        host.run("mount", "--bind", root / "ps", root / "bin/ps")
+        (root / "administration").mkdir()
+        self.script("administration/lsof", LSOF)
+        host.run("mount", "--bind", root / "administration", root / "usr/sbin")
+        for name in ("listeners", "processes"):
+            (root / "fake" / name).touch()
         shutil.copy(program, root / PROGRAM[1:])
         self.script("sbin/pfctl", PFCTL)
         self.script("libexec/ApplicationFirewall/socketfilterfw", SOCKETFILTERFW)
@@ -216,6 +238,22 @@ def test_another_port_keeps_the_first_and_closing_it_leaves_the_other(mac):
     assert mac.rules() == ["IPv4 8443/tcp"]
     assert len(mac.read("pf")["tokens"]) == 2
     mac.gardien("close", "8443/tcp", "--yes")
+    assert mac.everything() == before
+
+
+def test_who_listens_is_let_in_by_the_application_firewall(mac):
+    server = mac.root / "opt/My Server"
+    server.touch()
+    (mac.root / "fake/listeners").write_text("p12\nf3\nPTCP\nn*:443\np7\nf3\nPUDP\nn[::1]:53\n")
+    (mac.root / "fake/processes").write_text("12 /opt/My Server\n7 /usr/sbin/mDNSResponder\n")
+    before = mac.everything()
+    mac.gardien("open", "443", "--yes")
+    assert mac.read("application")["apps"] == {"/opt/My Server": "permitted"}
+    mac.gardien("open", "8443", "--yes")
+    assert set(mac.read("application")["apps"]) == {"/opt/My Server", PROGRAM}
+    mac.changes()
+    assert "already open" in mac.gardien("open", "443", "8443", "--yes").stdout
+    mac.gardien("close", "--yes")
     assert mac.everything() == before
 
 

@@ -42,6 +42,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void)pf_read_block_all(look.pf.rules, look.pf.rules);
     (void)pf_read_program(look.pf.rules, &blocked);
     (void)pf_read_conf(look.pf.rules);
+    free(pf_listener_ids(look.pf.rules));
+    pf_read_listeners(look.pf.rules, look.pf.rules, &look.pf);
     char *opened = plan_text(&look, &wish, true);
     if (opened) {
         free(look.pf.rules);

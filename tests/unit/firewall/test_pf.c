@@ -23,8 +23,9 @@ static struct look machine(void)
                           .on = PF_ON,
                           .call = PF_ON,
                           .loaded = mem_string(SPAN("")),
-                          .program = mem_string(SPAN(PROGRAM)),
-                          .application = {.on = PF_ON, .program = PF_OFF}};
+                          .self = mem_string(SPAN(PROGRAM)),
+                          .application = {.on = PF_ON}};
+    pf_add_program(&look.pf, SPAN(PROGRAM))->let_in = PF_OFF;
     return look;
 }
 
@@ -80,9 +81,9 @@ static void carry_out(struct look *look, const struct plan *plan)
         if (strstr(typed, "-X"))
             pf->token = false;
         if (strstr(typed, "--unblockapp"))
-            pf->application.program = PF_ON;
+            pf->programs[0].let_in = PF_ON;
         if (strstr(typed, "--remove"))
-            pf->application.program = PF_OFF;
+            pf->programs[0].let_in = PF_OFF;
     }
 }
 
@@ -211,12 +212,43 @@ static void test_a_program_that_was_there_before_is_not_removed(void **state)
 {
     struct look look = machine();
 
-    look.pf.application.blocked = true;
+    look.pf.programs[0].blocked = true;
     open_port(&look, "443");
     struct wish all = wish_for(NULL);
     struct plan made = plan(&look, &all, false);
     assert_null(step_on(&made, "--remove"));
     plan_finish(&made);
+    look_finish(&look);
+}
+
+static void test_who_listens_is_let_in_and_nobody_else(void **state)
+{
+    static const char lsof[] = "p12\nf3\nPTCP\nn*:443\nf4\nPTCP\nn[::1]:8080\np345\nf9\nPUDP\n"
+                               "n*:443\nf10\nPUDP\nn10.0.0.1:5353->10.0.0.2:8443\np6\nf1\nPTCP\n"
+                               "n*:22\n";
+    static const char ps[] = "   12 /Applications/My Server.app/Contents/MacOS/server\n"
+                             "  345 /usr/local/bin/caddy\n    6 (launchd)\n";
+    struct look look = machine();
+    struct wish wish = wish_for("443");
+
+    scoped(mem_release) char *ids = pf_listener_ids(lsof);
+    assert_string_equal(ids, "12,345,6");
+    pf_read_listeners(lsof, ps, &look.pf);
+    assert_int_equal(look.pf.program_count, 3); /* and this one */
+    struct plan made = plan(&look, &wish, true);
+    assert_non_null(step_on(&made, "--add '/Applications/My Server.app/Contents/MacOS/server'"));
+    assert_null(step_on(&made, "caddy"));
+    assert_null(step_on(&made, "--add " PROGRAM));
+    plan_finish(&made);
+    wish = wish_for("443/udp");
+    made = plan(&look, &wish, true);
+    assert_non_null(step_on(&made, "--add /usr/local/bin/caddy"));
+    plan_finish(&made);
+    wish = wish_for("8443/udp"); /* the other end of a connection, where nobody listens */
+    made = plan(&look, &wish, true);
+    assert_non_null(step_on(&made, "--add " PROGRAM));
+    plan_finish(&made);
+    assert_null(pf_listener_ids(""));
     look_finish(&look);
 }
 
@@ -320,6 +352,7 @@ int main(void)
         cmocka_unit_test(test_rules_that_pf_lost_are_loaded_again),
         cmocka_unit_test(test_the_application_firewall_gets_this_program_s_real_path),
         cmocka_unit_test(test_a_program_that_was_there_before_is_not_removed),
+        cmocka_unit_test(test_who_listens_is_let_in_and_nobody_else),
         cmocka_unit_test(test_one_port_of_two_closes_alone_and_the_last_takes_everything),
         cmocka_unit_test(test_what_the_system_s_programs_say_is_read),
         cmocka_unit_test(test_the_proof_is_the_rule_as_pf_prints_it),
