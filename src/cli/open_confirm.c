@@ -31,7 +31,7 @@ int change_check(struct change *c, struct diags *diags)
     if (interface && strspn(interface, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRST"
                                        "UVWXYZ0123456789_-.:@") != strlen(interface)) {
         diag_hint(diags_add(diags, "\"%s\" is no name of an interface", interface),
-                  "`ip link` lists them");
+                  "`ip link` lists them, or on macOS `ifconfig -l`");
         return ERR_SYNTAX;
     }
     return confirm ? confirm_parse(confirm, &c->confirm) : 0;

@@ -8,17 +8,16 @@
 #include "base/mem.h"
 #include "cli/open_parts.h"
 
+/* It is known, so that who asks for it is told more than that it is none. */
+#define OPTION_CONFIRM_NOT_HERE                                                                    \
+    {                                                                                              \
+        "confirm", "TIME", false, "not on Windows"                                                 \
+    }
+
 static const struct option open_options[] = {
-    OPEN_OPTION_FROM,
-    OPEN_OPTION_INTERFACE,
-    OPEN_OPTION_ZONE,
-    OPEN_OPTION_ON,
-    OPEN_OPTION_PROFILE,
-    OPEN_OPTION_DRY_RUN,
-    OPEN_OPTION_YES,
-    {"confirm", "TIME", false,
-     "refused here; it is for machines that are reached through the ports"},
-    OPTION_JSON,
+    OPEN_OPTION_FROM, OPEN_OPTION_INTERFACE,   OPEN_OPTION_ZONE,
+    OPEN_OPTION_ON,   OPEN_OPTION_PROFILE,     OPEN_OPTION_DRY_RUN,
+    OPEN_OPTION_YES,  OPTION_CONFIRM_NOT_HERE, OPTION_JSON,
     OPTION_END,
 };
 
@@ -39,8 +38,7 @@ int change_check(struct change *c, struct diags *diags)
     if (!arguments_get(c->arguments, "confirm"))
         return 0;
     diag_hint(diags_add(diags, "--confirm is not there on Windows"),
-              "opening only adds rules that allow, so nobody loses his connection; `gardien close` "
-              "takes them back");
+              "`gardien close` takes back what was opened");
     return ERR_SYNTAX;
 }
 

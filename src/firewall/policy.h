@@ -38,6 +38,7 @@ struct policy {
     unsigned enabled;          /**< for these it is switched on */
     unsigned blocks_all;       /**< for these no rule that allows counts */
     unsigned allows_all;       /**< for these what no rule names may come in */
+    bool overridden;           /**< a group policy outweighs rules that are made on this machine */
     bool rules_known;          /**< the rules could be read */
     bool cut;                  /**< there were more rules than are kept */
     struct policy_rule *rules; /**< all of ours, and those of others that are in force inbound */

@@ -208,6 +208,7 @@ static void read_profiles(const struct session *session, struct policy *policy)
 {
     static const NET_FW_PROFILE_TYPE2 types[POLICY_PROFILES] = {
         NET_FW_PROFILE2_DOMAIN, NET_FW_PROFILE2_PRIVATE, NET_FW_PROFILE2_PUBLIC};
+    NET_FW_MODIFY_STATE modify = NET_FW_MODIFY_STATE_OK;
     LONG active = 0;
     bool known = SUCCEEDED(INetFwPolicy2_get_CurrentProfileTypes(session->face, &active));
 
@@ -225,6 +226,10 @@ static void read_profiles(const struct session *session, struct policy *policy)
         policy->allows_all |= action == NET_FW_ACTION_ALLOW ? 1u << i : 0;
     }
     policy->profiles_known = known;
+    /* It also says when all is blocked, which was asked for already. */
+    policy->overridden =
+        SUCCEEDED(INetFwPolicy2_get_LocalPolicyModifyState(session->face, &modify)) &&
+        modify == NET_FW_MODIFY_STATE_GP_OVERRIDE;
 }
 
 void policy_read(struct policy *ret_policy)

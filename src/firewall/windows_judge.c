@@ -202,5 +202,10 @@ size_t windows_judge(const struct policy *policy, const struct wish *wish,
     for (size_t i = 0; i < wish->ports.count; i++)
         closed += judge_port(policy, wish->ports.items[i], findings);
     note_programs(policy, findings);
+    if (policy->overridden)
+        finding_mend(findings_add(findings, FINDING_WARNING, "policy",
+                                  "a group policy of the domain outweighs rules that are made on "
+                                  "this machine: the ports may stay closed"),
+                     "gpresult /h report.html shows it; its administrator can let the ports in");
     return closed;
 }

@@ -1,7 +1,8 @@
 /* Stands for the Windows Firewall where tests run: an INetFwPolicy2 that keeps its rules in the
  * file that the environment variable FIREWALL names, and refuses what Windows refuses. wine's own
- * keeps none. The file's first line are the masks of profiles: active, enabled, all blocked, and
- * whether the caller is an administrator; each further line is a rule, its parts between tabs. */
+ * keeps none. The file's first line are the masks of profiles (active, enabled, all
+ * blocked), whether the caller is an administrator, and whether a group policy outweighs local
+ * rules; each further line is a rule, its parts between tabs. */
 #define COBJMACROS
 #define INITGUID
 #include <windows.h>
@@ -24,7 +25,7 @@ struct rule {
 
 static struct rule *rules[RULES_MAX];
 static size_t rule_count;
-static unsigned active, enabled, blocks_all, is_administrator;
+static unsigned active, enabled, blocks_all, is_administrator, is_overridden;
 
 /* Methods that nobody here calls. Their arguments are the caller's to clear on 64 bits. */
 static HRESULT WINAPI refuse(void *face)
@@ -56,7 +57,7 @@ static void save(void)
 
     if (!file)
         abort();
-    fprintf(file, "%u %u %u %u\n", active, enabled, blocks_all, is_administrator);
+    fprintf(file, "%u %u %u %u %u\n", active, enabled, blocks_all, is_administrator, is_overridden);
     for (size_t i = 0; i < rule_count; i++) {
         const struct rule *rule = rules[i];
         fprintf(file, "%ld\t%ld\t%d\t%d\t%d\t", (long)rule->protocol, (long)rule->profiles,
@@ -91,7 +92,8 @@ static void load(void)
     char line[4096];
 
     if (!file || !fgets(line, sizeof line, file) ||
-        sscanf(line, "%u %u %u %u", &active, &enabled, &blocks_all, &is_administrator) != 4)
+        sscanf(line, "%u %u %u %u %u", &active, &enabled, &blocks_all, &is_administrator,
+               &is_overridden) != 5)
         abort();
     rule_count = 0;
     while (fgets(line, sizeof line, file) && rule_count < RULES_MAX) {
@@ -356,6 +358,14 @@ static HRESULT WINAPI policy_get_DefaultInboundAction(INetFwPolicy2 *face,
     return S_OK;
 }
 
+static HRESULT WINAPI policy_get_LocalPolicyModifyState(INetFwPolicy2 *face,
+                                                        NET_FW_MODIFY_STATE *ret)
+{
+    (void)face;
+    *ret = is_overridden ? NET_FW_MODIFY_STATE_GP_OVERRIDE : NET_FW_MODIFY_STATE_OK;
+    return S_OK;
+}
+
 static HRESULT WINAPI policy_get_Rules(INetFwPolicy2 *face, INetFwRules **ret)
 {
     (void)face;
@@ -442,6 +452,7 @@ static void fill_tables(void)
     SET(policy_methods, get_BlockAllInboundTraffic, policy_get_BlockAllInboundTraffic);
     SET(policy_methods, get_DefaultInboundAction, policy_get_DefaultInboundAction);
     SET(policy_methods, get_Rules, policy_get_Rules);
+    SET(policy_methods, get_LocalPolicyModifyState, policy_get_LocalPolicyModifyState);
     refuse_all(&policy_factory_methods, sizeof policy_factory_methods);
     SET(policy_factory_methods, QueryInterface, factory_query);
     SET(policy_factory_methods, CreateInstance, make_policy);

@@ -95,10 +95,11 @@ class Firewall:
         self.wine, self.program, self.path = wine, program, path
         self.set()
 
-    def set(self, active=PRIVATE, enabled=DOMAIN | PRIVATE | PUBLIC, blocks=0, administrator=True):
+    def set(self, active=PRIVATE, enabled=DOMAIN | PRIVATE | PUBLIC, blocks=0, administrator=True,
+            overridden=False):
         rules = self.path.read_text().splitlines()[1:] if self.path.exists() else []
-        self.path.write_text("\n".join([f"{active} {enabled} {blocks} {int(administrator)}", *rules])
-                             + "\n")
+        self.path.write_text("\n".join([f"{active} {enabled} {blocks} {int(administrator)} "
+                                        f"{int(overridden)}", *rules]) + "\n")
 
     def add(self, name, ports="443", protocol=6, profiles=ALL, direction=IN, allow=True, program=""):
         with open(self.path, "a") as file:
@@ -203,6 +204,11 @@ def test_a_program_that_was_refused_is_named(firewall):
     firewall.add("node", ports="", allow=False, program=r"C:\node\node.exe")
     said = firewall.gardien("open", "443", "--yes").stdout
     assert r"C:\node\node.exe" in said and "blocks this program" in said
+
+
+def test_a_group_policy_that_outweighs_local_rules_is_told(firewall):
+    firewall.set(overridden=True)
+    assert "a group policy of the domain" in firewall.gardien("open", "443", "--yes").stdout
 
 
 def test_a_firewall_that_is_off_closes_nothing(firewall):
