@@ -7,4 +7,5 @@
 #include "cert/local.h"
 #include "cert/ocsp.h"
 #include "cert/pair.h"
+#include "cert/revocation.h"
 #include "cert/trust.h"

@@ -13,6 +13,7 @@ struct check_options {
     nsec_t timeout;       /**< ns for all, at least CHECK_TIMEOUT_MIN */
     nsec_t wall;          /**< wall clock, for certificates */
     struct span local_ca; /**< gardien's local CA of this machine, PEM; may be empty */
+    bool ask_authority;   /**< ask it whether it took the certificate back (OCSP, CRL) */
     bool stay;            /**< redirects to other hosts are not followed: for a look on behalf of
                                somebody else */
     bool any_name;        /**< a certificate for another name is no fault: this machine is meant */

@@ -3,6 +3,7 @@
 
 #include "check/check.h"
 #include "check/quic_probe.h"
+#include "check/revocation.h"
 #include "check/visit.h"
 
 enum {
@@ -48,6 +49,8 @@ struct check {
     const struct door *first; /**< the one that answered first; NULL */
     struct visit again;       /**< its second connection, which should resume */
     bool has_again;
+    struct revocation revocation;
+    char *revocation_chain; /**< the chain that it is about, PEM: the first that was seen */
     struct hop hops[HOPS_MAX + 1];
     size_t hop_count;
     bool hops_over;

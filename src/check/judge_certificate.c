@@ -231,6 +231,52 @@ static void judge_rest(const struct inquest *inquest)
 
 /* ---- revocation ---- */
 
+/* What the authority itself was asked, when it was about this certificate. NULL: nothing. */
+static const struct revocation *asked_of(const struct inquest *inquest)
+{
+    const struct check *check = inquest->check;
+    struct span chain = buffer_span(&inquest->visit->tls.chain);
+
+    return check->revocation.begun && span_equal(chain, span_str(check->revocation_chain))
+               ? &check->revocation
+               : NULL;
+}
+
+static const char *source_of(const struct inquest *inquest)
+{
+    const struct revocation *asked = asked_of(inquest);
+
+    if (inquest->visit->tls.stapled)
+        return "stapled";
+    if (!asked || !asked->done || asked->result < 0)
+        return "not looked up";
+    return asked->said.source == CERT_REVOCATION_OCSP ? "ocsp" : "crl";
+}
+
+static void tell_revoked(const struct inquest *inquest)
+{
+    finding_mend(add(inquest, FINDING_BAD, "revoked: the authority took it back"),
+                 "get a new certificate with a new key, and find out why it was revoked");
+}
+
+static void judge_asked(const struct inquest *inquest)
+{
+    const struct revocation *asked = asked_of(inquest);
+
+    if (!asked || !asked->done || asked->result < 0)
+        return; /* the line about the certificate says so */
+    if (asked->said.status == CERT_OCSP_REVOKED)
+        tell_revoked(inquest);
+    else if (asked->said.status == CERT_OCSP_UNKNOWN)
+        finding_mend(add(inquest, FINDING_WARNING, "its authority says that it does not know it"),
+                     "a certificate of minutes ago may not be known yet; else get a new one");
+    else
+        add(inquest, FINDING_GOOD,
+            asked->said.source == CERT_REVOCATION_OCSP
+                ? "not revoked, by the authority's responder (OCSP)"
+                : "not revoked, by the authority's list (CRL)");
+}
+
 static void judge_staple(const struct inquest *inquest)
 {
     const struct tls_client_facts *tls = &inquest->visit->tls;
@@ -243,6 +289,7 @@ static void judge_staple(const struct inquest *inquest)
             finding_mend(add(inquest, FINDING_BAD,
                              "demands a stapled OCSP response, and the server sends none"),
                          "switch OCSP stapling on in the server's settings");
+        judge_asked(inquest);
         return;
     }
     int r = cert_ocsp_read(buffer_span(&tls->chain), buffer_span(&tls->staple),
@@ -254,8 +301,7 @@ static void judge_staple(const struct inquest *inquest)
                      "let the server fetch a new one; see that it can reach the authority's "
                      "responder, and its clock");
     } else if (ocsp.status == CERT_OCSP_REVOKED) {
-        finding_mend(add(inquest, FINDING_BAD, "revoked: the authority took it back"),
-                     "get a new certificate with a new key, and find out why it was revoked");
+        tell_revoked(inquest);
     } else if (ocsp.status == CERT_OCSP_GOOD) {
         add(inquest, FINDING_GOOD, "not revoked, by the OCSP response that the server staples");
     }
@@ -352,8 +398,20 @@ static void add_facts(const struct inquest *inquest, struct finding *finding)
     finding_fact(finding, "trusted", json_boolean(inquest->judgement->trusted));
     if (inquest->judgement->anchor)
         finding_fact(finding, "root", foreign_json(inquest->judgement->anchor));
-    finding_fact(finding, "revocation",
-                 json_string(inquest->visit->tls.stapled ? "stapled" : "not looked up"));
+    finding_fact(finding, "revocation", json_string(source_of(inquest)));
+}
+
+/* "; revocation not looked up: …", or "" when it was; for free() */
+static char *why_unasked(const struct inquest *inquest)
+{
+    const struct revocation *asked = asked_of(inquest);
+
+    if (strcmp(source_of(inquest), "not looked up") != 0)
+        return mem_string(SPAN(""));
+    if (!asked)
+        return mem_string(SPAN("; revocation not looked up"));
+    return mem_format("; revocation not looked up: %s",
+                      asked->done ? asked->why : "the authority does not answer in time");
 }
 
 static void conclude(const struct inquest *inquest, enum finding_grade worst)
@@ -363,13 +421,13 @@ static void conclude(const struct inquest *inquest, enum finding_grade worst)
     scoped(mem_release) char *names = names_text(leaf);
     scoped(mem_release) char *issuer = short_name(leaf->issuer);
     scoped(mem_release) char *root = short_name(judgement->anchor ? judgement->anchor : "");
+    scoped(mem_release) char *unasked = why_unasked(inquest);
     char date[CERT_DATE_TEXT];
     int64_t days = (leaf->not_after - inquest->check->options->wall) / DAY;
-    scoped(mem_release) char *text =
-        mem_format("for %s; %s; until %s (%lld days); from %s%s%s%s", *names ? names : "no name",
-                   leaf->key_text, cert_date_text(leaf->not_after, date), (long long)days, issuer,
-                   judgement->trusted ? "; trusted by way of " : "", judgement->trusted ? root : "",
-                   inquest->visit->tls.stapled ? "" : "; revocation not looked up");
+    scoped(mem_release) char *text = mem_format(
+        "for %s; %s; until %s (%lld days); from %s%s%s%s", *names ? names : "no name",
+        leaf->key_text, cert_date_text(leaf->not_after, date), (long long)days, issuer,
+        judgement->trusted ? "; trusted by way of " : "", judgement->trusted ? root : "", unasked);
 
     add_facts(inquest, add(inquest, worst >= FINDING_WARNING ? FINDING_NOTE : FINDING_GOOD, text));
 }

@@ -12,6 +12,8 @@
 #define QUIC_GRACE                                                                                 \
     (600 * NSEC_PER_MSEC) /* for HTTP/3 that nobody promised, once all else is done */
 
+#define AUTHORITY_GRACE (2 * NSEC_PER_SEC)
+
 static nsec_t share(const struct check *check, int percent)
 {
     return check->options->timeout / 100 * percent;
@@ -72,6 +74,27 @@ static bool failed_in_tls(const struct visit *visit)
            visit->end != VISIT_ALERT && visit->end != VISIT_PLAIN;
 }
 
+/* Of the first certificate that is seen, unless its server has the answer stapled to it. */
+static void ask_authority(struct check *check, const struct visit *visit)
+{
+    const struct check_options *options = check->options;
+
+    if (check->revocation_chain || !options->ask_authority || !visit->tls_described ||
+        visit->tls.stapled || visit->tls.chain.len == 0)
+        return;
+    check->revocation_chain = mem_string(buffer_span(&visit->tls.chain));
+    revocation_start(&check->revocation, check->loop, span_str(check->revocation_chain),
+                     options->local_ca, options->wall);
+}
+
+/* Its authority's word is waited for a little when all else is done. */
+static bool authority_over(const struct check *check, nsec_t now)
+{
+    const struct revocation *revocation = &check->revocation;
+
+    return !revocation->begun || revocation->done || now - revocation->started > AUTHORITY_GRACE;
+}
+
 static void look_at_door(struct check *check, struct door *door, nsec_t now)
 {
     struct visit *main = &door->main;
@@ -87,6 +110,7 @@ static void look_at_door(struct check *check, struct door *door, nsec_t now)
         request.alpn = TLS_CLIENT_HTTP_1;
         visit_start(&door->old, &request, on_visit, check);
     }
+    ask_authority(check, main);
     if (check->first || !door_is_open(door))
         return;
     check->first = door;
@@ -138,7 +162,7 @@ static void on_round(void *context)
     over = over && visit_over(&check->again) && follow_done(check);
     if (over && !quic_over)
         hurry_quic(check, now);
-    if (over && quic_over)
+    if (over && quic_over && authority_over(check, now))
         loop_stop(check->loop);
 }
 
@@ -227,9 +251,11 @@ void looks_finish(struct check *check)
     }
     visit_finish(&check->again);
     follow_finish(check);
+    revocation_finish(&check->revocation);
     if (check->loop)
         names_finish(&check->names);
     free(check->doors);
+    free(check->revocation_chain);
     free(check->authority);
     free(check->authority80);
     tls_client_library_destroy(check->tls);

@@ -186,6 +186,8 @@ static int read_request(const struct arguments *arguments, struct diags *diags,
     request->options.names.pin_count = request->pin_count;
     request->options.names.only_dns = arguments_get(arguments, "dns") != NULL;
     request->options.local_ca = span_str(request->local_ca);
+    /* Not anew every few seconds: lists may be large, and say for days what they say. */
+    request->options.ask_authority = !arguments_get(arguments, "watch");
     return r;
 }
 

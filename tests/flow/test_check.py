@@ -284,16 +284,29 @@ def test_each_fault_of_a_certificate(lab, pki, chain):
         assert "http://ca.example/middle.der" in answer["mend"]
 
 
+LIST_PORT, RESPONDER_PORT = 8089, 8090  # on the server's own address in its namespace
+
+
+def serial_of(pki, leaf):
+    return run("openssl", "x509", "-in", pki.folder / f"{leaf}.pem", "-noout",
+               "-serial").stdout.split("=")[1].strip()
+
+
+def index_of(folder, serial, revoked):
+    """An index as `openssl ca` and `openssl ocsp` keep it, with one certificate."""
+    end = time.strftime("%y%m%d%H%M%SZ", time.gmtime(time.time() + 86400 * 60))
+    index = folder / "index"
+    index.write_text(f"R\t{end}\t{end[:2]}0101000000Z\t{serial}\tunknown\t/CN=site.example\n"
+                     if revoked else f"V\t{end}\t\t{serial}\tunknown\t/CN=site.example\n")
+    return index
+
+
 @pytest.mark.parametrize("revoked, words", [
     (False, "not revoked, by the OCSP response that the server staples"),
     (True, "revoked: the authority took it back")])
 def test_a_stapled_answer_is_read(lab, pki, tmp_path, revoked, words):
     leaf, issuer = pki.folder / "good.pem", pki.folder / "middle.pem"
-    serial = run("openssl", "x509", "-in", leaf, "-noout", "-serial").stdout.split("=")[1].strip()
-    end = time.strftime("%y%m%d%H%M%SZ", time.gmtime(time.time() + 86400 * 60))
-    index, answer = tmp_path / "index", tmp_path / "answer"
-    index.write_text(f"R\t{end}\t{end[:2]}0101000000Z\t{serial}\tunknown\t/CN=site.example\n"
-                     if revoked else f"V\t{end}\t\t{serial}\tunknown\t/CN=site.example\n")
+    index, answer = index_of(tmp_path, serial_of(pki, "good"), revoked), tmp_path / "answer"
     run("openssl", "ocsp", "-index", index, "-rsigner", issuer, "-rkey", pki.folder / "middle.key",
         "-CA", issuer, "-issuer", issuer, "-cert", leaf, "-ndays", "2", "-respout", answer, "-no_nonce",
         check=True)
@@ -301,6 +314,127 @@ def test_a_stapled_answer_is_read(lab, pki, tmp_path, revoked, words):
     found = lab.check(f"site.example:{port}")["by"]["certificate"]
     assert [f["grade"] for f in found if f["sentence"] == words] == ["bad" if revoked else "good"]
     assert found[-1]["facts"]["revocation"] == "stapled"
+
+
+@pytest.fixture(scope="module")
+def listed(pki):
+    """A leaf whose authority keeps a list, and one whose authority answers."""
+    pki.make("listed", "/CN=site.example", "DNS:site.example", issuer="middle",
+             more=f"crlDistributionPoints=URI:http://{V4}:{LIST_PORT}/list.crl\n")
+    pki.make("answered", "/CN=site.example", "DNS:site.example", issuer="middle",
+             more=f"authorityInfoAccess=OCSP;URI:http://{V4}:{RESPONDER_PORT}/\n")
+    return pki
+
+
+def serve_list(lab, pki, folder, revoked, days=2):
+    index = index_of(folder, serial_of(pki, "listed"), revoked)
+    (folder / "number").write_text("01\n")
+    (folder / "ca.cnf").write_text(f"[ca]\ndatabase={index}\ncrlnumber={folder}/number\n"
+                                   f"default_md=sha256\n")
+    window = ["-crldays", days] if days > 0 else \
+        ["-crl_lastupdate", "20240101000000Z", "-crl_nextupdate", "20240201000000Z"]
+    run("openssl", "ca", "-config", folder / "ca.cnf", "-name", "ca", "-gencrl", *window, "-cert",
+        pki.folder / "middle.pem", "-keyfile", pki.folder / "middle.key", "-out", folder / "list.pem",
+        check=True)
+    web = folder / "web"
+    web.mkdir()
+    run("openssl", "crl", "-in", folder / "list.pem", "-outform", "DER", "-out", web / "list.crl",
+        check=True)
+    return lab.server.start("/usr/bin/python3", "-m", "http.server", LIST_PORT, "--directory", web,
+                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def wait_port(lab, port):
+    wait_until(lambda: lab.client.run("nc", "-z", V4, port, check=False).returncode == 0,
+               what=f"port {port}")
+
+
+def ended(process):
+    process.terminate()
+    process.wait(timeout=10)
+
+
+@pytest.mark.parametrize("revoked, words", [
+    (False, "not revoked, by the authority's list (CRL)"),
+    (True, "revoked: the authority took it back")])
+def test_the_list_that_a_certificate_names_is_read(lab, listed, tmp_path, revoked, words):
+    web = serve_list(lab, listed, tmp_path, revoked)
+    try:
+        wait_port(lab, LIST_PORT)
+        port = lab.serve("tls", listed.bundle("listed", "middle"))
+        answer = lab.check(f"site.example:{port}")
+    finally:
+        ended(web)
+    found = answer["by"]["certificate"]
+    assert [f["grade"] for f in found if f["sentence"] == words] == ["bad" if revoked else "good"]
+    assert found[-1]["facts"]["revocation"] == "crl"
+    assert answer["code"] == (1 if revoked else 0)
+
+
+def test_an_old_list_is_no_answer(lab, listed, tmp_path):
+    web = serve_list(lab, listed, tmp_path, revoked=True, days=0)
+    try:
+        wait_port(lab, LIST_PORT)
+        port = lab.serve("tls", listed.bundle("listed", "middle"))
+        answer = lab.check(f"site.example:{port}")
+    finally:
+        ended(web)
+    assert answer["code"] == 0
+    assert "revocation not looked up: the authority's list is out of date" in \
+        answer["by"]["certificate"][-1]["sentence"]
+
+
+@pytest.mark.parametrize("revoked, words", [
+    (False, "not revoked, by the authority's responder (OCSP)"),
+    (True, "revoked: the authority took it back")])
+def test_the_authoritys_responder_is_asked(lab, listed, tmp_path, revoked, words):
+    index = index_of(tmp_path, serial_of(listed, "answered"), revoked)
+    issuer = listed.folder / "middle.pem"
+    # Its first words say that it listens; a connection to find out would keep it waiting.
+    with open(tmp_path / "log", "wb") as log:
+        responder = lab.server.start(
+            "openssl", "ocsp", "-port", RESPONDER_PORT, "-index", index, "-CA", issuer, "-rsigner",
+            issuer, "-rkey", listed.folder / "middle.key", "-ndays", "2", stdout=log, stderr=log)
+    try:
+        wait_until(lambda: "waiting for" in (tmp_path / "log").read_text(), what="the responder")
+        port = lab.serve("tls", listed.bundle("answered", "middle"))
+        answer = lab.check(f"site.example:{port}")
+    finally:
+        ended(responder)
+    found = answer["by"]["certificate"]
+    assert [f["grade"] for f in found if f["sentence"] == words] == ["bad" if revoked else "good"]
+    assert found[-1]["facts"]["revocation"] == "ocsp"
+
+
+def test_an_authority_that_is_silent_keeps_nobody_waiting_for_long(lab, listed):
+    silent = lab.server.start("/usr/bin/python3", "-c", "import socket, time\n"
+                              f"s = socket.create_server(('{V4}', {LIST_PORT}))\n"
+                              "time.sleep(60)")
+    try:
+        wait_port(lab, LIST_PORT)
+        port = lab.serve("tls", listed.bundle("listed", "middle"))
+        answer = lab.check(f"site.example:{port}")
+    finally:
+        ended(silent)
+    assert answer["code"] == 0 and answer["took"] < 4 * PATIENCE
+    assert "revocation not looked up: the authority does not answer in time" in \
+        answer["by"]["certificate"][-1]["sentence"]
+
+
+def test_nobody_is_asked_for_a_certificate_that_is_not_trusted(lab, listed):
+    listed.make("lure", "/CN=site.example", "DNS:site.example", issuer="foreign",
+                more=f"crlDistributionPoints=URI:http://{V4}:{LIST_PORT}/list.crl\n")
+    watch = lab.server.start("/usr/bin/python3", "-c", "import socket\n"
+                             f"s = socket.create_server(('{V4}', {LIST_PORT}))\n"
+                             "s.accept()[0].close()\nprint('asked', flush=True)\ns.accept()\n"
+                             "print('asked', flush=True)", stdout=subprocess.PIPE)
+    wait_port(lab, LIST_PORT)
+    assert watch.stdout.readline() == b"asked\n"  # that was nc
+    port = lab.serve("tls", listed.bundle("lure", "foreign"))
+    answer = lab.check(f"site.example:{port}")
+    ended(watch)
+    assert watch.stdout.read() == b""
+    assert "so nobody was asked" in answer["by"]["certificate"][-1]["sentence"]
 
 
 def test_a_renewal_that_is_due_is_a_warning(lab, pki):
