@@ -2,7 +2,10 @@
 
 import json
 import os
+import pty
+import re
 import subprocess
+import threading
 
 import pytest
 from check_lab import Lab, V4, V6, ZONE, bad, dns, fresh, lab, pki, plain_run  # fixtures, too
@@ -86,6 +89,10 @@ def test_the_resolver_of_this_machine(pki, tmp_path):
 
 # ---- faces ----
 
+REJECT = ("table ip t { chain in { type filter hook input priority 0; "
+          "tcp dport 443 reject with icmp type admin-prohibited; }; }")
+
+
 def test_the_last_lines_say_what_is_wrong_and_the_mend(lab):
     result = plain_run(lab, f"{V4}:19998")
     lines = result.stdout.strip().splitlines()
@@ -139,8 +146,7 @@ def test_watch_prints_a_line_for_a_change(fresh, pki, tmp_path):
             env={**os.environ, **sanitizer_env(), "SSL_CERT_FILE": str(pki.root)})
         wait_until(lambda: "answers" in output.read_text(), what="the first look")
         first = output.read_text()
-        fresh.server.nft("table ip t { chain in { type filter hook input priority 0; "
-                         "tcp dport 443 reject with icmp type admin-prohibited; }; }")
+        fresh.server.nft(REJECT)
         wait_until(lambda: "prohibited" in output.read_text()[len(first):], what="the change")
         fresh.server.run("nft", "delete", "table", "ip", "t")
         wait_until(lambda: output.read_text().rstrip().endswith("1 of 1 address answers"),
@@ -149,6 +155,64 @@ def test_watch_prints_a_line_for_a_change(fresh, pki, tmp_path):
         watch.wait(10 * PATIENCE)
     changes = output.read_text()[len(first):]
     assert first.count("certificate") == 1 and "certificate" not in changes.splitlines()[0]
+    assert "\a" not in changes  # a log file has no bell
+
+
+class Terminal:
+    """A terminal that a program writes to; `text()` is what has arrived."""
+
+    def __init__(self):
+        self.ours, self.theirs = pty.openpty()
+        self.heard = bytearray()
+        self.reader = threading.Thread(target=self._read)
+
+    def _read(self):
+        try:
+            while part := os.read(self.ours, 65536):
+                self.heard += part
+        except OSError:  # EIO: nobody holds the other end any more
+            pass
+
+    def text(self):
+        """All lines, as a terminal gets them."""
+        return self.heard.decode().replace("\r\n", "\n")
+
+    def run(self, host, *words, **more):
+        """Starts a program that writes here."""
+        process = host.start(*words, stdout=self.theirs, **more)
+        os.close(self.theirs)
+        self.reader.start()
+        return process
+
+    def end(self, process):
+        """Ends the program, and reads its last words."""
+        process.terminate()
+        process.wait(10 * PATIENCE)
+        self.reader.join(10 * PATIENCE)
+        os.close(self.ours)
+
+
+def test_watch_rings_once_for_a_change_on_a_terminal(fresh, pki):
+    """A change is some findings and one verdict; the bell follows the verdict. A look that sees
+    nothing new is silent."""
+    fresh.serve("tls", pki.bundle("good", "middle"), port=443)
+    terminal = Terminal()
+    watch = terminal.run(
+        fresh.client, BINARY, "check", "site.example", "--resolve", f"site.example:{V4}", "--watch",
+        "--every", "1", "--timeout", "2",
+        env={**os.environ, **sanitizer_env(), "TERM": "xterm", "SSL_CERT_FILE": str(pki.root)})
+    wait_until(lambda: "answers" in terminal.text(), what="the first look")
+    fresh.server.nft(REJECT)
+    wait_until(lambda: "is not open" in terminal.text(), what="the change")
+    fresh.server.run("nft", "delete", "table", "ip", "t")
+    wait_until(lambda: re.search(r"is not open.*is open", terminal.text(), re.S),
+               what="the way back")
+    terminal.end(watch)
+    text = terminal.text()
+    rings = text.count("\a")
+    verdicts = re.findall(r"^\a?\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  https://site\.example is ", text, re.M)
+    assert 2 <= rings == len(verdicts), text
+    assert "\a" not in text[:text.index(verdicts[0])], text  # the first look is no change
 
 
 @pytest.mark.parametrize("args, words", [
