@@ -31,6 +31,9 @@ must_check int lookup_read(struct lookup *lookup, uint16_t port, struct lookup_r
 /** Ends the child if it still runs. Once after each successful lookup_start(). */
 void lookup_finish(struct lookup *lookup);
 
+/** The settings that decide it, and the file of names of this machine's own. */
+extern const char lookup_place[], lookup_hosts[];
+
 /* ---- between the one who asks and the one who waits ---- */
 
 /** Asks the system, for however long it takes. @return bytes of `out` */

@@ -9,6 +9,13 @@
 #include "base/error.h"
 #include "os/lookup.h"
 
+#ifdef __APPLE__
+const char lookup_place[] = "the DNS servers in the network settings (`scutil --dns`)";
+#else
+const char lookup_place[] = "the line \"hosts\" in /etc/nsswitch.conf, and /etc/resolv.conf";
+#endif
+const char lookup_hosts[] = "/etc/hosts";
+
 /* The child. Writing less than PIPE_BUF to an empty pipe is one step. */
 static _Noreturn void ask(int out, const char *name)
 {

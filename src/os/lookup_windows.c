@@ -9,6 +9,9 @@
 #include "os/lookup.h"
 #include "os/net.h"
 
+const char lookup_place[] = "the DNS servers in the network settings (`ipconfig /all`)";
+const char lookup_hosts[] = "C:\\Windows\\System32\\drivers\\etc\\hosts";
+
 struct asker {
     int fd;
     char name[];
