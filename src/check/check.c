@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "check/internal.h"
+#include "check/layers.h"
 
 static void count_doors(const struct check *check, struct check_result *result)
 {
@@ -26,20 +26,21 @@ static void count_doors(const struct check *check, struct check_result *result)
 static char *verdict_of(const struct check *check, const struct check_result *result,
                         const struct finding *wrong)
 {
-    scoped(mem_release) char *site = target_authority(check->options->target, TARGET_PORT);
+    scoped(mem_release) char *authority = target_authority(check->options->target, TARGET_PORT);
+    scoped(mem_release) char *site = layers_site(check);
 
     if (!wrong)
-        return mem_format("https://%s is open: %lld of %zu address%s answer%s", site,
+        return mem_format("%s is open: %lld of %zu address%s %s", site,
                           (long long)result->metrics.addresses, check->door_count,
                           check->door_count == 1 ? "" : "es",
-                          result->metrics.addresses == 1 ? "s" : "");
+                          layers_deed(result->metrics.addresses == 1));
     const char *how = !result->open                ? "is not open"
                       : wrong->grade < FINDING_BAD ? "is open, but"
                                                    : "is open, but not well";
-    bool about_it = !wrong->subject || strcmp(wrong->subject, site) == 0 ||
+    bool about_it = !wrong->subject || strcmp(wrong->subject, authority) == 0 ||
                     strcmp(wrong->subject, check->options->target->host) == 0;
     return mem_format(
-        "https://%s %s: %s%s%s%s", site, how, about_it ? "" : wrong->subject, about_it ? "" : ": ",
+        "%s %s: %s%s%s%s", site, how, about_it ? "" : wrong->subject, about_it ? "" : ": ",
         strcmp(wrong->topic, "certificate") == 0 ? "the certificate: " : "", wrong->sentence);
 }
 
@@ -65,9 +66,7 @@ int check_host(const struct check_options *options, struct check_result *ret_res
         names_report(&check->names, &result.findings);
         judge_route(check, &result);
         judge_tcp(check, &result);
-        judge_tls(check, &result);
-        judge_http(check, &result);
-        judge_versions(check, &result);
+        layers_judge(check, &result);
         judge_all(check, &result);
         *ret_result = result;
     }

@@ -25,11 +25,15 @@ struct check_options {
 struct check_result {
     struct findings findings; /**< in the order of the layers */
     struct check_metrics metrics;
-    bool open;     /**< at least one address answered over HTTPS */
+    bool open;     /**< at least one address answered over HTTPS, or accepts connections where
+                        HTTPS is not looked at */
     char *verdict; /**< one sentence about all */
     char *mend;    /**< of the first thing that is wrong; NULL when nothing is to do */
     nsec_t took;
 };
+
+/** Does this program look at TLS, certificates and HTTP? Else at names, TCP and HTTP/3 alone. */
+extern const bool check_sees_https;
 
 /** Looks. Blocks for at most the timeout and a quarter of a second.
  *  @return 0, or -errno when this machine lacks what the looks need. To be finished after 0 */

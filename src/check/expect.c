@@ -5,42 +5,45 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "check/check.h"
 
-enum kind { COUNT, TIME, WORD, TLS_VERSION, HTTP_NUMBER };
+enum kind { COUNT, TIME, YES_NO, TLS_VERSION, HTTP_NUMBER };
 
 struct metric {
     const char *name;
     enum kind kind;
     size_t offset;
-    bool wide; /* 64 bits */
+    bool wide;  /* 64 bits */
+    bool https; /* it is seen over HTTPS only */
 };
 
-#define METRIC(name, kind, member)                                                                 \
+#define METRIC(name, kind, member, https)                                                          \
     {                                                                                              \
         name, kind, offsetof(struct check_metrics, member),                                        \
-            sizeof(((struct check_metrics *)NULL)->member) == sizeof(int64_t)                      \
+            sizeof(((struct check_metrics *)NULL)->member) == sizeof(int64_t), https               \
     }
 
 static const struct metric metrics_table[] = {
-    METRIC("status", COUNT, status),
-    METRIC("days", COUNT, days),
-    METRIC("time", TIME, time),
-    METRIC("rtt", TIME, rtt),
-    METRIC("addresses", COUNT, addresses),
-    METRIC("failing", COUNT, failing),
-    METRIC("tls", TLS_VERSION, tls),
-    METRIC("http", HTTP_NUMBER, http),
-    METRIC("h3", WORD, h3),
-    METRIC("hsts", WORD, hsts),
-    METRIC("ipv6", WORD, ipv6),
-    METRIC("resumed", WORD, resumed),
-    METRIC("trusted", WORD, trusted),
-    METRIC("redirect80", WORD, redirect80),
+    METRIC("status", COUNT, status, true),
+    METRIC("days", COUNT, days, true),
+    METRIC("time", TIME, time, true),
+    METRIC("rtt", TIME, rtt, false),
+    METRIC("addresses", COUNT, addresses, false),
+    METRIC("failing", COUNT, failing, false),
+    METRIC("tls", TLS_VERSION, tls, true),
+    METRIC("http", HTTP_NUMBER, http, true),
+    METRIC("h3", YES_NO, h3, false),
+    METRIC("hsts", YES_NO, hsts, true),
+    METRIC("ipv6", YES_NO, ipv6, false),
+    METRIC("resumed", YES_NO, resumed, true),
+    METRIC("trusted", YES_NO, trusted, true),
+    METRIC("redirect80", YES_NO, redirect80, true),
 };
 
 static const char NAMES[] =
     "status, days, time, rtt, addresses, failing, tls, http, h3, hsts, ipv6, "
     "resumed, trusted, redirect80";
+static const char FEW_NAMES[] = "rtt, addresses, failing, h3, ipv6"; /* without HTTPS */
 
 struct check_metrics check_metrics_none(void)
 {
@@ -136,7 +139,7 @@ static int read_value(enum kind kind, struct span text, int64_t *ret_value, cons
     case TIME:
         *ret_hint = "a time is written 500ms or 2s";
         return read_time(text, ret_value);
-    case WORD:
+    case YES_NO:
         *ret_hint = "it is yes or no";
         return read_word(text, ret_value);
     case TLS_VERSION:
@@ -173,8 +176,17 @@ static int read_one(struct span text, struct diags *diags, struct expectation *r
         number++;
     if (number == ARRAY_SIZE(metrics_table) || length == 0) {
         diag_hint(diags_add(diags, "\"%.*s\" is nothing that can be expected", SPAN_ARGS(text)),
-                  "write one of %s, then = != < <= > or >=, then a value: status=200,days>14",
-                  NAMES);
+                  "write one of %s, then = != < <= > or >=, then a value: %s",
+                  check_sees_https ? NAMES : FEW_NAMES,
+                  check_sees_https ? "status=200,days>14" : "failing=0,rtt<200ms");
+        return ERR_SYNTAX;
+    }
+    if (metrics_table[number].https && !check_sees_https) {
+        diag_hint(diags_add(diags,
+                            "\"%.*s\" cannot be expected here: the gardien of this system "
+                            "does not look at TLS and HTTP",
+                            SPAN_ARGS(name)),
+                  "it measures %s; for the others run it on a Linux machine", FEW_NAMES);
         return ERR_SYNTAX;
     }
     *ret = (struct expectation){.metric = (unsigned)number};
@@ -244,7 +256,7 @@ static char *value_text(enum kind kind, int64_t value)
     switch (kind) {
     case TIME:
         return mem_format("%.1fms", (double)value / 1e6);
-    case WORD:
+    case YES_NO:
         return mem_format("%s", value ? "yes" : "no");
     case TLS_VERSION:
         return mem_format("%d.%d", (int)value / 10, (int)value % 10);
@@ -287,10 +299,10 @@ json_t *check_metrics_json(const struct check_metrics *metrics)
         if (!is_known(metric, value))
             continue;
         scoped(mem_release) char *text = value_text(metric->kind, value);
-        json_t *json = metric->kind == COUNT  ? json_integer(value)
-                       : metric->kind == TIME ? json_real((double)value / 1e6)
-                       : metric->kind == WORD ? json_boolean(value)
-                                              : json_string(text);
+        json_t *json = metric->kind == COUNT    ? json_integer(value)
+                       : metric->kind == TIME   ? json_real((double)value / 1e6)
+                       : metric->kind == YES_NO ? json_boolean(value)
+                                                : json_string(text);
         scoped(mem_release) char *name =
             mem_format("%s%s", metric->name, metric->kind == TIME ? "_milliseconds" : "");
         json_object_set_new(object, name, json);

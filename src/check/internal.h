@@ -3,13 +3,14 @@
 
 #include "check/check.h"
 #include "check/quic_probe.h"
-#include "check/revocation.h"
 #include "check/visit.h"
 
 enum {
     HOPS_MAX = 5,        /**< redirects followed */
     SMALL_SEGMENT = 536, /**< bytes that every path of IPv4 carries (RFC 9293 section 3.7.1) */
 };
+
+struct revocation; /* revocation.h */
 
 /** One address and all that is tried there. */
 struct door {
@@ -49,8 +50,8 @@ struct check {
     const struct door *first; /**< the one that answered first; NULL */
     struct visit again;       /**< its second connection, which should resume */
     bool has_again;
-    struct revocation revocation;
-    char *revocation_chain; /**< the chain that it is about, PEM: the first that was seen */
+    struct revocation *revocation; /**< NULL: nobody was asked */
+    char *revocation_chain;        /**< the chain that it is about, PEM: the first that was seen */
     struct hop hops[HOPS_MAX + 1];
     size_t hop_count;
     bool hops_over;
@@ -59,11 +60,17 @@ struct check {
     bool on_443;
 };
 
-/* ---- looks: looks.c, follow.c ---- */
+/* ---- looks: looks.c; doors.c; follow.c ---- */
 
 /** Runs all looks to their end. @return 0, or -errno */
 must_check int looks_run(struct check *check);
 void looks_finish(struct check *check);
+/** A part of all the time that there is, in percent. */
+nsec_t looks_share(const struct check *check, int percent);
+/** A visit of a door as far as it goes. */
+struct visit_request looks_request(struct check *check, const struct door *door);
+/** What visits of doors end with. */
+void looks_on_visit(struct visit *visit, void *context);
 /** Begins to follow where the first answer points to; done at once when it points nowhere. */
 void follow_start(struct check *check, const struct visit *answer);
 bool follow_done(const struct check *check);
@@ -96,5 +103,6 @@ void judge_certificate(const struct check *check, const struct door *door,
                        struct check_result *result);
 void judge_http(const struct check *check, struct check_result *result);
 void judge_versions(const struct check *check, struct check_result *result);
+void judge_http3(const struct check *check, struct check_result *result);
 /** Writes verdict, mend, open and what metrics are left. */
 void judge_all(const struct check *check, struct check_result *result);

@@ -5,7 +5,9 @@
 #include "base/mem.h"
 #include "cert/cert.h"
 #include "check/internal.h"
+#include "check/revocation.h"
 #include "report/face.h"
+#include "tls/tls.h"
 
 enum { NAMES_SHOWN = 8 };
 
@@ -235,10 +237,11 @@ static void judge_rest(const struct inquest *inquest)
 static const struct revocation *asked_of(const struct inquest *inquest)
 {
     const struct check *check = inquest->check;
-    struct span chain = buffer_span(&inquest->visit->tls.chain);
+    struct span chain = buffer_span(&inquest->visit->tls->chain);
 
-    return check->revocation.begun && span_equal(chain, span_str(check->revocation_chain))
-               ? &check->revocation
+    return check->revocation && check->revocation->begun &&
+                   span_equal(chain, span_str(check->revocation_chain))
+               ? check->revocation
                : NULL;
 }
 
@@ -246,7 +249,7 @@ static const char *source_of(const struct inquest *inquest)
 {
     const struct revocation *asked = asked_of(inquest);
 
-    if (inquest->visit->tls.stapled)
+    if (inquest->visit->tls->stapled)
         return "stapled";
     if (!asked || !asked->done || asked->result < 0)
         return "not looked up";
@@ -279,7 +282,7 @@ static void judge_asked(const struct inquest *inquest)
 
 static void judge_staple(const struct inquest *inquest)
 {
-    const struct tls_client_facts *tls = &inquest->visit->tls;
+    const struct tls_client_facts *tls = inquest->visit->tls;
     const struct cert_info *leaf = &inquest->chain->items[0];
     struct cert_ocsp ocsp;
     const char *why = NULL;
@@ -445,7 +448,7 @@ static enum finding_grade worst_since(const struct findings *findings, size_t st
 void judge_certificate(const struct check *check, const struct door *door,
                        struct check_result *result)
 {
-    struct span pem = buffer_span(&door->main.tls.chain);
+    struct span pem = buffer_span(&door->main.tls->chain);
     scoped(mem_release) char *subject = door_subject(check, door);
     struct cert_chain chain = {NULL};
     struct cert_judgement judgement;

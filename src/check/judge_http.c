@@ -4,7 +4,9 @@
 
 #include "base/mem.h"
 #include "check/internal.h"
+#include "http/http.h"
 #include "report/face.h"
+#include "tls/tls.h"
 
 enum {
     HALF_A_YEAR = 180 * 86400, /* seconds */
@@ -119,7 +121,7 @@ static struct finding *add_failure(const struct visit *visit, struct findings *f
     if (visit->end == VISIT_TIMEOUT && visit->path.disordered)
         finding_mend(finding, "let ICMP \"fragmentation needed\" and ICMPv6 \"packet too big\" "
                               "through, or clamp the MSS on the router in front of the server");
-    if (visit->end == VISIT_ALERT && visit->tls.asked)
+    if (visit->end == VISIT_ALERT && visit->tls->asked)
         finding_mend(finding, "%s", JUDGE_MEND_CLIENT_CERTIFICATE);
     return finding;
 }

@@ -100,6 +100,31 @@ static void add_refuser(const struct door *door, struct finding *finding)
                      json_string(address_ip_text(&failure->offender, offender)));
 }
 
+/* Did a box on the way refuse, or nobody answer in this machine's own network? The system has one
+ * word for both. */
+static bool is_unnamed_refusal(const struct dial_failure *failure)
+{
+    return !dial_names_boxes && (failure->error == EHOSTUNREACH || failure->error == ENETUNREACH);
+}
+
+static struct finding *refused_by_somebody(const struct door *door, struct findings *findings)
+{
+    unsigned port = socket_address_port(&door->address);
+    struct finding *finding = findings_add(
+        findings, FINDING_BAD, "tcp",
+        door->main.failure.error == EHOSTUNREACH
+            ? "unreachable: a firewall forbids it, or no machine answers at this address (this "
+              "system does not tell which)"
+            : "unreachable: a firewall forbids it, or a router on the way knows no way there "
+              "(this system does not tell which)");
+
+    finding_mend(finding,
+                 "see that the machine is on and has that address, and let TCP port %u in: on the "
+                 "server with `gardien open`, and in the firewall in front of it",
+                 port);
+    return finding;
+}
+
 static struct finding *refused(const struct door *door, struct findings *findings)
 {
     const struct dial_failure *failure = &door->main.failure;
@@ -109,13 +134,17 @@ static struct finding *refused(const struct door *door, struct findings *finding
     if (failure->icmp && !is_undelivered(door)) {
         finding = refused_by_icmp(door, findings);
     } else if (failure->error == ECONNREFUSED) {
-        finding =
-            findings_add(findings, FINDING_BAD, "tcp",
-                         "refused: the machine is there, but no program listens on port %u of "
-                         "this address, or a firewall answers in its place with a reset",
-                         port);
+        finding = findings_add(
+            findings, FINDING_BAD, "tcp",
+            dial_names_boxes ? "refused: the machine is there, but no program listens on port %u "
+                               "of this address, or a firewall answers in its place with a reset"
+                             : "refused: the machine is there, but no program listens on port %u "
+                               "of this address, or a firewall refuses in its place",
+            port);
         finding_mend(finding, "start the server, and see with `ss -ltn` on that machine that it "
                               "listens on this address and not on 127.0.0.1 alone");
+    } else if (is_unnamed_refusal(failure)) {
+        finding = refused_by_somebody(door, findings);
     } else if (failure->error == EHOSTUNREACH) {
         finding = findings_add(findings, FINDING_BAD, "tcp",
                                "no machine answers at this address in the local network");

@@ -5,28 +5,9 @@
 
 #include "base/mem.h"
 #include "check/internal.h"
+#include "tls/tls.h"
 
 /* ---- doors that behave alike ---- */
-
-const struct visit *door_answer(const struct door *door)
-{
-    return door->old.run && door->main.end != VISIT_DONE ? &door->old : &door->main;
-}
-
-bool door_is_open(const struct door *door)
-{
-    const struct visit *answer = door_answer(door);
-
-    return answer->done && answer->end == VISIT_DONE;
-}
-
-const struct door *check_open_door(const struct check *check)
-{
-    for (size_t i = 0; i < check->door_count; i++)
-        if (door_is_open(&check->doors[i]))
-            return &check->doors[i];
-    return NULL;
-}
 
 static bool reached_tls(const struct door *door)
 {
@@ -35,9 +16,8 @@ static bool reached_tls(const struct door *door)
 
 static bool same_chain(const struct visit *a, const struct visit *b)
 {
-    return a->tls_described == b->tls_described &&
-           (!a->tls_described ||
-            span_equal(buffer_span(&a->tls.chain), buffer_span(&b->tls.chain)));
+    return !a->tls == !b->tls &&
+           (!a->tls || span_equal(buffer_span(&a->tls->chain), buffer_span(&b->tls->chain)));
 }
 
 static bool alike(const struct door *a, const struct door *b)
@@ -45,9 +25,9 @@ static bool alike(const struct door *a, const struct door *b)
     const struct visit *x = &a->main, *y = &b->main;
 
     return x->end == y->end && x->stage == y->stage && same_chain(x, y) &&
-           (!x->tls_described ||
-            (x->tls.version == y->tls.version && strcmp(x->tls.alpn, y->tls.alpn) == 0 &&
-             x->tls.alert == y->tls.alert)) &&
+           (!x->tls ||
+            (x->tls->version == y->tls->version && strcmp(x->tls->alpn, y->tls->alpn) == 0 &&
+             x->tls->alert == y->tls->alert)) &&
            door_answer(a)->status == door_answer(b)->status;
 }
 
@@ -80,11 +60,11 @@ char *door_subject(const struct check *check, const struct door *door)
 static void mend_alert(const struct check *check, const struct visit *visit,
                        struct finding *finding)
 {
-    if (visit->tls.asked) {
+    if (visit->tls->asked) {
         finding_mend(finding, "%s", JUDGE_MEND_CLIENT_CERTIFICATE);
         return;
     }
-    switch (visit->tls.alert) {
+    switch (visit->tls->alert) {
     case 112: /* unrecognized_name */
         finding_mend(finding,
                      "the server does not know the name %s: add it to the server's "
@@ -184,8 +164,8 @@ static struct finding *add_failure(const struct check *check, const struct door 
         return closed(visit, findings);
     case VISIT_ALERT:
         finding = findings_add(findings, FINDING_BAD, "tls", "the server refuses the handshake: %s",
-                               tls_alert_text(visit->tls.alert));
-        finding_fact(finding, "alert", json_integer(visit->tls.alert));
+                               tls_alert_text(visit->tls->alert));
+        finding_fact(finding, "alert", json_integer(visit->tls->alert));
         mend_alert(check, visit, finding);
         return finding;
     case VISIT_BANNER:
@@ -225,7 +205,7 @@ static int version_number(const char *version)
 
 static struct finding *add_success(const struct visit *visit, struct findings *findings)
 {
-    const struct tls_client_facts *tls = &visit->tls;
+    const struct tls_client_facts *tls = visit->tls;
     int version = version_number(tls->version);
     bool old = version < 12;
 
@@ -249,8 +229,8 @@ static void judge_resumption(const struct check *check, struct check_result *res
 
     if (!check->first)
         return;
-    bool resumed = check->has_again && again->done && again->end == VISIT_DONE &&
-                   again->tls_described && again->tls.resumed;
+    bool resumed = check->has_again && again->done && again->end == VISIT_DONE && again->tls &&
+                   again->tls->resumed;
     if (!check->has_again || resumed || again->end == VISIT_DONE) {
         result->metrics.resumed = resumed;
         struct finding *finding = findings_add(
@@ -284,7 +264,7 @@ void judge_tls(const struct check *check, struct check_result *result)
         if (!secured)
             continue;
         if (result->metrics.tls < 0)
-            result->metrics.tls = version_number(visit->tls.version);
+            result->metrics.tls = version_number(visit->tls->version);
         judge_certificate(check, door, result);
     }
     judge_resumption(check, result);

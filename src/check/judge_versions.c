@@ -1,9 +1,10 @@
-/* HTTP/2 and HTTP/3: what is promised against what answers; and how long a visit takes. */
+/* HTTP/2: what is agreed on against what answers; and how long a visit takes. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
 #include "check/internal.h"
+#include "tls/tls.h"
 
 static void judge_http2(const struct check *check, struct check_result *result)
 {
@@ -15,7 +16,7 @@ static void judge_http2(const struct check *check, struct check_result *result)
         if (main->tls_took < 0)
             continue;
         any = any || door_is_open(door);
-        bool h2 = strcmp(main->tls.alpn, "h2") == 0;
+        bool h2 = strcmp(main->tls->alpn, "h2") == 0;
         agreed = agreed || (h2 && main->end == VISIT_DONE);
         if (!h2 || main->end == VISIT_DONE || !door_is_open(door))
             continue;
@@ -35,103 +36,6 @@ static void judge_http2(const struct check *check, struct check_result *result)
                                   "not offered: browsers take HTTP/1.1, slower for pages of many "
                                   "parts"),
                      "switch HTTP/2 on in the server's settings");
-}
-
-/* Does an Alt-Svc field (RFC 7838) promise HTTP/3 on this very port? */
-static bool alt_svc_promises(const char *field, uint16_t port)
-{
-    scoped(mem_release) char *wanted = mem_format("h3=\":%u\"", port);
-
-    return field && strstr(field, wanted);
-}
-
-static bool record_promises(const struct dns_https *https)
-{
-    for (size_t i = 0; https && i < https->alpn_count; i++)
-        if (strcmp(https->alpn[i], "h3") == 0)
-            return true;
-    return false;
-}
-
-static char *versions_text(const struct quic_probe *probe)
-{
-    bool v1 = false, v2 = false, other = false;
-
-    for (size_t i = 0; i < probe->version_count; i++) {
-        uint32_t version = probe->versions[i];
-        v1 = v1 || version == 1;
-        v2 = v2 || version == 0x6b3343cf; /* RFC 9369 */
-        other = other || (version >> 8 == 0xff0000 && version != 1);
-    }
-    return mem_format("%s%s%s",
-                      v1      ? "QUIC version 1"
-                      : other ? "drafts of QUIC"
-                              : "unknown versions",
-                      v2 ? " and 2" : "", v1 && other ? " and drafts" : "");
-}
-
-static const char *silence_text(const struct quic_probe *probe)
-{
-    return probe->end == QUIC_REFUSED    ? "is refused"
-           : probe->end == QUIC_NONSENSE ? "is answered with something else"
-                                         : "is silent";
-}
-
-/* One of the addresses that accept TCP. @return whether HTTP/3 answers there */
-static bool judge_quic(const struct door *door, const char *promise, bool only_one,
-                       struct findings *findings)
-{
-    const struct quic_probe *probe = &door->quic;
-    unsigned port = socket_address_port(&door->address);
-    struct finding *finding;
-    char text[ADDRESS_TEXT];
-
-    if (probe->end == QUIC_ANSWERED) {
-        scoped(mem_release) char *versions = versions_text(probe);
-        finding = findings_add(findings, promise ? FINDING_GOOD : FINDING_NOTE, "http3",
-                               promise ? "answers on UDP port %u: %s"
-                                       : "answers on UDP port %u (%s), but neither Alt-Svc nor an "
-                                         "HTTPS record tells browsers",
-                               port, versions);
-        if (!promise)
-            finding_mend(finding, "send: Alt-Svc: h3=\":%u\"; ma=86400", port);
-        finding->took = probe->took;
-    } else if (promise) {
-        finding = findings_add(findings, FINDING_WARNING, "http3",
-                               "%s promises HTTP/3, but UDP port %u %s: browsers try it in vain",
-                               promise, port, silence_text(probe));
-        finding_mend(finding,
-                     "let UDP port %u in (firewall, router, cloud), or take the promise out", port);
-    } else if (only_one) {
-        finding = findings_add(findings, FINDING_NOTE, "http3", "not offered");
-    } else {
-        return false;
-    }
-    if (!only_one || promise || probe->end == QUIC_ANSWERED)
-        finding_subject(finding, "%s", address_text(&door->address, text));
-    return probe->end == QUIC_ANSWERED;
-}
-
-static void judge_http3(const struct check *check, struct check_result *result)
-{
-    bool record = record_promises(names_https(&check->names)), any = false, told = false;
-
-    for (size_t i = 0; i < check->door_count; i++)
-        any = any || (check->doors[i].has_quic && check->doors[i].quic.end == QUIC_ANSWERED);
-    for (size_t i = 0; i < check->door_count; i++) {
-        const struct door *door = &check->doors[i];
-        const struct visit *answer = door_answer(door);
-        if (!door_is_open(door) || !door->has_quic)
-            continue;
-        const char *promise = alt_svc_promises(answer->alt_svc, check->options->target->port)
-                                  ? "Alt-Svc"
-                              : record ? "the HTTPS record"
-                                       : NULL;
-        bool only = !any && !promise && !told;
-        bool answers = judge_quic(door, promise, only, &result->findings);
-        told = told || only;
-        result->metrics.h3 = answers || result->metrics.h3 == 1;
-    }
 }
 
 static void judge_speed(const struct check *check, struct check_result *result)

@@ -1,25 +1,22 @@
 /* Starts the looks, each as soon as what it needs is known, and waits for all of them:
  *
- *   names -> every address: TCP, TLS, HTTP | port 80 | QUIC, at once
- *            the first that answers: a second connection (resumption), redirects
- *            TLS that fails or stalls: plain HTTP, and TLS in small segments */
+ *   names -> every address: TCP and what is above it | port 80 | QUIC, at once
+ *            and what layers_look() adds to the visits, as they come along */
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "check/internal.h"
+#include "check/layers.h"
 
 #define TICK (50 * NSEC_PER_MSEC)
 #define QUIC_GRACE                                                                                 \
     (600 * NSEC_PER_MSEC) /* for HTTP/3 that nobody promised, once all else is done */
 
-#define AUTHORITY_GRACE (2 * NSEC_PER_SEC)
-
-static nsec_t share(const struct check *check, int percent)
+nsec_t looks_share(const struct check *check, int percent)
 {
     return check->options->timeout / 100 * percent;
 }
 
-static struct visit_request request_of(struct check *check, const struct door *door)
+struct visit_request looks_request(struct check *check, const struct door *door)
 {
     return (struct visit_request){.loop = check->loop,
                                   .tls = check->tls,
@@ -28,11 +25,11 @@ static struct visit_request request_of(struct check *check, const struct door *d
                                   .authority = check->authority,
                                   .path = check->options->target->path,
                                   .last = VISIT_HTTP,
-                                  .connect_patience = share(check, 50),
+                                  .connect_patience = looks_share(check, 50),
                                   .deadline = check->deadline};
 }
 
-static void on_visit(struct visit *visit, void *context)
+void looks_on_visit(struct visit *visit, void *context)
 {
     const struct check *check = context;
 
@@ -40,94 +37,10 @@ static void on_visit(struct visit *visit, void *context)
     loop_hurry(check->loop);
 }
 
-/* ---- what follows from how the first visits ended; each round looks ---- */
-
-static void start_again(struct check *check, const struct door *door)
-{
-    struct visit_request request = request_of(check, door);
-
-    request.last = VISIT_TLS;
-    request.resume = door->main.ticket;
-    check->has_again = true;
-    visit_start(&check->again, &request, on_visit, check);
-}
-
-/* TLS failed, or nothing comes: is it plain HTTP, or do large packets get lost? */
-static void start_rescue(struct check *check, struct door *door, bool stalls)
-{
-    struct visit_request request = request_of(check, door);
-
-    door->rescued = true;
-    request.tls = NULL;
-    visit_start(&door->plain, &request, on_visit, check);
-    if (!stalls)
-        return;
-    request = request_of(check, door);
-    request.mss = door->mss = SMALL_SEGMENT;
-    request.last = VISIT_TLS;
-    visit_start(&door->small, &request, on_visit, check);
-}
-
-static bool failed_in_tls(const struct visit *visit)
-{
-    return visit->done && visit->stage == VISIT_TLS && visit->end != VISIT_DONE &&
-           visit->end != VISIT_ALERT && visit->end != VISIT_PLAIN;
-}
-
-/* Of the first certificate that is seen, unless its server has the answer stapled to it. */
-static void ask_authority(struct check *check, const struct visit *visit)
-{
-    const struct check_options *options = check->options;
-
-    if (check->revocation_chain || !options->ask_authority || !visit->tls_described ||
-        visit->tls.stapled || visit->tls.chain.len == 0)
-        return;
-    check->revocation_chain = mem_string(buffer_span(&visit->tls.chain));
-    revocation_start(&check->revocation, check->loop, span_str(check->revocation_chain),
-                     options->local_ca, options->wall);
-}
-
-/* Its authority's word is waited for a little when all else is done. */
-static bool authority_over(const struct check *check, nsec_t now)
-{
-    const struct revocation *revocation = &check->revocation;
-
-    return !revocation->begun || revocation->done || now - revocation->started > AUTHORITY_GRACE;
-}
-
-static void look_at_door(struct check *check, struct door *door, nsec_t now)
-{
-    struct visit *main = &door->main;
-    bool stalls = visit_is_in_handshake(main) &&
-                  now - check->begun - check->names.took - main->tcp_took > share(check, 20);
-
-    if (!door->rescued && (stalls || failed_in_tls(main)))
-        start_rescue(check, door, stalls);
-    bool h2 = main->tls_described && strcmp(main->tls.alpn, "h2") == 0;
-    if (!door->old.run && h2 && main->done && main->stage == VISIT_HTTP &&
-        main->end != VISIT_DONE) {
-        struct visit_request request = request_of(check, door);
-        request.alpn = TLS_CLIENT_HTTP_1;
-        visit_start(&door->old, &request, on_visit, check);
-    }
-    ask_authority(check, main);
-    if (check->first || !door_is_open(door))
-        return;
-    check->first = door;
-    if (main->ticket)
-        start_again(check, door);
-    follow_start(check, door_answer(door));
-}
-
-static bool visit_over(const struct visit *visit)
-{
-    return !visit->run || visit->done;
-}
-
 static bool door_over(const struct door *door)
 {
-    return visit_over(&door->main) && visit_over(&door->old) && visit_over(&door->plain) &&
-           visit_over(&door->small) && visit_over(&door->port80);
+    return visit_is_over(&door->main) && visit_is_over(&door->old) && visit_is_over(&door->plain) &&
+           visit_is_over(&door->small) && visit_is_over(&door->port80);
 }
 
 /* HTTP/3 that is promised gets all the time that there is. */
@@ -155,14 +68,14 @@ static void on_round(void *context)
 
     for (size_t i = 0; i < check->door_count; i++) {
         struct door *door = &check->doors[i];
-        look_at_door(check, door, now);
+        layers_look(check, door, now);
         over = over && door_over(door);
         quic_over = quic_over && (!door->has_quic || door->quic.done);
     }
-    over = over && visit_over(&check->again) && follow_done(check);
+    over = over && layers_over(check, now);
     if (over && !quic_over)
         hurry_quic(check, now);
-    if (over && quic_over && authority_over(check, now))
+    if (over && quic_over)
         loop_stop(check->loop);
 }
 
@@ -180,20 +93,21 @@ static void on_tick(struct loop_timer *timer, nsec_t now)
 
 static void open_door(struct check *check, struct door *door)
 {
-    struct visit_request request = request_of(check, door);
+    struct visit_request request = looks_request(check, door);
     nsec_t quic_until = nsec_monotonic() + 2 * NSEC_PER_SEC;
 
-    visit_start(&door->main, &request, on_visit, check);
+    visit_start(&door->main, &request, looks_on_visit, check);
     door->has_quic = true;
     quic_probe_start(&door->quic, check->loop, &door->address,
                      quic_until < check->deadline ? quic_until : check->deadline);
     if (!check->on_443)
         return;
     request.tls = NULL;
+    request.last = check_sees_https ? VISIT_HTTP : VISIT_TCP;
     request.authority = check->authority80;
     address_set_port(&request.address, 80);
     door->has_port80 = true;
-    visit_start(&door->port80, &request, on_visit, check);
+    visit_start(&door->port80, &request, looks_on_visit, check);
 }
 
 static void on_addresses(struct names *names)
@@ -218,7 +132,7 @@ int looks_run(struct check *check)
     int r = loop_create(&check->loop);
     if (r < 0)
         return r;
-    r = tls_client_library_create(&check->tls);
+    r = layers_begin(check);
     if (r < 0)
         return r;
     check->begun = nsec_monotonic();
@@ -234,7 +148,7 @@ int looks_run(struct check *check)
     check->tick.on_timeout = on_tick;
     loop_on_round(check->loop, on_round, check);
     loop_timer_set(check->loop, &check->tick, check->begun + TICK);
-    names_start(&check->names, check->begun + share(check, 45));
+    names_start(&check->names, check->begun + looks_share(check, 45));
     return loop_run(check->loop);
 }
 
@@ -249,15 +163,11 @@ void looks_finish(struct check *check)
         visit_finish(&door->port80);
         quic_probe_stop(&door->quic);
     }
-    visit_finish(&check->again);
-    follow_finish(check);
-    revocation_finish(&check->revocation);
     if (check->loop)
         names_finish(&check->names);
     free(check->doors);
-    free(check->revocation_chain);
     free(check->authority);
     free(check->authority80);
-    tls_client_library_destroy(check->tls);
+    layers_finish(check);
     loop_destroy(check->loop);
 }

@@ -2,10 +2,10 @@
  * servers themselves. What the answers say is names_report.c's. */
 #include "check/names.h"
 
-#include <netdb.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "os/net.h"
 
 /* How long to wait for the system's resolver once DNS has answered. */
 #define GRACE (1 * NSEC_PER_SEC)

@@ -1,11 +1,11 @@
 /* What the answers about a name mean, as findings. */
 #include <errno.h>
-#include <netdb.h>
 #include <stdlib.h>
 
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "check/names.h"
+#include "os/net.h"
 
 enum { LIST_MAX = 600 /* bytes of addresses in a sentence */ };
 
@@ -64,15 +64,15 @@ static void report_dns_failure(const struct names *names, const struct dns_query
         finding = findings_add(findings, FINDING_BAD, "name",
                                "no DNS server answered in time; the last one asked was %s", ip);
         finding_mend(finding,
-                     "see whether %s is the right server in /etc/resolv.conf and whether "
+                     "see whether %s is the right server in %s and whether "
                      "UDP port 53 gets through to it",
-                     ip);
+                     ip, nameservers_place);
     } else if (query->error) {
         finding = findings_add(findings, FINDING_BAD, "name",
                                "the DNS server %s could not be asked: %s", ip,
                                query->error == -ECONNREFUSED ? "nothing answers on its port 53"
                                                              : error_text(query->error));
-        finding_mend(finding, "correct the servers in /etc/resolv.conf");
+        finding_mend(finding, "correct the servers in %s", nameservers_place);
     } else if (query->answer.code == DNS_NXDOMAIN) {
         finding = findings_add(findings, FINDING_BAD, "name", "there is no such name (NXDOMAIN)");
         finding_mend(finding, "check the spelling; if it is your domain, add an A or AAAA record "
@@ -231,13 +231,14 @@ static void report_system(const struct names *names, struct findings *findings)
                                !failed               ? "no answer yet"
                                : names->system_error ? error_text(names->system_error)
                                                      : gai_strerror(names->system.error));
-        finding_mend(finding, "programs here fail to find it: see the line \"hosts\" in "
-                              "/etc/nsswitch.conf, and /etc/resolv.conf");
+        finding_mend(finding, "programs here fail to find it: look at %s", lookup_place);
     } else if (differs(names)) {
         finding = findings_add(findings, FINDING_WARNING, "name",
                                "this machine's own resolver says %s, DNS says %s", system, dns);
-        finding_mend(finding, "if that is not meant, look for the name in /etc/hosts: what this "
-                              "machine sees, visitors elsewhere do not");
+        finding_mend(finding,
+                     "if that is not meant, look for the name in %s: what this "
+                     "machine sees, visitors elsewhere do not",
+                     lookup_hosts);
     }
     if (finding)
         finding_subject(finding, "%s", names->target->host);

@@ -6,14 +6,13 @@
 #include "check/resolver.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "os/loop.h"
 
-enum { ROUNDS = 2, DNS_PORT = 53, RESOLV_CONF_MAX = 64 * 1024 };
+enum { ROUNDS = 2 };
 #define PATIENCE (1500 * NSEC_PER_MSEC) /* for one server */
 #define PAUSE (10 * NSEC_PER_MSEC)      /* before the next, after one that cannot be asked */
 
@@ -33,38 +32,6 @@ struct dns_query_run {
     size_t question_len;
     struct buffer input;
 };
-
-/* ---- servers ---- */
-
-static void add_server(struct resolver *resolver, struct span text)
-{
-    scoped(mem_release) char *ip = mem_string(span_trim(text));
-    struct socket_address address;
-
-    if (resolver->count < RESOLVER_SERVERS_MAX && address_from_ip(ip, DNS_PORT, &address) == 0)
-        resolver->servers[resolver->count++] = address;
-}
-
-void resolver_read(struct resolver *resolver, const char *path)
-{
-    FILE *file = fopen(path, "re");
-    char line[512];
-    size_t total = 0;
-
-    *resolver = (struct resolver){.count = 0};
-    while (file && total < RESOLV_CONF_MAX && fgets(line, sizeof line, file)) {
-        struct span text = span_str(line);
-        total += text.len;
-        if (text.len && text.ptr[text.len - 1] == '\n')
-            text.len--;
-        if (span_starts(text, SPAN("nameserver ")) || span_starts(text, SPAN("nameserver\t")))
-            add_server(resolver, span_from(text, strlen("nameserver ")));
-    }
-    if (file)
-        fclose(file);
-    if (resolver->count == 0)
-        add_server(resolver, SPAN("127.0.0.1"));
-}
 
 /* ---- the way of a question ---- */
 

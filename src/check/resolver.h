@@ -5,19 +5,14 @@
 #include "check/dns_message.h"
 #include "os/address.h"
 #include "os/dial.h"
+#include "os/nameservers.h"
 
 struct loop;
 
-enum { RESOLVER_SERVERS_MAX = 3 /**< as resolv.conf(5) has it */ };
-
 struct resolver {
-    struct socket_address servers[RESOLVER_SERVERS_MAX];
-    size_t count;
+    struct socket_address servers[NAMESERVERS_MAX];
+    size_t count; /**< at least one */
 };
-
-/** Reads the servers of a resolv.conf(5); none or no file gives 127.0.0.1, as the C library has it.
- */
-void resolver_read(struct resolver *resolver, const char *path);
 
 /** One question. Zeroed memory is none; dns_query_finish() may be called on that. */
 struct dns_query {

@@ -24,11 +24,11 @@ static const char EXAMPLES[] = "write a host, such as example.com, example.com:8
 /* Takes "https://" and "http://" off. */
 static int skip_scheme(struct span *text, struct diags *diags)
 {
-    const char *mark = text->len ? memmem(text->ptr, text->len, "://", 3) : NULL;
+    ptrdiff_t mark = span_find_span(*text, SPAN("://"));
 
-    if (!mark)
+    if (mark < 0)
         return 0;
-    struct span scheme = span_of(text->ptr, (size_t)(mark - text->ptr));
+    struct span scheme = span_of(text->ptr, (size_t)mark);
     if (!span_equal_nocase(scheme, SPAN("https")) && !span_equal_nocase(scheme, SPAN("http")))
         return complain(diags, EXAMPLES, *text, "is no address of the web");
     *text = span_from(*text, scheme.len + 3);

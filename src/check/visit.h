@@ -2,10 +2,13 @@
  * what that means is said by the judges of this folder. */
 #pragma once
 
-#include "http/http.h"
 #include "os/dial.h"
 #include "os/loop.h"
-#include "tls/tls.h"
+
+/* Of tls/; a program without TLS has none of them. */
+struct tls_client_facts;
+struct tls_client_library;
+struct tls_ticket;
 
 enum visit_stage { VISIT_TCP, VISIT_TLS, VISIT_HTTP };
 
@@ -33,7 +36,7 @@ enum {
 
 struct visit_request {
     struct loop *loop;
-    struct tls_client_library *tls; /**< NULL for plain HTTP */
+    struct tls_client_library *tls; /**< NULL: without TLS */
     struct socket_address address;
     const char *server_name; /**< for SNI; NULL sends none */
     const char *authority;   /**< for the Host field */
@@ -54,8 +57,7 @@ struct visit {
     struct dial_failure failure;
     nsec_t tcp_took, tls_took, first_byte_took; /**< -1: not reached */
     struct dial_path path;
-    bool tls_described;
-    struct tls_client_facts tls;
+    struct tls_client_facts *tls; /**< what the handshake settled so far; NULL: there was none */
     struct tls_ticket *ticket;
     char *detail; /**< the TLS library's words; may be NULL */
     char banner[VISIT_BANNER_MAX];
@@ -75,5 +77,7 @@ void visit_start(struct visit *visit, const struct visit_request *request,
                  void (*on_done)(struct visit *visit, void *context), void *context);
 /** Frees all; a visit under way is broken off. Zeroed memory is fine. */
 void visit_finish(struct visit *visit);
+/** Is nothing of it under way? It may never have begun. */
+bool visit_is_over(const struct visit *visit);
 /** Is it past TCP, but not through the TLS handshake? */
 bool visit_is_in_handshake(const struct visit *visit);

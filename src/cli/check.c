@@ -1,38 +1,14 @@
 /* `gardien check`: reads what is asked, lets check/ look, and shows the findings. Looking again and
- * again is check_watch.c's. */
+ * again is check_watch.c's; what differs by system is in check_linux.c and check_portable.c. */
 #include "check/check.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "app/app.h"
 #include "base/mem.h"
-#include "cert/cert.h"
 #include "cli/check_parts.h"
 #include "cli/cli.h"
-#include "cli/eye_key.h"
-#include "os/state.h"
+#include "os/net.h"
 #include "report/face.h"
-
-static const struct option check_options[] = {
-    {"timeout", "SECONDS", false, "how long all looks may take (default: 10)"},
-    {"resolve", "NAME:ADDRESS", true, "use this address for a name instead of asking DNS"},
-    {"dns", "ADDRESS", false, "ask this DNS server instead of those in /etc/resolv.conf"},
-    {"ipv4", NULL, false, "look at IPv4 addresses only", "-4"},
-    {"ipv6", NULL, false, "look at IPv6 addresses only", "-6"},
-    {"expect", "LIST", false, "what must hold, e.g. status=200,days>14,time<500ms"},
-    {"watch", NULL, false, "look again and again; a line for each change, with a bell"},
-    {"every", "SECONDS", false, "with --watch: the pause between looks (default: 10)"},
-    {"nagios", NULL, false, "one line and exit codes as monitoring plugins have them"},
-    {"from", "EYE[:PORT]", false,
-     "what a machine elsewhere sees of this one, where `gardien eye` runs"},
-    OPTION_EYE_KEY,
-    OPTION_STATE,
-    OPTION_JSON,
-    OPTION_END,
-};
 
 /* ---- the command line ---- */
 
@@ -91,7 +67,7 @@ static int read_resolver(const struct arguments *arguments, struct diags *diags,
     const char *server = arguments_get(arguments, "dns");
 
     if (!server) {
-        resolver_read(resolver, "/etc/resolv.conf");
+        resolver->count = nameservers_read(resolver->servers);
         return 0;
     }
     *resolver = (struct resolver){.count = 1};
@@ -102,84 +78,18 @@ static int read_resolver(const struct arguments *arguments, struct diags *diags,
     return ERR_SYNTAX;
 }
 
-/* gardien's own CA, to tell its certificates from those of strangers; none is fine. */
-static char *read_local_ca(const struct arguments *arguments)
-{
-    scoped(mem_release) char *state = arguments_get(arguments, "state")
-                                          ? absolute_path(arguments_get(arguments, "state"))
-                                          : state_default();
-    int fd = state ? open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    char *pem = NULL;
-
-    if (fd < 0)
-        return NULL;
-    if (cert_local_ca_read(fd, &pem) < 0)
-        pem = NULL;
-    close(fd);
-    return pem;
-}
-
-/* "" and ":PORT" stand for this machine. @return its port, or 0 when a host is named */
-static uint16_t port_here(const char *word)
-{
-    uint64_t port = TARGET_PORT;
-
-    if (*word && (*word != ':' || span_to_uint(span_str(word + 1), &port) < 0 || port > UINT16_MAX))
-        return 0;
-    return (uint16_t)port;
-}
-
-/* What only makes sense for a host that is named. */
-static int check_alone(const struct arguments *arguments, struct diags *diags)
-{
-    static const char *const others[] = {"watch", "nagios", "expect", "resolve", "dns"};
-
-    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
-        if (!arguments_get(arguments, others[i]))
-            continue;
-        diag_hint(diags_add(diags, "--%s needs a host", others[i]),
-                  "gardien check example.com --%s", others[i]);
-        return ERR_SYNTAX;
-    }
-    return 0;
-}
-
-/* What only makes sense for a look of our own. */
-static int check_ours(const struct arguments *arguments, struct diags *diags)
-{
-    static const char *const others[] = {"watch", "nagios", "expect", "resolve", "dns"};
-
-    for (size_t i = 0; arguments_get(arguments, "from") && i < ARRAY_SIZE(others); i++) {
-        if (!arguments_get(arguments, others[i]))
-            continue;
-        diag_hint(
-            diags_add(diags, "--%s and --from exclude each other", others[i]),
-            "an eye looks once, and at the address that it is asked from; --json has all that "
-            "it says");
-        return ERR_SYNTAX;
-    }
-    return 0;
-}
-
 static int read_request(const struct arguments *arguments, struct diags *diags,
                         struct check_request *request)
 {
     const char *expected = arguments_get(arguments, "expect");
-    const char *word = arguments->word_count ? arguments->words[0] : "";
-    int r;
+    int r = check_read_target(arguments, diags, request);
 
-    request->port_here = port_here(word);
-    r = request->port_here ? check_alone(arguments, diags)
-                           : target_parse(word, diags, &request->target);
-    if (check_ours(arguments, diags) < 0)
-        r = ERR_SYNTAX;
     if (read_pins(arguments, diags, request) < 0 ||
         read_family(arguments, diags, &request->options.names.family) < 0 ||
         read_resolver(arguments, diags, &request->resolver) < 0)
         r = ERR_SYNTAX;
     if (expected && expectations_parse(expected, diags, &request->expectations) < 0)
         r = ERR_SYNTAX;
-    request->local_ca = read_local_ca(arguments);
     request->options.target = &request->target;
     request->options.names.resolver = &request->resolver;
     request->options.names.pins = request->pins;
@@ -251,7 +161,7 @@ static int print_nagios(const struct check_result *result, bool well, bool expec
         if (strcmp(result->findings.items[i].topic, "expect") == 0 &&
             result->findings.items[i].grade == FINDING_BAD)
             failed = &result->findings.items[i];
-    printf("HTTPS %s - %s |",
+    printf("%s %s - %s |", check_sees_https ? "HTTPS" : "TCP",
            code == 0   ? "OK"
            : code == 1 ? "WARNING"
                        : "CRITICAL",
@@ -286,7 +196,7 @@ static int look_once(struct check_request *request, const struct arguments *argu
         printf("\r%*s\r", (int)strlen(request->target.host) + 15, "");
     if (r < 0) {
         if (nagios)
-            puts("HTTPS UNKNOWN - the check could not run |");
+            printf("%s UNKNOWN - the check could not run |\n", check_sees_https ? "HTTPS" : "TCP");
         return nagios ? 3 : APP_FAILED;
     }
     code = well ? APP_OK : APP_FAILED;
@@ -300,7 +210,7 @@ static int look_once(struct check_request *request, const struct arguments *argu
     return code;
 }
 
-static int check_run(const struct arguments *arguments)
+int check_verb_run(const struct arguments *arguments)
 {
     struct check_request request = {.pins = NULL};
     struct diags diags = {0};
@@ -310,48 +220,15 @@ static int check_run(const struct arguments *arguments)
     if (read_seconds(arguments, "timeout", CHECK_TIMEOUT, &request.options.timeout) < 0 ||
         read_seconds(arguments, "every", 10 * NSEC_PER_SEC, &pause) < 0)
         return code;
-    bool json = arguments_get(arguments, "json");
     int r = read_request(arguments, &diags, &request);
     print_diags(stderr, &diags);
     diags_finish(&diags);
-    if (r >= 0 && arguments_get(arguments, "from"))
-        code = check_from(&request, arguments);
-    else if (r >= 0 && request.port_here)
-        code = check_this_machine(&request, request.port_here, json);
+    if (r >= 0 && check_is_other(&request, arguments))
+        code = check_run_other(&request, arguments);
     else if (r >= 0 && arguments_get(arguments, "watch"))
-        code = check_watch(&request, pause, json);
+        code = check_watch(&request, pause, arguments_get(arguments, "json"));
     else if (r >= 0)
         code = look_once(&request, arguments);
     request_finish(&request);
     return code;
 }
-
-const struct verb check_verb = {
-    "check",
-    check_run,
-    "look from outside whether a site is open, and if not, why not",
-    "[HOST[:PORT]] [OPTION...]",
-    "Looks at one site as a visitor does: its name in DNS and in this machine's own resolver, "
-    "TCP\n"
-    "on every address with who refuses, TLS, the certificate, HTTP/1.1, HTTP/2, HTTP/3, "
-    "redirects,\n"
-    "HSTS and port 80. The last line says what is wrong first, and how to mend it. HOST may be "
-    "an\n"
-    "IP address or a whole URL. Without one (or with :PORT alone) it looks at this machine: who\n"
-    "listens, whether the firewall lets strangers in, and what a visitor gets on each address.\n"
-    "With --expect only what is expected decides the exit code. It knows status, days (of the\n"
-    "certificate), time (to the first byte), rtt, addresses, failing, tls, http, h3, hsts, ipv6,\n"
-    "resumed, trusted and redirect80, with = != < <= > >=.",
-    "gardien check example.com\n"
-    "gardien check example.com:8443 --resolve example.com:192.0.2.7\n"
-    "gardien check https://example.com/login --expect \"status=200,days>14,time<500ms\"\n"
-    "gardien check example.com --watch --every 30\n"
-    "gardien check example.com --nagios\n"
-    "sudo gardien check\n"
-    "gardien check --from eye.example.net\n",
-    check_options,
-    1,
-    "0 all is well (warnings count for nothing), or what is expected holds; 1 something is "
-    "wrong;\n"
-    "2 the command line is wrong. With --nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN",
-    "example.com"};

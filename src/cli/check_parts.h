@@ -17,6 +17,56 @@ struct check_request {
     char *local_ca;
 };
 
+int check_verb_run(const struct arguments *arguments);
+
+#define CHECK_EXITS                                                                                \
+    "0 all is well (warnings count for nothing), or what is expected holds; 1 something is "       \
+    "wrong;\n"                                                                                     \
+    "2 the command line is wrong. With --nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN"
+
+/** Rows of the table of options, which check_linux.c and check_portable.c put together. */
+#define CHECK_OPTION_TIMEOUT                                                                       \
+    {                                                                                              \
+        "timeout", "SECONDS", false, "how long all looks may take (default: 10)"                   \
+    }
+#define CHECK_OPTION_RESOLVE                                                                       \
+    {                                                                                              \
+        "resolve", "NAME:ADDRESS", true, "use this address for a name instead of asking DNS"       \
+    }
+#define CHECK_OPTION_IPV4                                                                          \
+    {                                                                                              \
+        "ipv4", NULL, false, "look at IPv4 addresses only", "-4"                                   \
+    }
+#define CHECK_OPTION_IPV6                                                                          \
+    {                                                                                              \
+        "ipv6", NULL, false, "look at IPv6 addresses only", "-6"                                   \
+    }
+#define CHECK_OPTION_WATCH                                                                         \
+    {                                                                                              \
+        "watch", NULL, false, "look again and again; a line for each change, with a bell"          \
+    }
+#define CHECK_OPTION_EVERY                                                                         \
+    {                                                                                              \
+        "every", "SECONDS", false, "with --watch: the pause between looks (default: 10)"           \
+    }
+#define CHECK_OPTION_NAGIOS                                                                        \
+    {                                                                                              \
+        "nagios", NULL, false, "one line and exit codes as monitoring plugins have them"           \
+    }
+
+/* ---- what differs by system: check_linux.c, check_portable.c ---- */
+
+/** Reads the word that says what to look at, and options that only this system has.
+ *  @return 0, or ERR_SYNTAX told in diags */
+must_check int check_read_target(const struct arguments *arguments, struct diags *diags,
+                                 struct check_request *request);
+/** Is something other than a look of our own at a host that is named wanted? */
+bool check_is_other(const struct check_request *request, const struct arguments *arguments);
+/** Does that. @return an enum app_exit */
+int check_run_other(struct check_request *request, const struct arguments *arguments);
+
+/* ---- looks: check.c ---- */
+
 /** Looks once and judges the expectations. What is wrong is printed. @return 0, or -errno */
 must_check int check_look(struct check_request *request, struct check_result *ret_result,
                           bool *ret_well);
@@ -25,6 +75,12 @@ void check_print(const struct face *face, const struct check_result *result, boo
 /** The last lines: what it comes to. */
 void check_print_verdict(const struct face *face, enum face_style style, const char *verdict,
                          const char *mend);
+
+/** Looks again and again until it is interrupted: check_watch.c. @return an enum app_exit, that of
+ *  the last look */
+int check_watch(struct check_request *request, nsec_t pause, bool json);
+
+/* ---- Linux: this machine, and from elsewhere ---- */
 
 /** What it comes to on this machine. */
 struct check_here {
@@ -39,6 +95,3 @@ int check_this_machine(struct check_request *request, uint16_t port, bool json);
 bool check_keeps_out(uint16_t port, bool ipv6);
 /** Asks an eye to look: check_from.c. @return an enum app_exit */
 int check_from(struct check_request *request, const struct arguments *arguments);
-/** Looks again and again until it is interrupted: check_watch.c. @return an enum app_exit, that of
- *  the last look */
-int check_watch(struct check_request *request, nsec_t pause, bool json);

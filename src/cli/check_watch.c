@@ -1,29 +1,14 @@
 /* `gardien check --watch`: the first look in full, then a line for each finding that changed. */
-#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 
-#include "app/app.h"
 #include "base/mem.h"
 #include "cli/check_parts.h"
 #include "cli/cli.h"
+#include "os/interrupt.h"
 #include "report/face.h"
 
 static volatile sig_atomic_t interrupted;
-
-static void on_signal(int number)
-{
-    (void)number;
-    interrupted = 1;
-}
-
-static void catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = on_signal}; /* no SA_RESTART: the pause ends */
-
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
 
 /* Time passes for these without anything having changed. */
 static bool is_measure(const struct finding *finding)
@@ -105,7 +90,7 @@ int check_watch(struct check_request *request, nsec_t pause, bool json)
     struct check_result before = {.open = false}, after;
     bool first = true, well = false;
 
-    catch_signals();
+    interrupt_watch(&interrupted);
     while (!interrupted) {
         if (check_look(request, &after, &well) < 0)
             return APP_FAILED;
@@ -123,9 +108,7 @@ int check_watch(struct check_request *request, nsec_t pause, bool json)
         first = false;
         if (fflush(stdout) != 0)
             break; /* nobody reads any more */
-        struct timespec rest = {pause / NSEC_PER_SEC, pause % NSEC_PER_SEC};
-        if (!interrupted)
-            nanosleep(&rest, NULL);
+        interrupt_pause(pause);
     }
     check_result_finish(&before);
     return well ? APP_OK : APP_FAILED;

@@ -2,7 +2,7 @@
 #include "cli/cli.h"
 
 const struct verb *const verbs[] = {
-    &open_verb, &close_verb, &scan_verb, &help_verb, &version_verb, NULL,
+    &check_verb, &open_verb, &close_verb, &scan_verb, &help_verb, &version_verb, NULL,
 };
 
 const char verbs_about[] = "is it open, and if not, why not";

@@ -59,5 +59,7 @@ must_check int dial_socket(int family, int type);
 
 /** Switches the error queue on, where there is one. */
 void dial_watch_errors(int fd, int family);
+/** Is there one? Else a box's refusal by ICMP is an errno like that of this machine. */
+extern const bool dial_names_boxes;
 /** Fills in what the error queue has. */
 void dial_read_errors(int fd, struct dial_failure *failure);

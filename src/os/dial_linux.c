@@ -14,6 +14,8 @@
 
 #include "os/dial.h"
 
+const bool dial_names_boxes = true;
+
 int dial_socket(int family, int type)
 {
     int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

@@ -9,6 +9,8 @@
 #include "os/dial.h"
 #include "os/net.h"
 
+const bool dial_names_boxes = false;
+
 int dial_socket(int family, int type)
 {
     int fd = socket(family, type, 0);

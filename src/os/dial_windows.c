@@ -23,6 +23,8 @@ static void ask_less_often(SOCKET s)
                     NULL);
 }
 
+const bool dial_names_boxes = false;
+
 int dial_socket(int family, int type)
 {
     u_long on = 1;
