@@ -6,7 +6,7 @@
 
 /** A process of its own that takes the plan back after a time, however this one ends. */
 struct confirm {
-    char *file; /**< while it is there, the process waits; who removes it has confirmed */
+    void *held; /**< by what it is told: its file's path, or on Windows its two events */
     nsec_t wait;
 };
 
@@ -28,5 +28,3 @@ bool confirm_ask(const struct confirm *confirm);
 void confirm_finish(struct confirm *confirm);
 /** For `--confirmed`: confirms what waits in the state folder. @return an enum app_exit */
 int confirm_from_elsewhere(const char *state);
-/** "60s", "5m": 5 seconds to an hour. @return 0, or ERR_SYNTAX told on standard error */
-must_check int confirm_parse(const char *text, nsec_t *ret_wait);

@@ -117,7 +117,7 @@ static int agree(const struct change *c)
 
     if (arguments_get(c->arguments, "yes"))
         return APP_OK;
-    if (c->json || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
+    if (c->json || !self_is_terminal(STDIN_FILENO) || !self_is_terminal(STDOUT_FILENO)) {
         print_error("--yes does it, --dry-run only shows it",
                     "nobody is here to agree to the plan");
         return APP_USAGE;

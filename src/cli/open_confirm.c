@@ -1,26 +1,29 @@
-/* Opening where the system is like Unix: root changes the firewall, a lock in the state folder, and
- * --confirm by a process of its own. */
+/* Carrying a plan out, with --confirm where it was asked for, which a process of its own takes care
+ * of. */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/mem.h"
 #include "cli/confirm.h"
 #include "cli/open_parts.h"
-#include "os/state.h"
+#include "config/config.h"
+#include "os/self.h"
 
-bool change_begin(struct change *c, int *ret_code)
+/* Reads "60s", "5m". */
+static int parse_time(const char *text, nsec_t *ret_wait, struct diags *diags)
 {
-    *ret_code = APP_USAGE;
-    c->state = state_of(c->arguments);
-    if (c->state && arguments_get(c->arguments, "confirmed")) {
-        *ret_code = confirm_from_elsewhere(c->state);
-        return false;
+    nsec_t wait = 0;
+
+    if (config_parse_duration(span_str(text), &wait) < 0 || wait < 5 * NSEC_PER_SEC ||
+        wait > 3600 * NSEC_PER_SEC) {
+        diag_hint(diags_add(diags, "--confirm %s is no such time", text),
+                  "from 5s to 1h: --confirm 60s, --confirm 5m");
+        return ERR_SYNTAX;
     }
-    return c->state != NULL;
+    *ret_wait = wait;
+    return 0;
 }
 
 int change_check(struct change *c, struct diags *diags)
@@ -34,7 +37,7 @@ int change_check(struct change *c, struct diags *diags)
                   "`ip link` lists them, or on macOS `ifconfig -l`");
         return ERR_SYNTAX;
     }
-    return confirm ? confirm_parse(confirm, &c->confirm) : 0;
+    return confirm ? parse_time(confirm, &c->confirm, diags) : 0;
 }
 
 int change_apply(struct change *c, struct diags *diags)
@@ -49,7 +52,7 @@ int change_apply(struct change *c, struct diags *diags)
     if (r < 0 && c->confirm) {
         bool kept = confirm_keep(&confirm); /* there is nothing left to take back */
         (void)kept;
-    } else if (c->confirm && isatty(STDIN_FILENO) && !c->json) {
+    } else if (c->confirm && self_is_terminal(STDIN_FILENO) && !c->json) {
         bool said = confirm_ask(&confirm);
         bool kept = said && confirm_keep(&confirm);
         puts(kept ? "kept" : "not confirmed: it is taken back");
@@ -62,34 +65,12 @@ int change_apply(struct change *c, struct diags *diags)
     return r < 0 ? APP_FAILED : APP_OK;
 }
 
-/* Two runs at once would plan from the same facts and both add; and what waits to be taken back is
- * known by what it did, which nobody may change meanwhile. */
-int change_lock(const struct change *c, struct diags *diags)
+int change_wait_for_none(int lock, const char *state, struct diags *diags)
 {
-    int folder = state_open(c->state, diags);
-
-    if (folder < 0)
-        return folder;
-    close(folder);
-    int lock = confirm_lock(c->state);
-    if (lock < 0) {
-        diag_hint(diags_add(diags, "%s cannot be locked: %s", c->state, error_text(lock)),
-                  "name another state folder with --state DIR");
-    } else if (confirm_waits(c->state)) {
-        diag_hint(diags_add(diags, "what an earlier --confirm opened still waits for its answer"),
-                  "`gardien open --confirmed` keeps it open; without, it is taken back in time");
-        opening_unlock(lock);
-        lock = -EBUSY;
-    }
-    return lock;
-}
-
-int change_lacks_rights(const struct change *c)
-{
-    scoped(mem_release) char *line = change_command_line();
-    scoped(mem_release) char *hint = mem_format("sudo %s", line);
-
-    (void)c;
-    print_error(hint, "only root may change the firewall; nothing was changed");
-    return APP_FAILED;
+    if (!confirm_waits(state))
+        return lock;
+    diag_hint(diags_add(diags, "what an earlier --confirm opened still waits for its answer"),
+              "`gardien open --confirmed` keeps it open; without, it is taken back in time");
+    opening_unlock(lock);
+    return -EBUSY;
 }

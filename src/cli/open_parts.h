@@ -34,6 +34,9 @@ must_check int change_check(struct change *c, struct diags *diags);
  *  an earlier run may still take back.
  *  @return a lock for opening_unlock(), or a negative error told in diags */
 must_check int change_lock(const struct change *c, struct diags *diags);
+/** Refuses to go on while an earlier --confirm may still take back what it did.
+ *  @return the lock, or -EBUSY told in diags, and the lock is given up */
+must_check int change_wait_for_none(int lock, const char *state, struct diags *diags);
 /** Adds to the notes of a plan what the planners could not know. */
 void change_note(struct change *c);
 /** Carries the plan out, with --confirm where it was asked for. @return an enum app_exit */

@@ -6,19 +6,14 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "cli/confirm.h"
+#include "cli/confirm_windows.h"
 #include "cli/open_parts.h"
 
-/* It is known, so that who asks for it is told more than that it is none. */
-#define OPTION_CONFIRM_NOT_HERE                                                                    \
-    {                                                                                              \
-        "confirm", "TIME", false, "not on Windows"                                                 \
-    }
-
 static const struct option open_options[] = {
-    OPEN_OPTION_FROM, OPEN_OPTION_INTERFACE,   OPEN_OPTION_ZONE,
-    OPEN_OPTION_ON,   OPEN_OPTION_PROFILE,     OPEN_OPTION_DRY_RUN,
-    OPEN_OPTION_YES,  OPTION_CONFIRM_NOT_HERE, OPTION_JSON,
-    OPTION_END,
+    OPEN_OPTION_FROM,      OPEN_OPTION_INTERFACE, OPEN_OPTION_ZONE, OPEN_OPTION_ON,
+    OPEN_OPTION_PROFILE,   OPEN_OPTION_DRY_RUN,   OPEN_OPTION_YES,  OPEN_OPTION_CONFIRM,
+    OPEN_OPTION_CONFIRMED, OPTION_JSON,           OPTION_END,
 };
 
 static const struct option close_options[] = {
@@ -28,42 +23,25 @@ static const struct option close_options[] = {
 
 bool change_begin(struct change *c, int *ret_code)
 {
-    (void)c;
-    (void)ret_code;
+    if (confirm_is_waiting(ret_code))
+        return false;
+    if (arguments_get(c->arguments, "confirmed")) {
+        *ret_code = confirm_from_elsewhere(c->state);
+        return false;
+    }
     return true;
-}
-
-int change_check(struct change *c, struct diags *diags)
-{
-    if (!arguments_get(c->arguments, "confirm"))
-        return 0;
-    diag_hint(diags_add(diags, "--confirm is not there on Windows"),
-              "`gardien close` takes back what was opened");
-    return ERR_SYNTAX;
-}
-
-static void say_waiting(void)
-{
-    fputs("gardien: another gardien changes the firewall now; waiting for it\n", stderr);
 }
 
 int change_lock(const struct change *c, struct diags *diags)
 {
-    int lock = opening_lock(c->state, say_waiting);
+    int lock = confirm_lock(c->state);
 
-    if (lock < 0)
-        diag_hint(diags_add(diags, "no other gardien can be kept from changing the firewall: %s",
-                            error_text(lock)),
-                  "start the terminal as administrator");
+    if (lock >= 0)
+        return change_wait_for_none(lock, c->state, diags);
+    diag_hint(diags_add(diags, "no other gardien can be kept from changing the firewall: %s",
+                        error_text(lock)),
+              "start the terminal as administrator");
     return lock;
-}
-
-int change_apply(struct change *c, struct diags *diags)
-{
-    int r = opening_apply(&c->planned.plan, c->opens, c->state, diags);
-
-    c->applied = r >= 0;
-    return r < 0 ? APP_FAILED : APP_OK;
 }
 
 int change_lacks_rights(const struct change *c)
@@ -110,7 +88,9 @@ const struct verb open_verb = {
     "on. They are an inbound and an outbound one a port, named \"gardien 443/tcp\" and \"gardien\n"
     "443/tcp out\". Twice is the same as once. If a step fails, those before it are undone. It "
     "takes\n"
-    "a terminal that was started as administrator; the plan is shown to everybody.",
+    "a terminal that was started as administrator; the plan is shown to everybody. With --confirm "
+    "a\n"
+    "process of its own undoes all, unless you type \"yes\" or run `gardien open --confirmed`.",
     "gardien open\n"
     "gardien open 8443 2096/tcp 443/udp --from 192.0.2.0/24\n"
     "gardien open --profile domain,private,public\n"

@@ -9,6 +9,7 @@
 #include "firewall/open.h"
 #include "firewall/path.h"
 #include "firewall/plan.h"
+#include "firewall/policy_plan.h"
 #include "firewall/ports.h"
 #include "firewall/router.h"
 #include "firewall/ruleset.h"

@@ -5,21 +5,17 @@
 
 #include <errno.h>
 
-#include <windows.h>
-
-#include <sddl.h> /* after windows.h, which has macros for words that our headers use */
+#include "os/administrators_windows.h"
 
 int opening_lock(const char *state, void (*on_wait)(void))
 {
-    SECURITY_ATTRIBUTES attributes = {.nLength = sizeof attributes};
+    SECURITY_ATTRIBUTES attributes;
     HANDLE lock = NULL;
 
     (void)state;
-    if (ConvertStringSecurityDescriptorToSecurityDescriptorW(
-            L"D:P(A;;GA;;;BA)(A;;GA;;;SY)", SDDL_REVISION_1, &attributes.lpSecurityDescriptor,
-            NULL))
+    if (administrators_only(&attributes))
         lock = CreateMutexW(&attributes, FALSE, L"Global\\gardien-firewall");
-    LocalFree(attributes.lpSecurityDescriptor);
+    administrators_finish(&attributes);
     if (!lock)
         return -EACCES;
     DWORD waited = WaitForSingleObject(lock, 0);

@@ -8,6 +8,8 @@
  * sockets may be used; on Windows the console takes UTF-8 and colours, and the arguments are UTF-8.
  *  @return 0, or -errno */
 int self_start(int *count, char ***arguments);
+/** Is a person at this descriptor? On Windows isatty() takes NUL for one, too. */
+bool self_is_terminal(int fd);
 /** Root; on Windows an administrator whose rights are not held back. */
 bool self_is_privileged(void);
 /** Path of the running program, links followed, also after its file was replaced.

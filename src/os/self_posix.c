@@ -13,6 +13,11 @@ int self_start(int *count, char ***arguments)
     return 0;
 }
 
+bool self_is_terminal(int fd)
+{
+    return isatty(fd) != 0;
+}
+
 bool self_is_privileged(void)
 {
     return geteuid() == 0;

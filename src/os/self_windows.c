@@ -1,6 +1,7 @@
 /* This process as Windows sees it. */
 #include "os/net.h" /* before windows.h */
 
+#include <io.h>
 #include <shellapi.h>
 #include <stdlib.h>
 
@@ -43,6 +44,13 @@ int self_start(int *count, char ***arguments)
         *arguments = narrowed; /* as long as the program runs */
     }
     return net_start();
+}
+
+bool self_is_terminal(int fd)
+{
+    DWORD mode;
+
+    return GetConsoleMode((HANDLE)_get_osfhandle(fd), &mode) != 0;
 }
 
 bool self_is_privileged(void)

@@ -82,19 +82,24 @@ class Wine:
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def run(self, *words, channels="-all", seconds=120, input=None):
-        """Runs a program for Windows to its end. @channels of wine's own log go to stderr."""
-        process = subprocess.Popen(
-            ["wine", *[str(word) for word in words]], env={**self.env, "WINEDEBUG": channels},
-            stdin=subprocess.DEVNULL if input is None else subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True)
-        try:
-            output, errors = process.communicate(input, timeout=seconds * lib.PATIENCE)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            raise
-        return subprocess.CompletedProcess(words, process.returncode, output.replace("\r\n", "\n"),
-                                           errors.replace("\r\n", "\n"))
+        """Runs a program for Windows to its end. @channels of wine's own log go to stderr. Output goes to
+        files: wine hands stderr on to every process, and one that stays would keep a pipe open."""
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            process = subprocess.Popen(
+                ["wine", *[str(word) for word in words]], env={**self.env, "WINEDEBUG": channels},
+                stdin=subprocess.DEVNULL if input is None else subprocess.PIPE, stdout=out,
+                stderr=err, text=True, start_new_session=True)
+            try:
+                process.communicate(input, timeout=seconds * lib.PATIENCE)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                raise
+            said = []
+            for file in (out, err):
+                file.seek(0)
+                said.append(file.read().decode(errors="replace").replace("\r\n", "\n"))
+        return subprocess.CompletedProcess(words, process.returncode, *said)
 
     def finish(self):
         """Ends what wine started, and removes its folder."""

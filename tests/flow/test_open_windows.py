@@ -3,6 +3,7 @@ keeps no rules but tells each call with its arguments, then against a stand-in t
 
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -237,6 +238,27 @@ def test_a_dry_run_and_a_refusal_change_nothing(firewall):
     assert firewall.path.read_bytes() == before
 
 
+def test_what_is_not_confirmed_is_taken_back(firewall):
+    firewall.gardien("open", "443", "--yes", "--from", "192.0.2.0/24")
+    before = firewall.rules()
+    said = firewall.gardien("open", "443", "8443", "--confirm", "5s", "--yes").stdout
+    assert "taken back in 5 seconds" in said
+    assert len(firewall.rules()) == 4 and firewall.rules()["gardien 443/tcp", IN][2] == ""
+    said = firewall.gardien("open", "2096", "--yes", code=1).stderr
+    assert "still waits for its answer" in said
+    lib.wait_until(lambda: firewall.rules() == before, 20, "the way back", pause=0.3)
+    assert "nothing waits" in firewall.gardien("open", "--confirmed", code=1).stderr
+
+
+def test_what_is_confirmed_stays(firewall):
+    firewall.gardien("open", "443", "--confirm", "5s", "--yes")
+    assert "stays open" in firewall.gardien("open", "--confirmed").stdout
+    assert "nothing waits" in firewall.gardien("open", "--confirmed", code=1).stderr
+    firewall.gardien("open", "8443", "--yes")  # nobody waits any more
+    time.sleep(6)
+    assert len(firewall.rules()) == 4
+
+
 def test_json_has_plan_and_proof(firewall):
     answer = json.loads(firewall.gardien("open", "8443", "--profile", "private", "--json",
                                          "--yes").stdout)
@@ -249,5 +271,5 @@ def test_plans_for_other_machines_and_mistakes(firewall):
     assert "add rule inet filter" in firewall.gardien("open", "443", "--on", "linux-nftables").stdout
     assert "did you mean 443?" in firewall.gardien("open", "https", code=2).stderr
     assert "profiles" in firewall.gardien("open", "--interface", "eth0", code=2).stderr
-    assert "not there on Windows" in firewall.gardien("open", "--confirm", "60s", code=2).stderr
+    assert "from 5s to 1h" in firewall.gardien("open", "--confirm", "2h", code=2).stderr
     assert "domain,private,public" in firewall.gardien("open", "--profile", "home", code=2).stderr

@@ -276,6 +276,32 @@ static void test_where_rules_cannot_be_read_the_names_are_removed(void **state)
     plan_finish(&made);
 }
 
+static void test_the_way_back_crosses_to_another_process(void **state)
+{
+    struct wish wish = wish_for("443");
+    struct look look = machine();
+    struct plan back;
+
+    add_ours(&look);
+    look.policy.rules[0].remote = mem_string(SPAN("192.0.2.0/24"));
+    struct plan made = plan(&look, &wish, true);
+    json_t *list = policy_plan_json(&made);
+    assert_int_equal(policy_plan_parse(list, &back), 0);
+    assert_int_equal(back.count, 2);
+    assert_int_equal(back.items[0].undo.policy.verb, POLICY_ADD);
+    assert_string_equal(back.items[0].undo.policy.rule.remote, "192.0.2.0/24");
+    assert_int_equal(back.items[0].undo.policy.rule.profiles, DOMAIN | PRIVATE);
+    assert_true(back.items[0].undo.policy.rule.enabled);
+    assert_int_equal(back.items[1].undo.policy.verb, POLICY_REMOVE);
+    plan_finish(&back);
+    json_array_append_new(list, json_pack("{s:s, s:s}", "do", "drop", "name", "x"));
+    assert_int_equal(policy_plan_parse(list, &back), ERR_SYNTAX);
+    plan_finish(&back);
+    json_decref(list);
+    plan_finish(&made);
+    policy_finish(&look.policy);
+}
+
 /* ---- the proof ---- */
 
 static size_t judge(const struct look *look, const struct wish *wish, const char *sentence,
@@ -367,6 +393,7 @@ int main(void)
         cmocka_unit_test(test_close_without_ports_removes_all_of_ours_and_no_other),
         cmocka_unit_test(test_force_switches_off_what_lets_in_just_that_port),
         cmocka_unit_test(test_where_rules_cannot_be_read_the_names_are_removed),
+        cmocka_unit_test(test_the_way_back_crosses_to_another_process),
         cmocka_unit_test(test_what_is_read_back_is_the_proof),
         cmocka_unit_test(test_a_rule_that_blocks_outweighs_ours),
         cmocka_unit_test(test_a_program_that_was_refused_is_named),

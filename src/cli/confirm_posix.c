@@ -12,11 +12,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "app/app.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "cli/cli.h"
-#include "config/config.h"
 #include "os/self.h"
 
 static char *file_in(const char *state)
@@ -60,7 +58,7 @@ static void wait_and_undo(const struct confirm *confirm, const char *state, cons
     struct diags diags = {0};
 
     let_go(mine);
-    if (nobody_confirmed(confirm->file, deadline)) {
+    if (nobody_confirmed(confirm->held, deadline)) {
         int lock = confirm_lock(state); /* without it, undoing is still better than not */
         int r = plan_undo(plan, NULL, &diags);
         (void)lock;
@@ -75,8 +73,8 @@ static void wait_and_undo(const struct confirm *confirm, const char *state, cons
 int confirm_start(const char *state, const struct plan *plan, nsec_t wait,
                   struct confirm *ret_confirm)
 {
-    struct confirm confirm = {.file = file_in(state), .wait = wait};
-    int fd = open(confirm.file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    struct confirm confirm = {.held = file_in(state), .wait = wait};
+    int fd = open(confirm.held, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
     if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
         int error = -errno;
@@ -84,7 +82,7 @@ int confirm_start(const char *state, const struct plan *plan, nsec_t wait,
                     "the waiting process cannot be started: %s", error_text(error));
         if (fd >= 0)
             close(fd);
-        free(confirm.file);
+        free(confirm.held);
         return error;
     }
     pid_t pid = fork();
@@ -92,8 +90,8 @@ int confirm_start(const char *state, const struct plan *plan, nsec_t wait,
         wait_and_undo(&confirm, state, plan, fd);
     close(fd); /* its lock lives as long as the process that waits */
     if (pid < 0) {
-        unlink(confirm.file);
-        free(confirm.file);
+        unlink(confirm.held);
+        free(confirm.held);
         print_error("try again", "the waiting process cannot be started: %s", error_text(-errno));
         return -EAGAIN;
     }
@@ -128,7 +126,7 @@ bool confirm_waits(const char *state)
 
 bool confirm_keep(struct confirm *confirm)
 {
-    return unlink(confirm->file) == 0;
+    return unlink(confirm->held) == 0;
 }
 
 bool confirm_ask(const struct confirm *confirm)
@@ -159,7 +157,7 @@ bool confirm_ask(const struct confirm *confirm)
 
 void confirm_finish(struct confirm *confirm)
 {
-    free(confirm->file);
+    free(confirm->held);
     *confirm = (struct confirm){0};
 }
 
@@ -174,18 +172,4 @@ int confirm_from_elsewhere(const char *state)
     print_error("`gardien open --confirm 60s` opens anew; the time may have been over",
                 "nothing waits to be confirmed in %s", state);
     return APP_FAILED;
-}
-
-int confirm_parse(const char *text, nsec_t *ret_wait)
-{
-    nsec_t wait = 0;
-
-    if (config_parse_duration(span_str(text), &wait) < 0 || wait < 5 * NSEC_PER_SEC ||
-        wait > 3600 * NSEC_PER_SEC) {
-        print_error("from 5s to 1h: --confirm 60s, --confirm 5m", "--confirm %s is no such time",
-                    text);
-        return ERR_SYNTAX;
-    }
-    *ret_wait = wait;
-    return 0;
 }
