@@ -32,6 +32,23 @@ static void add(struct policy *policy, struct span line)
     policy->rules[policy->count++] = rule;
 }
 
+/* The same bytes as the way back of a plan. */
+static void parse_plan(const uint8_t *data, size_t size)
+{
+    json_t *list = json_loadb((const char *)data, size, JSON_REJECT_DUPLICATES, NULL);
+    struct plan plan;
+
+    if (list && policy_plan_parse(list, &plan) >= 0) {
+        json_t *again = policy_plan_json(&plan);
+        if (json_array_size(again) != json_array_size(list))
+            abort();
+        json_decref(again);
+    }
+    if (list)
+        plan_finish(&plan);
+    json_decref(list);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct wish wish = {.ports = {.items = {{443, PORT_TCP}}, .count = 1}, .force = true};
@@ -45,6 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                   .active = POLICY_PRIVATE,
                                   .enabled = POLICY_PRIVATE,
                                   .rules_known = true};
+    parse_plan(data, size);
     while (look.policy.count < 100 && span_next(&text, '\n', &line))
         add(&look.policy, line);
     for (int opens = 0; opens < 2; opens++) {
