@@ -31,16 +31,27 @@ static const struct seat {
     {PROBER_FORWARD_AFTER_FILTER, "security", "FORWARD"},
 };
 
-int legacy_present(int family)
+/* Is there this table, or with NULL any? @return 1, 0, or -EACCES when it may not be asked */
+static int has_table(int family, const char *table)
 {
     FILE *file = fopen(
         family == AF_INET6 ? "/proc/net/ip6_tables_names" : "/proc/net/ip_tables_names", "re");
+    char line[64];
+    int found = 0;
 
     if (!file)
         return errno == ENOENT ? 0 : -EACCES;
-    int first = fgetc(file);
+    while (!found && fgets(line, sizeof line, file)) {
+        line[strcspn(line, "\n")] = '\0';
+        found = !table || strcmp(line, table) == 0;
+    }
     fclose(file);
-    return first != EOF;
+    return found;
+}
+
+int legacy_present(int family)
+{
+    return has_table(family, NULL);
 }
 
 /* `iptables-legacy-save -c -t TABLE`. @return 0 with output for buffer_finish(), or an error */
@@ -215,7 +226,8 @@ bool legacy_blame(struct prober *prober, enum prober_place place, bool exactly,
     for (size_t i = 0; i < ARRAY_SIZE(seats); i++)
         if (seats[i].place == place)
             seat = &seats[i];
-    if (!seat || legacy_present(path->probe.family) == 0)
+    /* A table that nobody asked for yet would be made by asking: it dropped nothing. */
+    if (!seat || has_table(path->probe.family, seat->table) == 0)
         return false;
     if (save(path->probe.family, seat->table, &before) < 0) {
         if (exactly)
@@ -223,7 +235,7 @@ bool legacy_blame(struct prober *prober, enum prober_place place, bool exactly,
         blame_table(path, seat, "which rule it is, iptables-legacy-save tells only to root");
         return true;
     }
-    int r = prober_send(prober, &path->probe, BURST);
+    int r = prober_burst(prober, &path->probe, BURST);
     if (r >= 0)
         r = save(path->probe.family, seat->table, &after);
     bool blamed = false;

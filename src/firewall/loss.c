@@ -56,7 +56,7 @@ static int ask_reason(struct prober *prober, const struct firewall_probe *probe,
     r = bpf_drops_open(marks, &drops);
     if (r < 0)
         return r;
-    r = prober_send(prober, probe, 1);
+    r = prober_send(prober, probe);
     for (int i = 0; r >= 0 && i < WAITS; i++) {
         r = bpf_drops_read(&drops, ret_drop);
         if (r != ERR_NOT_FOUND || i == WAITS - 1)

@@ -24,7 +24,8 @@ int probe_marks_draw(struct probe_marks *ret_marks)
         return errno ? -errno : -EIO;
     port = ret_marks->source_port;
     ret_marks->flow = (ret_marks->flow & ((1U << PROBE_FLOW_BITS) - 1)) | 1;
-    ret_marks->ip_id |= 1; /* 0 would be renumbered by some */
+    ret_marks->token &= 0x7ffffffe; /* so that the numbers that acknowledge it do not wrap */
+    ret_marks->ip_id |= 1;          /* 0 would be renumbered by some */
     ret_marks->source_port = (uint16_t)(32768 + port % (61000 - 32768));
     return 0;
 }

@@ -14,7 +14,8 @@ enum { PROBE_FRAME_MAX = 128, PROBE_FLOW_BITS = 20 };
 struct probe_marks {
     uint16_t ip_id;       /**< IPv4 identification */
     uint32_t flow;        /**< IPv6 flow label, 20 bits */
-    uint32_t token;       /**< TCP sequence number, or the first four bytes of the datagram */
+    uint32_t token;       /**< TCP sequence number, or the first four bytes of the datagram;
+                                 even, below 2^32 - 2 */
     uint16_t source_port; /**< where the probe names none: 32768..60999 */
 };
 

@@ -71,16 +71,20 @@ static const struct milestone {
     {"f4", "forward", LAST, ACT_DROP, PROBER_FORWARD_END},
 };
 
-/* Rules that match the probe and nothing else, with what is done to it. */
-static int add_matches(struct buffer *script, const struct probe_marks *marks, const char *then)
+/* Rules that match the probe and nothing else, with what is done to it.
+ * @param bits  of the token that are compared: 32, or 31 for the copies of a burst too */
+static int add_matches(struct buffer *script, const struct probe_marks *marks, unsigned bits,
+                       const char *then)
 {
+    uint32_t token = marks->token >> (32 - bits);
+
     return buffer_printf(script,
-                         "ip id %u meta l4proto tcp @th,32,32 %u %s\n"
-                         "ip id %u meta l4proto udp @th,64,32 %u %s\n"
-                         "ip6 flowlabel %u meta l4proto tcp @th,32,32 %u %s\n"
-                         "ip6 flowlabel %u meta l4proto udp @th,64,32 %u %s\n",
-                         marks->ip_id, marks->token, then, marks->ip_id, marks->token, then,
-                         marks->flow, marks->token, then, marks->flow, marks->token, then);
+                         "ip id %u meta l4proto tcp @th,32,%u %u %s\n"
+                         "ip id %u meta l4proto udp @th,64,%u %u %s\n"
+                         "ip6 flowlabel %u meta l4proto tcp @th,32,%u %u %s\n"
+                         "ip6 flowlabel %u meta l4proto udp @th,64,%u %u %s\n",
+                         marks->ip_id, bits, token, then, marks->ip_id, bits, token, then,
+                         marks->flow, bits, token, then, marks->flow, bits, token, then);
 }
 
 /* Rules that match what answers it: TCP by the number that it acknowledges, ICMP by the header that
@@ -88,10 +92,10 @@ static int add_matches(struct buffer *script, const struct probe_marks *marks, c
 static int add_answers(struct buffer *script, const struct probe_marks *marks)
 {
     return buffer_printf(script,
-                         "tcp ackseq %u drop\n"
+                         "tcp ackseq %u-%u drop\n"
                          "icmp type { 3, 5, 11, 12 } @th,96,16 %u drop\n"
                          "icmpv6 type { 1, 2, 3, 4 } @th,76,20 %u drop\n",
-                         marks->token + 1, marks->ip_id, marks->flow);
+                         marks->token + 1, marks->token + 2, marks->ip_id, marks->flow);
 }
 
 static int add_milestone(struct buffer *script, const struct milestone *milestone)
@@ -110,11 +114,11 @@ static int add_main_table(struct buffer *script, const struct prober *prober, bo
     int r = buffer_printf(script, "table inet %s {\nflags owner\nchain tagged {\n", prober->table);
 
     if (r == 0)
-        r = add_matches(script, &prober->marks, "meta nftrace set 1");
+        r = add_matches(script, &prober->marks, 32, "meta nftrace set 1");
     if (r == 0)
         r = buffer_printf(script, "}\nchain sink {\n");
     if (r == 0)
-        r = add_matches(script, &prober->marks, "drop");
+        r = add_matches(script, &prober->marks, 31, "drop");
     if (r == 0)
         r = buffer_printf(script, "}\nchain answers { type filter hook output priority %d;\n",
                           FIRST);
@@ -281,13 +285,27 @@ const struct probe_marks *prober_marks(const struct prober *prober)
     return &prober->marks;
 }
 
-int prober_send(struct prober *prober, const struct firewall_probe *probe, unsigned copies)
+static int receive(struct prober *prober, const struct firewall_probe *probe,
+                   const struct probe_marks *marks, unsigned copies)
 {
     unsigned char frame[PROBE_FRAME_MAX];
-    size_t len = probe_frame_write(probe, &prober->marks, prober->hardware, frame);
+    size_t len = probe_frame_write(probe, marks, prober->hardware, frame);
 
     return bpf_receive(prober->receiver, prober->interface, span_of((const char *)frame, len),
                        copies);
+}
+
+int prober_send(struct prober *prober, const struct firewall_probe *probe)
+{
+    return receive(prober, probe, &prober->marks, 1);
+}
+
+int prober_burst(struct prober *prober, const struct firewall_probe *probe, unsigned copies)
+{
+    struct probe_marks marks = prober->marks;
+
+    marks.token |= 1;
+    return receive(prober, probe, &marks, copies);
 }
 
 /* ---- following ---- */
@@ -481,7 +499,7 @@ int prober_follow(struct prober *prober, const struct firewall_probe *probe,
 
     memcpy(trace.destination, probe->destination, sizeof trace.destination);
     drain(prober->netlink);
-    r = prober_send(prober, probe, 1);
+    r = prober_send(prober, probe);
     if (r >= 0)
         r = follow(&follower);
     if (r < 0) {

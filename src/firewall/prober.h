@@ -62,9 +62,12 @@ must_check int prober_open(const char *interface, struct prober **ret_prober, ch
  *  -EOPNOTSUPP on kernels before 5.18; -errno */
 must_check int prober_follow(struct prober *prober, const struct firewall_probe *probe,
                              struct prober_trace *ret_trace);
-/** Sends copies of a probe without following them, for counters. */
-must_check int prober_send(struct prober *prober, const struct firewall_probe *probe,
-                           unsigned copies);
+/** Sends one probe without following it. @return >= 0, or -errno */
+must_check int prober_send(struct prober *prober, const struct firewall_probe *probe);
+/** Sends copies for counters. The kernel does not trace them: events
+ *  would take longer than the copies. Their token's last bit is set. @return >= 0, or -errno */
+must_check int prober_burst(struct prober *prober, const struct firewall_probe *probe,
+                            unsigned copies);
 const struct probe_marks *prober_marks(const struct prober *prober);
 void prober_trace_finish(struct prober_trace *trace);
 void prober_close(struct prober *prober);

@@ -648,7 +648,7 @@ def test_nothing_stays_when_it_is_killed_in_the_middle(pair):
 # ---- the command line ----
 
 @pytest.mark.parametrize("words,said", [
-    (["0"], "out of range"), (["https"], "is no port"), (["443/sctp"], "sctp"),
+    (["0"], "out of range"), (["https"], "no port"), (["443/sctp"], "sctp"),
     (["443", "--from", "10.0.0.0/8"], "is a network"),
     (["443", "--from", "10.0.0.1", "--to", "::1"], "IPv4 and of IPv6"),
     (["443", "--from", "10.0.0.1", "-6"], "one of IPv4"), (["443", "--from", "me"], "me"),

@@ -98,6 +98,8 @@ static void test_drawn_marks_stay_in_their_bounds(void **state)
         assert_int_not_equal(drawn.ip_id, 0);
         assert_true(drawn.flow > 0 && drawn.flow < 1U << PROBE_FLOW_BITS);
         assert_in_range(drawn.source_port, 32768, 60999);
+        assert_int_equal(drawn.token % 2, 0); /* so that token + 1 differs in the last bit alone */
+        assert_true(drawn.token < UINT32_MAX - 2);
     }
 }
 
