@@ -151,8 +151,13 @@ static struct finding *refused(const struct door *door, struct findings *finding
         finding_mend(finding, "see that the machine is on and has that address");
     } else if (failure->error == EPERM || failure->error == EACCES) {
         finding = findings_add(findings, FINDING_BAD, "tcp",
-                               "this machine's own firewall or routing forbids to connect there");
-        finding_mend(finding, "look at the rules for outgoing packets on this machine");
+                               dial_names_boxes
+                                   ? "this machine's own firewall or routing forbids to connect "
+                                     "there"
+                                   : "a firewall forbids to connect there: that of this machine, "
+                                     "or one on the way");
+        finding_mend(finding, "look at the rules for outgoing packets on this machine%s",
+                     dial_names_boxes ? "" : ", and at those for incoming ones on the server");
     } else {
         finding = findings_add(findings, FINDING_BAD, "tcp", "cannot connect: %s",
                                error_text(-failure->error));

@@ -111,8 +111,8 @@ static void read_udp(struct dns_query_run *run)
         ssize_t len = dial_receive(run->watch.fd, bytes, sizeof bytes);
         if (len == -EAGAIN)
             return;
-        if (len < 0) {
-            next_server(run, (int)len);
+        if (len < 0) { /* ICMP "port unreachable" is a reset in Windows' words */
+            next_server(run, len == -ECONNRESET ? -ECONNREFUSED : (int)len);
             return;
         }
         if (take_answer(run, span_of(bytes, (size_t)len)))
@@ -175,7 +175,7 @@ static void on_event(struct loop_watch *watch, unsigned events)
         send_question(run);
     } else if (run->tcp) {
         read_tcp(run);
-    } else if (events & LOOP_READABLE) {
+    } else if (events & (LOOP_READABLE | LOOP_HANGUP)) {
         read_udp(run);
     }
 }

@@ -31,16 +31,33 @@ void visit_conclude(struct visit_run *run, int end)
     visit->on_done(visit, visit->context);
 }
 
-/* The connection was not made, as visit->failure has it. Where boxes are not named, no route is
- * what connect() says at once; later it is a box on the way that says so. */
+/* A datagram that never leaves finds out whether the system has a route. */
+static bool has_route(const struct socket_address *address)
+{
+    int fd = dial_udp(address);
+
+    if (fd >= 0)
+        dial_close(fd);
+    return fd >= 0;
+}
+
+/* Is it for lack of a way out of here? Where the system does not name boxes, what a box on the way
+ * says reads the same. */
+static bool is_without_route(const struct visit_run *run, int error)
+{
+    bool unreachable = error == ENETUNREACH || error == EADDRNOTAVAIL || error == EAFNOSUPPORT;
+
+    if (dial_names_boxes)
+        return unreachable && !run->visit->failure.icmp;
+    return (unreachable || error == EHOSTUNREACH) && !has_route(&run->request.address);
+}
+
+/* The connection was not made, as visit->failure has it. */
 static void conclude_refused(struct visit_run *run, int error)
 {
-    bool said =
-        dial_names_boxes ? run->visit->failure.icmp : !run->pending_error && error == ENETUNREACH;
-
     if (error == ETIMEDOUT)
         visit_conclude(run, VISIT_TIMEOUT);
-    else if (!said && (error == ENETUNREACH || error == EADDRNOTAVAIL || error == EAFNOSUPPORT))
+    else if (is_without_route(run, error))
         visit_conclude(run, VISIT_NO_ROUTE);
     else
         visit_conclude(run, VISIT_REFUSED);

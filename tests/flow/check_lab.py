@@ -72,8 +72,8 @@ def pki(tmp_path_factory):
 class Lab:
     """A server and a client; each server of check_servers.py gets a port of its own."""
 
-    def __init__(self, server, client, pki):
-        self.server, self.client, self.pki = server, client, pki
+    def __init__(self, server, client, pki, program=BINARY):
+        self.server, self.client, self.pki, self.program = server, client, pki, program
         self.port = 20000
 
     def serve(self, kind, *args, port=None, host=None):
@@ -90,7 +90,7 @@ class Lab:
         trust = {"SSL_CERT_FILE": self.pki.root, "SSL_CERT_DIR": "/nonexistent"}
         pin = [] if any(a in ("--dns", "--resolve") for a in args) else \
             ["--resolve", f"site.example:{V4}"]
-        result = (host or self.client).run(BINARY, "check", target, "--json", "--timeout",
+        result = (host or self.client).run(self.program, "check", target, "--json", "--timeout",
                                            int(timeout), *pin, *args, check=False, seconds=60,
                                            env={**sanitizer_env(), **trust})
         took = time.monotonic() - started
