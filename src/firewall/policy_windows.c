@@ -36,10 +36,11 @@ static void session_close(struct session *session)
         CoUninitialize();
 }
 
-/* A thread that is in another apartment already may go on in that one. */
+/* A thread that reads no window messages belongs into this apartment; one that is in another
+ * already may go on there. */
 static int session_open(struct session *session)
 {
-    HRESULT result = CoInitializeEx(NULL, COINIT_APARTMENTTHREADED);
+    HRESULT result = CoInitializeEx(NULL, COINIT_MULTITHREADED);
 
     *session = (struct session){.com = SUCCEEDED(result)};
     if (FAILED(result) && result != RPC_E_CHANGED_MODE)
