@@ -193,6 +193,12 @@ static struct value folded(struct match_context *context, const struct packet_st
     return value;
 }
 
+void match_doubt_set(struct match_context *context, const struct expr *expr)
+{
+    context->doubt[0] = context->ruleset->elements_unknown ? MATCH_ELEMENTS : "set";
+    context->doubt[1] = expr->word ? expr->word : "";
+}
+
 static struct value mapped(struct match_context *context, const struct packet_state *state,
                            const struct expr *expr, struct value hint)
 {
@@ -202,8 +208,12 @@ static struct value mapped(struct match_context *context, const struct packet_st
     size_t cursor = 0;
     enum tri match;
 
-    if (!set)
-        return value_unknown(hint.type, hint.bits);
+    if (!set) {
+        match_doubt_set(context, &expr->items[1]);
+        value = value_unknown(hint.type, hint.bits);
+        value.absent = TRI_PERHAPS;
+        return value;
+    }
     match_key(context, state, &expr->items[0], &key);
     if (key.absent == TRI_YES)
         return value;
@@ -329,7 +339,7 @@ const struct expr *match_set(const struct match_context *context, const struct e
 
     if (expr->kind == EXPR_SET)
         return expr;
-    if (expr->kind != EXPR_NAMED_SET)
+    if (expr->kind != EXPR_NAMED_SET || context->ruleset->elements_unknown)
         return NULL;
     set = ruleset_set_find(context->ruleset, context->table, expr->word);
     return set ? &set->elements : NULL;
@@ -385,8 +395,7 @@ static enum tri in_set(struct match_context *context, const struct packet_state 
     size_t cursor = 0;
 
     if (!set || was_updated(context, expr)) {
-        context->doubt[0] = "set";
-        context->doubt[1] = expr->word;
+        match_doubt_set(context, expr);
         return TRI_PERHAPS;
     }
     while (match != TRI_YES && match_next(context, state, set, key, &cursor, &match))

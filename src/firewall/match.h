@@ -5,6 +5,9 @@
 #include "firewall/ruleset.h"
 #include "firewall/simulate.h"
 
+/** A doubt about the elements of a set that a listing left out */
+#define MATCH_ELEMENTS "the elements of set"
+
 enum { KEY_PARTS = 16, UPDATED_MAX = 8 };
 
 /** What rules may change on the packet's way. */
@@ -48,8 +51,11 @@ void match_key(struct match_context *context, const struct packet_state *state,
 enum tri match_statement(struct match_context *context, const struct packet_state *state,
                          const struct statement *statement);
 
-/** The elements of a set expression or of the named set; NULL when there is none of that name. */
+/** The elements of a set expression or of the named set; NULL when there is none of that name, or
+ *  its elements are not known. */
 const struct expr *match_set(const struct match_context *context, const struct expr *expr);
+/** Notes that the answer depends on a set whose elements are not known. */
+void match_doubt_set(struct match_context *context, const struct expr *expr);
 /** Walks the elements that a key may be: start with *cursor = 0. The last that comes is TRI_YES, or
  *  all are TRI_PERHAPS and the key may be none of them.
  *  @return the element, or NULL at the end */

@@ -169,6 +169,8 @@ struct ruleset {
     size_t chain_count;
     size_t rule_count;
     bool handles_known; /**< the listing said them */
+    /** The listing has sets and no element of any: `nft -t` leaves them out */
+    bool elements_unknown;
     struct arena arena;
     json_t *json;
 };
@@ -185,7 +187,8 @@ must_check int ruleset_parse(struct span text, struct ruleset **ret_ruleset, cha
 must_check int ruleset_read_live(struct ruleset **ret_ruleset, char **ret_why);
 /** Reads a file of `nft -j list ruleset` or of `nft list ruleset`. The latter is loaded by nftables
  *  into a network namespace of its own, which ends with the call; this takes root, or a system
- *  where everybody may make user namespaces. Handles are those of the file, or 0.
+ *  where everybody may make user namespaces. Handles are those of the file, or 0. Whether sets are
+ *  empty, or `nft -t` left their elements out, a file does not say: see elements_unknown.
  *  @return as above; a mistake goes to `diags` too, with the way to mend it */
 must_check int ruleset_read_file(const char *path, struct ruleset **ret_ruleset,
                                  struct diags *diags);

@@ -340,6 +340,16 @@ static void complain(struct diags *diags, const char *name, const char *why)
     diag_place(diag, name, line, column, NULL);
 }
 
+/* `nft -t` leaves out the elements of all sets, so that one with elements vouches for the others.
+ */
+static bool lacks_elements(const struct ruleset *ruleset)
+{
+    for (const struct ruleset_set *set = ruleset->sets; set; set = set->next)
+        if (set->elements.count)
+            return false;
+    return ruleset->sets != NULL;
+}
+
 int ruleset_read_file(const char *path, struct ruleset **ret_ruleset, struct diags *diags)
 {
     struct buffer bytes = buffer_make(RULESET_TEXT_MAX);
@@ -359,6 +369,8 @@ int ruleset_read_file(const char *path, struct ruleset **ret_ruleset, struct dia
         scoped(mem_release) char *copy = mem_string(text);
         r = strlen(copy) == text.len && text.len ? parse_text(copy, ret_ruleset, &why) : ERR_SYNTAX;
     }
+    if (r == 0)
+        (*ret_ruleset)->elements_unknown = lacks_elements(*ret_ruleset);
     const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
     if (r == -EPERM)
         complain_rights(diags, name);

@@ -179,31 +179,6 @@ static void verdict(struct walk *walk, struct look *look, const struct expr *exp
     }
 }
 
-/* The verdicts of all elements that the key may be. */
-static void verdict_map(struct walk *walk, struct look *look, const struct statement *statement)
-{
-    const struct expr *set = match_set(&walk->context, statement->right), *element;
-    struct match_key key;
-    enum tri match = TRI_NO;
-    size_t cursor = 0;
-    bool certain = look->certain;
-
-    walk->context.doubt[0] = "vmap", walk->context.doubt[1] = "";
-    match_key(&walk->context, &look->state, statement->left, &key);
-    if (!set || key.absent == TRI_YES)
-        return;
-    if (key.absent == TRI_PERHAPS)
-        certain = false;
-    while ((element = match_next(&walk->context, &look->state, set, &key, &cursor, &match))) {
-        look->certain = certain && match == TRI_YES;
-        if (match == TRI_PERHAPS)
-            certain = false;
-        if (element->kind == EXPR_PAIR && element->items[1].kind == EXPR_VERDICT)
-            verdict(walk, look, &element->items[1]);
-    }
-    look->certain = certain && match == TRI_YES;
-}
-
 /* ---- changes ---- */
 
 /* An assignment that perhaps happens leaves what it was, or makes it the new value. */
@@ -322,11 +297,11 @@ static bool destination_nat(struct walk *walk, struct look *look, const struct s
     return false;
 }
 
-/* A target of iptables that nftables does not describe: anything may come of it. */
-static void foreign(struct walk *walk, struct look *look, const struct statement *statement)
+/* Verdicts that the ruleset does not say, those of chains that may be jumped to among them:
+ * anything may come of it. What is doubted is the context's. */
+static void anything(struct walk *walk, struct look *look)
 {
     look->certain = false;
-    walk->context.doubt[0] = WALK_EXTENSION, walk->context.doubt[1] = statement->word;
     rule_step(walk, look, FIREWALL_PERHAPS);
     note_doubt(walk, look);
     look->state.mark = value_unknown(TYPE_NUMBER, 32);
@@ -347,6 +322,45 @@ static void foreign(struct walk *walk, struct look *look, const struct statement
     add(&look->out, MAY_ACCEPT, &look->state);
     add(&look->out, MAY_RETURN, &look->state);
     add(&look->out, MAY_NEXT, &look->state);
+}
+
+/* A target of iptables that nftables does not describe. */
+static void foreign(struct walk *walk, struct look *look, const struct statement *statement)
+{
+    walk->context.doubt[0] = WALK_EXTENSION, walk->context.doubt[1] = statement->word;
+    anything(walk, look);
+}
+
+/* ---- maps of verdicts ---- */
+
+/* The verdicts of all elements that the key may be. */
+static void verdict_map(struct walk *walk, struct look *look, const struct statement *statement)
+{
+    const struct expr *set = match_set(&walk->context, statement->right), *element;
+    struct match_key key;
+    enum tri match = TRI_NO;
+    size_t cursor = 0;
+    bool certain = look->certain;
+
+    walk->context.doubt[0] = "vmap", walk->context.doubt[1] = "";
+    match_key(&walk->context, &look->state, statement->left, &key);
+    if (key.absent == TRI_YES)
+        return;
+    if (!set) {
+        match_doubt_set(&walk->context, statement->right);
+        anything(walk, look);
+        return;
+    }
+    if (key.absent == TRI_PERHAPS)
+        certain = false;
+    while ((element = match_next(&walk->context, &look->state, set, &key, &cursor, &match))) {
+        look->certain = certain && match == TRI_YES;
+        if (match == TRI_PERHAPS)
+            certain = false;
+        if (element->kind == EXPR_PAIR && element->items[1].kind == EXPR_VERDICT)
+            verdict(walk, look, &element->items[1]);
+    }
+    look->certain = certain && match == TRI_YES;
 }
 
 static void notrack(struct look *look)

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "os/rtattr.h"
 
 enum {
     TCX_INGRESS = 46, /* BPF_TCX_INGRESS of linux 6.6 */
@@ -103,14 +104,6 @@ static int ask_link(unsigned interface, char *answer, size_t size)
     return r;
 }
 
-static const struct rtattr *find(const struct rtattr *at, unsigned left, unsigned type)
-{
-    for (; RTA_OK(at, left); at = RTA_NEXT(at, left))
-        if ((at->rta_type & NLA_TYPE_MASK) == type)
-            return at;
-    return NULL;
-}
-
 int bpf_attached_xdp(unsigned interface, struct bpf_attached *ret_attached)
 {
     _Alignas(struct nlmsghdr) char answer[ANSWER_SIZE];
@@ -122,14 +115,13 @@ int bpf_attached_xdp(unsigned interface, struct bpf_attached *ret_attached)
     if (!NLMSG_OK(header, (unsigned)n) || header->nlmsg_type != RTM_NEWLINK ||
         header->nlmsg_len < NLMSG_LENGTH(sizeof(struct ifinfomsg)))
         return ERR_PROTOCOL;
-    const struct rtattr *xdp = find(IFLA_RTA((const struct ifinfomsg *)NLMSG_DATA(header)),
-                                    (unsigned)IFLA_PAYLOAD(header), IFLA_XDP);
+    const struct rtattr *xdp = rtattr_find(IFLA_RTA((const struct ifinfomsg *)NLMSG_DATA(header)),
+                                           IFLA_PAYLOAD(header), IFLA_XDP);
     if (!xdp)
         return 0;
     const struct rtattr *inner = RTA_DATA(xdp);
-    unsigned left = (unsigned)RTA_PAYLOAD(xdp);
-    const struct rtattr *mode = find(inner, left, IFLA_XDP_ATTACHED);
-    const struct rtattr *id = find(inner, left, IFLA_XDP_PROG_ID);
+    const struct rtattr *mode = rtattr_find(inner, RTA_PAYLOAD(xdp), IFLA_XDP_ATTACHED);
+    const struct rtattr *id = rtattr_find(inner, RTA_PAYLOAD(xdp), IFLA_XDP_PROG_ID);
     if (!mode || RTA_PAYLOAD(mode) < 1)
         return 0;
     unsigned attached = *(const unsigned char *)RTA_DATA(mode);

@@ -20,6 +20,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "os/rtattr.h"
 
 /* ---- the answer ---- */
 
@@ -34,8 +35,8 @@ static void add(struct sockdiag_list *list, const struct sockdiag_socket *found)
     list->items[list->count++] = *found;
 }
 
-/* The last of several parts may come without its padding, which NLMSG_NEXT() and RTA_NEXT() would
- * count below zero. @return what is left behind a part */
+/* The last of several parts may come without its padding, which NLMSG_NEXT() would count
+ * below zero. @return what is left behind a part */
 static size_t left_after(size_t left, size_t part, size_t alignment)
 {
     size_t step = (part + alignment - 1) & ~(alignment - 1);
@@ -46,16 +47,9 @@ static size_t left_after(size_t left, size_t part, size_t alignment)
 /* [::] tells by an attribute whether it takes IPv4 too. */
 static bool read_v6only(const char *bytes, size_t left)
 {
-    while (left >= sizeof(struct rtattr)) {
-        const struct rtattr *attribute = (const void *)bytes;
-        if (attribute->rta_len < sizeof *attribute || attribute->rta_len > left)
-            return false;
-        if (attribute->rta_type == INET_DIAG_SKV6ONLY && RTA_PAYLOAD(attribute) >= 1)
-            return *(const uint8_t *)RTA_DATA(attribute) != 0;
-        bytes += RTA_ALIGN(attribute->rta_len);
-        left = left_after(left, attribute->rta_len, RTA_ALIGNTO);
-    }
-    return false;
+    const struct rtattr *attribute = rtattr_find(bytes, left, INET_DIAG_SKV6ONLY);
+
+    return attribute && RTA_PAYLOAD(attribute) >= 1 && *(const uint8_t *)RTA_DATA(attribute) != 0;
 }
 
 static int read_socket(const struct nlmsghdr *header, int protocol, struct sockdiag_list *list)

@@ -96,6 +96,24 @@ def test_what_is_missing_in_the_question_is_asked_for():
     assert path["mend"] == "nft add rule ip t c tcp dport 443 accept"
 
 
+@needs_hosts
+@pytest.mark.parametrize("form", [["-j"], []])
+def test_elements_that_a_terse_listing_leaves_out_are_unknown(form):
+    with netns.hosts("own") as (own,):
+        own.nft("table inet t {\n set good {\n type ipv4_addr\n elements = { 198.51.100.1 }\n }\n"
+                " set none {\n type ipv4_addr\n }\n chain c {\n"
+                " type filter hook input priority 0; policy drop;\n"
+                "  ip saddr @good accept\n  ip saddr @none accept\n }\n}\n")
+        whole = own.run("nft", *form, "list", "ruleset").stdout
+        terse = own.run("nft", "-t", *form, "list", "ruleset").stdout
+    asked = ["443", "-4", "--ruleset", "-", "--interface", "eth0", "--from"]
+    assert why(*asked, "198.51.100.1", code=0, input=whole)["ipv4"]["verdict"] == "accepted"
+    assert why(*asked, "198.51.100.2", code=1, input=whole)["ipv4"]["verdict"] == "dropped"
+    path = why(*asked, "198.51.100.1", code=3, input=terse)["ipv4"]
+    assert "the elements of set good" in path["reason"] and "nft -t" in path["mend"]
+    assert culprit(path)["rule"] == "ip saddr @good accept"
+
+
 @pytest.mark.parametrize("text,sentence", [
     ("", "no rules"), ("{", "line 1"), ('{"nftables": 1}', 'no array "nftables"'),
     ("table inet t {\n  chain c {\n    tcp dport nonsense\n  }\n}\n", ":3:15: "),

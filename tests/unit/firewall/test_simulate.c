@@ -147,6 +147,49 @@ static void test_what_is_unknown_stays_unknown_and_is_named(void **state)
     becomes(INPUT("accept") RULE("in", "5", "{'queue': {'num': 1}}"), FIREWALL_UNKNOWN, 5);
 }
 
+/* As read from `nft -t`: the sets are there and their elements are not. */
+static void becomes_without_elements(const char *objects, enum firewall_verdict verdict,
+                                     long handle)
+{
+    struct ruleset *ruleset = rules(objects);
+    struct firewall_probe probe = probe_from("10.99.0.2", 443);
+
+    ruleset->elements_unknown = true;
+    expect(ruleset, &probe, verdict, handle);
+    ruleset_destroy(ruleset);
+}
+
+static void test_sets_whose_elements_were_left_out_are_unknown(void **state)
+{
+#define SET_OF_PORTS                                                                               \
+    ", {'set': {'family': 'inet', 'table': 't', 'name': 's', 'type': 'inet_service'}}"
+#define MAP_OF_PORTS(data)                                                                         \
+    ", {'map': {'family': 'inet', 'table': 't', 'name': 'm', 'type': 'inet_service', 'map': "      \
+    "'" data "'}}"
+#define LOOK_UP "{'vmap': {'key': " TCP_PORT ", 'data': '@m'}}"
+    const char *matched =
+        INPUT("drop") SET_OF_PORTS RULE("in", "5", MATCH(TCP_PORT, "==", "'@s'") ACCEPT);
+    const char *mapped = INPUT("accept") MAP_OF_PORTS("verdict") RULE("in", "5", LOOK_UP);
+    const char *marked = INPUT("accept") MAP_OF_PORTS("mark")
+        RULE("in", "5",
+             "{'mangle': {'key': " MARK ", 'value': {'map': {'key': " TCP_PORT ", 'data': '@m'}}}}")
+            RULE("in", "6", MATCH(MARK, "==", "1") DROP);
+
+    becomes(matched, FIREWALL_DROPPED, 0);
+    becomes_without_elements(matched, FIREWALL_UNKNOWN, 5);
+    becomes(mapped, FIREWALL_ACCEPTED, -1);
+    becomes_without_elements(mapped, FIREWALL_UNKNOWN, 5);
+    becomes(marked, FIREWALL_ACCEPTED, -1);
+    becomes_without_elements(marked, FIREWALL_UNKNOWN, 6);
+    /* Whatever they are, the packet is dropped; and sets within rules are listed in any case. */
+    becomes_without_elements(INPUT("drop")
+                                 SET_OF_PORTS RULE("in", "5", MATCH(TCP_PORT, "==", "'@s'") DROP),
+                             FIREWALL_DROPPED, 0);
+    becomes_without_elements(INPUT("drop") SET_OF_PORTS RULE(
+                                 "in", "5", MATCH(TCP_PORT, "==", "{'set': [80, 443]}") ACCEPT),
+                             FIREWALL_ACCEPTED, -1);
+}
+
 static void test_an_unknown_that_changes_nothing_is_no_matter(void **state)
 {
     becomes(INPUT("accept") RULE("in", "5", MATCH(USER, "==", "0") ACCEPT)
@@ -259,6 +302,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_return_and_the_end_of_goto_lead_to_the_policy),
         cmocka_unit_test(test_a_mark_set_before_is_seen_after),
         cmocka_unit_test(test_what_is_unknown_stays_unknown_and_is_named),
+        cmocka_unit_test(test_sets_whose_elements_were_left_out_are_unknown),
         cmocka_unit_test(test_an_unknown_that_changes_nothing_is_no_matter),
         cmocka_unit_test(test_a_perhaps_changed_mark_is_unknown_in_its_changed_bits_only),
         cmocka_unit_test(test_a_circle_of_jumps_ends),
