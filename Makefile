@@ -33,7 +33,7 @@ test:        ## every test: units, fuzzers' corpora, flows with real clients
 	tools/setup $(BUILD) $(MESON_FLAGS)
 	ninja -C $(BUILD)
 	$(MESON) test -C $(BUILD) --print-errorlogs --no-rebuild
-	GARDIEN=$(abspath $(BUILD))/gardien $(PYTHON) -m pytest -q -p no:cacheprovider tests/flow $(PYTEST_FLAGS)
+	PYTHON=$(PYTHON) tools/flow $(BUILD)/gardien $(PYTEST_FLAGS)
 
 unit:        ## the fast half of the tests
 	@tools/deps build test
@@ -43,7 +43,7 @@ unit:        ## the fast half of the tests
 
 flow: build  ## the other half; PYTEST_FLAGS='-k proxy -x' picks
 	@tools/deps test
-	GARDIEN=$(abspath $(BUILD))/gardien $(PYTHON) -m pytest -q -p no:cacheprovider tests/flow $(PYTEST_FLAGS)
+	PYTHON=$(PYTHON) tools/flow $(BUILD)/gardien $(PYTEST_FLAGS)
 
 asan:        ## every test under AddressSanitizer and UBSan
 	@PATIENCE=3 $(MAKE) --no-print-directory test BUILD=build-asan \

@@ -5,6 +5,11 @@ import pytest
 from lib import BINARY, Gardien
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: measures the machine or loads it whole; runs after "
+                                       "all others, one by one")
+
+
 def pytest_report_header():
     return f"gardien: {BINARY}"
 

@@ -9,6 +9,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import pytest
+
 import lib
 
 TOP = Path(__file__).resolve().parents[2]
@@ -47,6 +49,7 @@ def portable():
 
 def windows():
     """The program for Windows; GARDIEN_WINDOWS names one that is there already."""
+    _once_is_enough()
     given = os.environ.get("GARDIEN_WINDOWS")
     if given:
         return Path(given).resolve()
@@ -55,8 +58,15 @@ def windows():
 
 def macos(cpu):
     """The program for macOS on arm64 or x86_64; None where there is no compiler for it."""
+    _once_is_enough()
     systems = lib.run(TOP / "tools/cross/setup", "--systems").stdout.split()
     return _cross(f"macos-{cpu}") if f"macos-{cpu}" in systems else None
+
+
+def _once_is_enough():
+    """Leaves programs that have no sanitizer to the run without one: they are the same in both."""
+    if lib.SANITIZED:
+        pytest.skip("has no sanitizer; the run of the program without one proves it")
 
 
 def _cross(system):

@@ -22,14 +22,25 @@ SANITIZER = re.compile(r"(ERROR|WARNING|SUMMARY): \w+Sanitizer|runtime error:|Sa
 #: Whether the program is a sanitizer's build, in which some steps of the sandbox are left out.
 SANITIZED = BINARY.exists() and b"__asan_init" in BINARY.read_bytes()
 
+
+def _own_ports():
+    """This process's share of the ports below the range of outgoing connections: tests that run side
+    by side (pytest-xdist) never get each other's."""
+    first, last = 20000, 32000
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    share = (last - first) // count
+    return range(first + number % count * share, first + (number % count + 1) * share)
+
+
+_ports = _own_ports()
 _taken = set()
 
 
 def free_port():
-    """A TCP port that nobody listens on, below the range of outgoing connections, never given twice
-    by this process."""
+    """A TCP port that nobody listens on, of this process's own, never given twice by it."""
     for _ in range(500):
-        port = random.randrange(20000, 32000)
+        port = random.choice(_ports)
         if port in _taken:
             continue
         with socket.socket(socket.AF_INET6) as probe:
@@ -39,7 +50,7 @@ def free_port():
                 continue
         _taken.add(port)
         return port
-    raise RuntimeError("no free port between 20000 and 32000")
+    raise RuntimeError(f"no free port between {_ports.start} and {_ports.stop}")
 
 
 def wait_until(condition, seconds=10, what="the condition", pause=0.02):

@@ -88,14 +88,21 @@ def scanned(run, port, closed):
     return {entry["port"]: entry for entry in host["ports"]}
 
 
-def test_windows_and_the_portable_program_scan_by_connecting(wine):
-    programs = [lambda *words: wine.run(cross.windows(), *words),
-                lambda *words: lib.run(cross.portable(), *words)]
+def scans_by_connecting(run):
     closed = lib.free_port()
     with speaker(b"SSH-2.0-example\r\n") as port:
-        for run in programs:
-            seen = scanned(run, port, closed)
-            assert seen[port]["state"] == "open"
-            assert seen[port]["service"]["banner"] == "SSH-2.0-example"
-            assert seen[closed]["state"] == "closed"
-            assert seen[closed]["reason"] == "conn-refused"
+        seen = scanned(run, port, closed)
+        assert seen[port]["state"] == "open"
+        assert seen[port]["service"]["banner"] == "SSH-2.0-example"
+        assert seen[closed]["state"] == "closed"
+        assert seen[closed]["reason"] == "conn-refused"
+
+
+def test_the_program_for_windows_scans_by_connecting(wine):
+    program = cross.windows()
+    scans_by_connecting(lambda *words: wine.run(program, *words))
+
+
+def test_the_portable_program_scans_by_connecting():
+    program = cross.portable()
+    scans_by_connecting(lambda *words: lib.run(program, *words))
