@@ -8,7 +8,7 @@
 
 #include "base/buffer.h"
 #include "base/mem.h"
-#include "report/width.h"
+#include "report/stream.h"
 
 enum {
     NARROWEST = 20,      /* columns; below that breaking lines helps nobody */
@@ -32,7 +32,7 @@ static unsigned terminal_width(FILE *out)
     if (said && span_to_uint(span_str(said), &columns) == 0 && columns >= NARROWEST &&
         columns <= 1000)
         return (unsigned)columns;
-    unsigned width = width_of(out);
+    unsigned width = stream_width(out);
     return width >= NARROWEST ? width : 80;
 }
 
@@ -53,7 +53,7 @@ static bool locale_is_utf8(void)
 struct face face_of(FILE *out)
 {
     const char *term = getenv("TERM");
-    struct face face = {.out = out, .terminal = isatty(fileno(out)) != 0};
+    struct face face = {.out = out, .terminal = stream_is_terminal(out)};
 
     if (!face.terminal)
         return face;
