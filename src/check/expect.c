@@ -309,3 +309,56 @@ json_t *check_metrics_json(const struct check_metrics *metrics)
     }
     return object;
 }
+
+/* ---- reading them again ---- */
+
+static void set_value(const struct metric *metric, struct check_metrics *metrics, int64_t value)
+{
+    char *at = (char *)metrics + metric->offset;
+    int narrow = (int)value;
+
+    if (metric->wide)
+        memcpy(at, &value, sizeof value);
+    else
+        memcpy(at, &narrow, sizeof narrow);
+}
+
+static int value_of_json(const struct metric *metric, const json_t *json, int64_t *ret_value)
+{
+    enum { COUNT_MAX = 1000000, MILLISECONDS_MAX = 3600 * 1000 };
+    double milliseconds = json_number_value(json);
+    json_int_t count = json_integer_value(json);
+
+    switch (metric->kind) {
+    case TIME:
+        if (!json_is_number(json) || !(milliseconds >= 0 && milliseconds <= MILLISECONDS_MAX))
+            return ERR_SYNTAX;
+        *ret_value = (int64_t)(milliseconds * 1e6);
+        return 0;
+    case YES_NO:
+        *ret_value = json_is_true(json);
+        return json_is_boolean(json) ? 0 : ERR_SYNTAX;
+    case TLS_VERSION:
+    case HTTP_NUMBER:
+        return json_is_string(json) ? read_version(span_str(json_string_value(json)), ret_value)
+                                    : ERR_SYNTAX;
+    case COUNT:
+    default:
+        *ret_value = count;
+        return json_is_integer(json) && count >= -COUNT_MAX && count <= COUNT_MAX ? 0 : ERR_SYNTAX;
+    }
+}
+
+void check_metrics_read(const json_t *object, struct check_metrics *ret_metrics)
+{
+    *ret_metrics = check_metrics_none();
+    for (size_t i = 0; i < ARRAY_SIZE(metrics_table); i++) {
+        const struct metric *metric = &metrics_table[i];
+        scoped(mem_release) char *name =
+            mem_format("%s%s", metric->name, metric->kind == TIME ? "_milliseconds" : "");
+        int64_t value;
+        if (value_of_json(metric, json_object_get(object, name), &value) == 0 &&
+            is_known(metric, value))
+            set_value(metric, ret_metrics, value);
+    }
+}

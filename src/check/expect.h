@@ -49,3 +49,6 @@ size_t expectations_judge(const struct expectations *expectations,
                           const struct check_metrics *metrics, struct findings *findings);
 /** An object with those that are known; a new reference. */
 json_t *check_metrics_json(const struct check_metrics *metrics);
+/** Reads such an object, which somebody else may have written: what is missing, of another kind or
+ *  beyond reason stays unknown. @param object  may be NULL */
+void check_metrics_read(const json_t *object, struct check_metrics *ret_metrics);

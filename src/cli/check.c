@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "cli/check_nagios.h"
 #include "cli/check_parts.h"
 #include "cli/cli.h"
 #include "os/net.h"
@@ -152,30 +153,10 @@ void check_print_verdict(const struct face *face, enum face_style style, const c
 
 static int print_nagios(const struct check_result *result, bool well, bool expected)
 {
-    const struct check_metrics *metrics = &result->metrics;
-    enum finding_grade worst = findings_worst(&result->findings);
-    int code = !well ? 2 : !expected && worst == FINDING_WARNING ? 1 : 0;
-    const struct finding *failed = NULL;
+    const struct finding *failed = expected ? nagios_unmet(&result->findings) : NULL;
+    enum nagios code = nagios_judge(well, expected, findings_worst(&result->findings));
 
-    for (size_t i = 0; expected && !well && !failed && i < result->findings.count; i++)
-        if (strcmp(result->findings.items[i].topic, "expect") == 0 &&
-            result->findings.items[i].grade == FINDING_BAD)
-            failed = &result->findings.items[i];
-    printf("%s %s - %s |", check_sees_https ? "HTTPS" : "TCP",
-           code == 0   ? "OK"
-           : code == 1 ? "WARNING"
-                       : "CRITICAL",
-           failed ? failed->sentence : result->verdict);
-    if (metrics->time >= 0)
-        printf(" time=%.6fs", (double)metrics->time / 1e9);
-    if (metrics->rtt >= 0)
-        printf(" rtt=%.6fs", (double)metrics->rtt / 1e9);
-    if (metrics->days != INT64_MIN)
-        printf(" days=%lld", (long long)metrics->days);
-    if (metrics->addresses >= 0)
-        printf(" addresses=%lld failing=%lld", (long long)metrics->addresses,
-               (long long)metrics->failing);
-    putchar('\n');
+    nagios_print(code, failed ? failed->sentence : result->verdict, &result->metrics, "");
     return code;
 }
 
@@ -196,8 +177,8 @@ static int look_once(struct check_request *request, const struct arguments *argu
         printf("\r%*s\r", (int)strlen(request->target.host) + 15, "");
     if (r < 0) {
         if (nagios)
-            printf("%s UNKNOWN - the check could not run |\n", check_sees_https ? "HTTPS" : "TCP");
-        return nagios ? 3 : APP_FAILED;
+            nagios_print(NAGIOS_UNKNOWN, "the check could not run", NULL, "");
+        return nagios ? NAGIOS_UNKNOWN : APP_FAILED;
     }
     code = well ? APP_OK : APP_FAILED;
     if (nagios)
@@ -214,11 +195,10 @@ int check_verb_run(const struct arguments *arguments)
 {
     struct check_request request = {.pins = NULL};
     struct diags diags = {0};
-    int code = arguments_get(arguments, "nagios") ? 3 : APP_USAGE;
-    nsec_t pause;
+    int code = arguments_get(arguments, "nagios") ? NAGIOS_UNKNOWN : APP_USAGE;
 
     if (read_seconds(arguments, "timeout", CHECK_TIMEOUT, &request.options.timeout) < 0 ||
-        read_seconds(arguments, "every", 10 * NSEC_PER_SEC, &pause) < 0)
+        read_seconds(arguments, "every", 10 * NSEC_PER_SEC, &request.pause) < 0)
         return code;
     int r = read_request(arguments, &diags, &request);
     print_diags(stderr, &diags);
@@ -226,7 +206,7 @@ int check_verb_run(const struct arguments *arguments)
     if (r >= 0 && check_is_other(&request, arguments))
         code = check_run_other(&request, arguments);
     else if (r >= 0 && arguments_get(arguments, "watch"))
-        code = check_watch(&request, pause, arguments_get(arguments, "json"));
+        code = check_watch(&request, arguments_get(arguments, "json"));
     else if (r >= 0)
         code = look_once(&request, arguments);
     request_finish(&request);

@@ -1,5 +1,6 @@
 /* `gardien check --from EYE`: asks an eye over each family that it has, looks from inside as well,
- * and shows both. What they mean together is check_from_judge.c's. */
+ * and shows both. What they mean together is check_from_judge.c's, how they look
+ * check_from_face.c's. */
 #include "cli/check_from.h"
 
 #include <errno.h>
@@ -14,18 +15,6 @@
 #include "os/lookup.h"
 
 #define LOOKUP_PATIENCE (5 * NSEC_PER_SEC)
-
-struct from {
-    struct check_request *request;
-    struct eye_key key;
-    struct tls_client_library *tls;
-    const char *word; /* --from */
-    const char *name; /* for SNI and Host, or NULL */
-    const char *asked;
-    uint16_t port;
-    struct from_view views[FROM_VIEWS_MAX];
-    size_t count;
-};
 
 /* ---- the eye's addresses ---- */
 
@@ -132,7 +121,18 @@ static void look_inside(struct from *from, struct from_view *view)
     target_finish(&target);
 }
 
-static void take_view(struct from *from, struct from_view *view)
+/* What is expected of the eye's look; then this decides, and nothing else. */
+static void judge_expected(const struct expectations *expectations, struct from_view *view)
+{
+    struct check_metrics metrics;
+
+    if (expectations->count == 0 || !from_view_seen(view))
+        return;
+    check_metrics_read(view->talk.answer.metrics, &metrics);
+    view->well = expectations_judge(expectations, &metrics, &view->joined) == 0;
+}
+
+void from_take_view(struct from *from, struct from_view *view)
 {
     nsec_t seconds = from->request->options.timeout / NSEC_PER_SEC;
     const struct eye_ask ask = {.eye = view->eye,
@@ -147,81 +147,27 @@ static void take_view(struct from *from, struct from_view *view)
     if (from_view_seen(view))
         look_inside(from, view);
     from_judge(view, from->port, from->asked);
-}
-
-/* ---- how it is shown ---- */
-
-static void print_view(const struct face *face, const struct from *from,
-                       const struct from_view *view)
-{
-    char ip[ADDRESS_TEXT];
-
-    if (from_view_seen(view)) {
-        scoped(mem_release) char *heading =
-            mem_format("Port %u of %s, seen from %s (%s):", from->port, view->talk.answer.source,
-                       address_ip_text(&view->eye, ip), from->word);
-        face_style(face, FACE_BOLD);
-        face_wrap(face, 0, 0, heading);
-        face_style(face, FACE_PLAIN);
-        findings_print(face, &view->talk.answer.findings);
-        findings_print(face, &view->joined);
-        fputc('\n', face->out);
-    }
-    check_print_verdict(face, view->well ? FACE_GREEN : FACE_RED, view->verdict, view->mend);
-}
-
-static json_t *view_json(const struct from_view *view)
-{
-    const struct eye_answer *answer = &view->talk.answer;
-    char ip[ADDRESS_TEXT];
-    json_t *object = json_pack("{s:s, s:b, s:s, s:s*}", "eye", address_text(&view->eye, ip), "well",
-                               view->well, "verdict", view->verdict, "mend", view->mend);
-
-    if (view->error == 0 && answer->error) {
-        json_object_set_new(object, "refused", json_string(eye_error_word(answer->error)));
-        if (answer->wait)
-            json_object_set_new(object, "wait", json_integer(answer->wait));
-    }
-    if (!from_view_seen(view))
-        return object;
-    json_object_set_new(object, "source", json_string(answer->source));
-    json_object_set_new(object, "open", json_boolean(answer->open));
-    json_object_set_new(object, "findings", findings_json(&answer->findings));
-    json_object_set_new(object, "joined", findings_json(&view->joined));
-    if (answer->metrics)
-        json_object_set(object, "metrics", answer->metrics);
-    if (view->inside_json)
-        json_object_set(object, "inside", view->inside_json);
-    return object;
-}
-
-static void print_all_json(const struct from *from, bool well)
-{
-    json_t *views = json_array();
-
-    for (size_t i = 0; i < from->count; i++)
-        json_array_append_new(views, view_json(&from->views[i]));
-    json_t *root = json_pack("{s:b, s:i, s:s*, s:o}", "well", well, "port", from->port, "name",
-                             from->name, "views", views);
-    json_dumpf(root, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII); /* an eye's facts may hold any */
-    fputc('\n', stdout);
-    json_decref(root);
+    judge_expected(&from->request->expectations, view);
 }
 
 /* ---- all ---- */
 
+void from_view_finish(struct from_view *view)
+{
+    eye_answer_finish(&view->talk.answer);
+    if (view->has_inside)
+        check_result_finish(&view->inside);
+    json_decref(view->inside_json);
+    findings_finish(&view->joined);
+    free(view->verdict);
+    free(view->mend);
+    *view = (struct from_view){.eye = view->eye};
+}
+
 static void finish(struct from *from)
 {
-    for (size_t i = 0; i < from->count; i++) {
-        struct from_view *view = &from->views[i];
-        eye_answer_finish(&view->talk.answer);
-        if (view->has_inside)
-            check_result_finish(&view->inside);
-        json_decref(view->inside_json);
-        findings_finish(&view->joined);
-        free(view->verdict);
-        free(view->mend);
-    }
+    for (size_t i = 0; i < from->count; i++)
+        from_view_finish(&from->views[i]);
     tls_client_library_destroy(from->tls);
     eye_key_wipe(&from->key);
 }
@@ -242,31 +188,60 @@ static int prepare(const struct arguments *arguments, struct from *from)
     return r;
 }
 
+/* @return is all well? */
+static bool look_once(struct from *from, bool show)
+{
+    struct face face = face_of(stdout);
+    bool well = true;
+
+    for (size_t i = 0; i < from->count; i++) {
+        from_take_view(from, &from->views[i]);
+        well = well && from->views[i].well;
+        if (show && i > 0)
+            fputc('\n', face.out);
+        if (show)
+            from_print_view(&face, from, &from->views[i]);
+        fflush(stdout);
+    }
+    return well;
+}
+
+static int run(struct from *from, const struct arguments *arguments)
+{
+    bool json = arguments_get(arguments, "json"), nagios = arguments_get(arguments, "nagios");
+
+    if (arguments_get(arguments, "watch"))
+        return from_watch(from, json) ? APP_OK : APP_FAILED;
+    bool well = look_once(from, !json && !nagios);
+    if (nagios)
+        return from_print_nagios(from);
+    if (json) { /* an eye's facts may hold any character */
+        json_t *root = from_json(from);
+        json_dumpf(root, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+        fputc('\n', stdout);
+        json_decref(root);
+    }
+    return well ? APP_OK : APP_FAILED;
+}
+
 int check_from(struct check_request *request, const struct arguments *arguments)
 {
     const struct target *target = &request->target;
     struct from *from = mem_new(struct from);
-    struct face face = face_of(stdout);
-    bool json = arguments_get(arguments, "json"), well = true;
+    int code = APP_FAILED;
 
     from->request = request;
     from->word = arguments_get(arguments, "from");
     from->port = request->port_here ? request->port_here : target->port;
     from->name = request->port_here || target->is_ip ? NULL : target->host;
     from->asked = !request->port_here && target->is_ip ? target->host : NULL;
-    int r = prepare(arguments, from);
-    for (size_t i = 0; r == 0 && i < from->count; i++) {
-        take_view(from, &from->views[i]);
-        well = well && from->views[i].well;
-        if (!json && i > 0)
-            fputc('\n', face.out);
-        if (!json)
-            print_view(&face, from, &from->views[i]);
-        fflush(stdout);
+    if (prepare(arguments, from) == 0) {
+        code = run(from, arguments);
+    } else if (arguments_get(arguments, "nagios")) {
+        nagios_print(NAGIOS_UNKNOWN, "the eye could not be asked", NULL, "");
+        code = NAGIOS_UNKNOWN;
     }
-    if (r == 0 && json)
-        print_all_json(from, well);
     finish(from);
     free(from);
-    return r == 0 && well ? APP_OK : APP_FAILED;
+    return code;
 }

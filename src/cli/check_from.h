@@ -1,6 +1,7 @@
 /* Between the files of `gardien check --from`. */
 #pragma once
 
+#include "cli/check_nagios.h"
 #include "cli/check_parts.h"
 #include "eye/eye.h"
 
@@ -18,6 +19,36 @@ struct from_view {
     bool well;
     char *verdict, *mend; /**< mend: NULL when there is nothing to do */
 };
+
+/** An eye that is asked, over each family that it has. */
+struct from {
+    struct check_request *request;
+    struct eye_key key;
+    struct tls_client_library *tls;
+    const char *word;  /**< of --from */
+    const char *name;  /**< for SNI and Host, or NULL */
+    const char *asked; /**< the IP address that the user named, or NULL */
+    uint16_t port;
+    struct from_view views[FROM_VIEWS_MAX];
+    size_t count;
+};
+
+/** Has the eye look, and looks from inside. `view` has the eye's address and nothing else. */
+void from_take_view(struct from *from, struct from_view *view);
+/** Frees all but the eye's address. */
+void from_view_finish(struct from_view *view);
+/** Looks again and again until it is interrupted: check_from_watch.c.
+ *  @return did the last look find all well? */
+bool from_watch(struct from *from, bool json);
+
+/* ---- how it is shown: check_from_face.c ---- */
+
+void from_print_view(const struct face *face, const struct from *from,
+                     const struct from_view *view);
+/** All views. A new reference. */
+json_t *from_json(const struct from *from);
+/** The worst view decides. @return the exit code */
+enum nagios from_print_nagios(const struct from *from);
 
 /** Does this view have an answer with findings? */
 bool from_view_seen(const struct from_view *view);

@@ -56,12 +56,12 @@ static uint16_t port_here(const char *word)
     return (uint16_t)port;
 }
 
-/* What only makes sense for a host that is named. */
+/* What only makes sense for a host that is named, or for an eye. */
 static int check_alone(const struct arguments *arguments, struct diags *diags)
 {
     static const char *const others[] = {"watch", "nagios", "expect", "resolve", "dns"};
 
-    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+    for (size_t i = 0; !arguments_get(arguments, "from") && i < ARRAY_SIZE(others); i++) {
         if (!arguments_get(arguments, others[i]))
             continue;
         diag_hint(diags_add(diags, "--%s needs a host", others[i]),
@@ -71,18 +71,18 @@ static int check_alone(const struct arguments *arguments, struct diags *diags)
     return 0;
 }
 
-/* What only makes sense for a look of our own. */
+/* What only makes sense for a look of our own: an eye looks no name up. */
 static int check_ours(const struct arguments *arguments, struct diags *diags)
 {
-    static const char *const others[] = {"watch", "nagios", "expect", "resolve", "dns"};
+    static const char *const others[] = {"resolve", "dns"};
 
     for (size_t i = 0; arguments_get(arguments, "from") && i < ARRAY_SIZE(others); i++) {
         if (!arguments_get(arguments, others[i]))
             continue;
         diag_hint(
             diags_add(diags, "--%s and --from exclude each other", others[i]),
-            "an eye looks once, and at the address that it is asked from; --json has all that "
-            "it says");
+            "an eye looks at the address that it is asked from, so no name is looked up; name one "
+            "all the same for TLS and HTTP: gardien check example.com --from EYE");
         return ERR_SYNTAX;
     }
     return 0;
@@ -137,7 +137,8 @@ const struct verb check_verb = {
     "gardien check example.com --watch --every 30\n"
     "gardien check example.com --nagios\n"
     "sudo gardien check\n"
-    "gardien check --from eye.example.net\n",
+    "gardien check --from eye.example.net\n"
+    "gardien check example.com --from eye.example.net --nagios --expect \"status=200,days>14\"\n",
     check_options,
     1,
     CHECK_EXITS,

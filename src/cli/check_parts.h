@@ -14,6 +14,7 @@ struct check_request {
     struct name_pin *pins;
     size_t pin_count;
     struct expectations expectations;
+    nsec_t pause; /**< between the looks of --watch */
     char *local_ca;
 };
 
@@ -78,7 +79,13 @@ void check_print_verdict(const struct face *face, enum face_style style, const c
 
 /** Looks again and again until it is interrupted: check_watch.c. @return an enum app_exit, that of
  *  the last look */
-int check_watch(struct check_request *request, nsec_t pause, bool json);
+int check_watch(struct check_request *request, bool json);
+/** The time of a look, for people. */
+void check_watch_time(char out[32]);
+/** A line for each finding that the look before had not. @param time  of check_watch_time()
+ *  @return how many those are, and one more when a complaint is no longer made */
+size_t check_watch_changes(const struct face *face, const struct findings *before,
+                           const struct findings *after, const char *time);
 
 /* ---- Linux: this machine, and from elsewhere ---- */
 

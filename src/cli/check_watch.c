@@ -33,7 +33,7 @@ static bool has(const struct findings *findings, const struct finding *wanted)
     return false;
 }
 
-static void time_text(char out[32])
+void check_watch_time(char out[32])
 {
     time_t now = time(NULL);
     struct tm parts;
@@ -48,28 +48,35 @@ static void print_change(const struct face *face, const struct finding *finding,
     finding_print(face, finding);
 }
 
-/* @return how many findings are new */
-static size_t print_changes(const struct face *face, const struct check_result *before,
-                            const struct check_result *after)
+size_t check_watch_changes(const struct face *face, const struct findings *before,
+                           const struct findings *after, const char *time)
 {
-    char time[32];
     size_t changes = 0;
+    bool gone = false; /* a complaint that is no longer made */
 
-    time_text(time);
-    for (size_t i = 0; i < after->findings.count; i++) {
-        const struct finding *finding = &after->findings.items[i];
-        if (is_measure(finding) || has(&before->findings, finding))
+    for (size_t i = 0; i < after->count; i++) {
+        const struct finding *finding = &after->items[i];
+        if (is_measure(finding) || has(before, finding))
             continue;
         print_change(face, finding, time);
         changes++;
     }
-    bool gone = false; /* a complaint that is no longer made */
-    for (size_t i = 0; i < before->findings.count; i++)
-        gone = gone || (before->findings.items[i].grade >= FINDING_WARNING &&
-                        !has(&after->findings, &before->findings.items[i]));
-    if (changes || gone)
-        fprintf(face->out, "%s  %s\n", time, after->verdict);
+    for (size_t i = 0; i < before->count; i++)
+        gone =
+            gone || (before->items[i].grade >= FINDING_WARNING && !has(after, &before->items[i]));
     return changes + gone;
+}
+
+static bool print_changes(const struct face *face, const struct check_result *before,
+                          const struct check_result *after)
+{
+    char time[32];
+
+    check_watch_time(time);
+    if (check_watch_changes(face, &before->findings, &after->findings, time) == 0)
+        return false;
+    fprintf(face->out, "%s  %s\n", time, after->verdict);
+    return true;
 }
 
 static void print_json_line(const struct check_request *request, const struct check_result *result)
@@ -77,14 +84,14 @@ static void print_json_line(const struct check_request *request, const struct ch
     json_t *json = check_json(&request->options, result);
     char time[32];
 
-    time_text(time);
+    check_watch_time(time);
     json_object_set_new(json, "time", json_string(time));
     json_dumpf(json, stdout, JSON_COMPACT);
     fputc('\n', stdout);
     json_decref(json);
 }
 
-int check_watch(struct check_request *request, nsec_t pause, bool json)
+int check_watch(struct check_request *request, bool json)
 {
     struct face face = face_of(stdout);
     struct check_result before = {.open = false}, after;
@@ -100,7 +107,7 @@ int check_watch(struct check_request *request, nsec_t pause, bool json)
         else if (first)
             check_print(&face, &after, well);
         else
-            changed = print_changes(&face, &before, &after) > 0;
+            changed = print_changes(&face, &before, &after);
         if (changed && !first && face.terminal && !json)
             fputc('\a', face.out);
         check_result_finish(&before);
@@ -108,7 +115,7 @@ int check_watch(struct check_request *request, nsec_t pause, bool json)
         first = false;
         if (fflush(stdout) != 0)
             break; /* nobody reads any more */
-        interrupt_pause(pause);
+        interrupt_pause(request->pause);
     }
     check_result_finish(&before);
     return well ? APP_OK : APP_FAILED;

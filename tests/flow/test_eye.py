@@ -443,9 +443,124 @@ def test_the_eye_makes_its_key_and_keeps_it(net, room):
 
 def test_options_that_do_not_go_together(net, room):
     asker, _, _ = net
-    for option in (("--nagios",), ("--watch",), ("--expect", "status=200"), ("--dns", "127.0.0.1")):
+    for option in (("--resolve", "example.test:10.98.0.3"), ("--dns", "127.0.0.1")):
         result = check(asker, room, "example.test", "--from", "10.98.0.2", *option)
-        assert result.returncode in (2, 3) and "exclude each other" in result.stderr
+        assert result.returncode == 2 and "exclude each other" in result.stderr
+        assert "no name is looked up" in result.stderr
+
+
+def test_what_is_expected_decides_about_the_eyes_look(net, room):
+    asker, eye, _ = net
+    with eye_on(eye, room), site_on(asker, room, "/"):
+        result = check(asker, room, "example.test", "--from", "10.98.0.2", "--expect",
+                       "status=302,trusted=no,addresses=1,time<30s")
+        assert result.returncode == 0, result.stdout
+        assert "status=302 holds: it is 302" in result.stdout
+        result = check(asker, room, "example.test", "--from", "10.98.0.2", "--json", "--expect",
+                       "status=200,hsts=yes")
+        answer = json.loads(result.stdout)
+        assert result.returncode == 1 and not answer["well"]
+        joined = [f["sentence"] for f in answer["views"][0]["joined"] if f["topic"] == "expect"]
+        assert joined == ["status=200 does not hold: it is 302", "hsts=yes does not hold: it is no"]
+    result = check(asker, room, "--from", "10.98.0.2", "--expect", "addresses=0")
+    assert result.returncode == 1  # no eye there: nothing holds
+
+
+def nagios(asker, room, *args):
+    """The exit code and the one line."""
+    result = check(asker, room, "--nagios", *args)
+    assert result.stdout.count("\n") == 1 and result.stdout.count("|") == 1, result.stdout
+    return result.returncode, result.stdout
+
+
+def test_monitoring_from_elsewhere(net, room):
+    asker, eye, _ = net
+    with eye_on(eye, room, "--looks", "60"):
+        with site_on(asker, room, "/"):
+            code, line = nagios(asker, room, "example.test", "--from", "10.98.0.2")
+            assert code == 2 and line.startswith("HTTPS CRITICAL - "), line  # nobody trusts it
+            assert ", seen from 10.98.0.2 | time=" in line and " addresses=1 failing=0" in line
+            expected = ("--expect", "status=302,addresses=1")
+            code, line = nagios(asker, room, "example.test", "--from", "10.98.0.2", *expected)
+            assert code == 0 and line.startswith("HTTPS OK - "), line
+            code, line = nagios(asker, room, "example.test", "--from", "10.98.0.2", "--expect",
+                                "status=302,status=200")
+            assert code == 2
+            assert line.startswith("HTTPS CRITICAL - status=200 does not hold: it is 302, seen from")
+        code, line = nagios(asker, room, "--from", "10.98.0.2")
+        assert code == 2 and "is not open" in line and " addresses=0 failing=1" in line
+
+
+def test_an_eye_without_an_answer_tells_monitoring_nothing(net, room):
+    asker, eye, _ = net
+    assert nagios(asker, room, "--from", "10.98.0.2")[0] == 3
+    with eye_on(eye, room, "--looks", "1"):
+        nagios(asker, room, "--from", "10.98.0.2")
+        code, line = nagios(asker, room, "--from", "10.98.0.2")
+        assert code == 3 and line.startswith("HTTPS UNKNOWN - the eye at ")
+        assert "often enough" in line and line.endswith("|\n")
+    code, line = nagios(asker, room, "--from", "no-such-host.invalid")
+    assert code == 3 and line == "HTTPS UNKNOWN - the eye could not be asked |\n"
+
+
+def test_monitoring_over_both_families_of_an_eye(room, tmp_path):
+    """One line: the worse of both decides, and labels tell the families apart."""
+    (tmp_path / "hosts").write_text("127.0.0.1 localhost\n10.98.0.2 eye.test\nfd98::2 eye.test\n")
+    with netns.hosts("asker", "eye", mounts=True) as (asker, eye):
+        netns.cable(asker, eye, ("10.98.0.1/24", "fd98::1/64"), ("10.98.0.2/24", "fd98::2/64"))
+        asker.run("mount", "--bind", tmp_path / "hosts", "/etc/hosts")
+        with eye_on(eye, room), site_on(asker, room, "/"):
+            args = ("example.test", "--from", "eye.test", "--expect", "addresses=1")
+            code, line = nagios(asker, room, *args)
+            assert code == 0 and " addresses_ipv4=1" in line and " addresses_ipv6=1" in line, line
+            asker.nft(DROP.replace("inet keepout", "ip6 keepout").replace(
+                "input priority 0", "input priority 0; policy accept;"))
+            code, line = nagios(asker, room, *args)
+            assert code == 2 and "seen from fd98::2 |" in line and " addresses_ipv6=0" in line, line
+
+
+def test_watching_from_elsewhere(net, room):
+    """A line for a change. That the eye has looked often enough is none, and is waited for."""
+    asker, eye, _ = net
+    output = room / "watch"
+    with eye_on(eye, room, "--looks", "20"), site_on(asker, room, "/"), open(output, "wb") as out:
+        watch = asker.start(
+            lib.BINARY, "check", "--eye-key", room / "key", "--timeout", "1", "example.test", "--from",
+            "10.98.0.2", "--watch", "--every", "1", stdout=out, stderr=out,
+            env={**os.environ, **lib.sanitizer_env(), "GARDIEN_EYE_KEY": ""})
+        lib.wait_until(lambda: "own address 10.98.0.1 too" in output.read_text(), what="a look")
+        first = output.read_text()
+        asker.nft(DROP)
+        lib.wait_until(lambda: re.search(r"is not open.*, seen from 10\.98\.0\.2\n",
+                                         output.read_text()[len(first):]), what="the change")
+        asker.run("nft", "delete", "table", "inet", "keepout")
+        lib.wait_until(lambda: "own address 10.98.0.1 too" in output.read_text()[len(first):],
+                       what="the way back")
+        watch.terminate()
+        watch.wait(20 * lib.PATIENCE)
+    changes = output.read_text()[len(first):]
+    assert first.startswith("Port 443 of 10.98.0.1, seen from") and "Port 443 of" not in changes
+    assert "often enough" not in changes and "\a" not in changes
+    assert not lib.SANITIZER.search(changes), changes
+
+
+def test_an_eye_that_is_asked_too_often_is_waited_for(net, room):
+    asker, eye, _ = net
+    with eye_on(eye, room, "--looks", "1") as running:
+        watch = asker.start(
+            lib.BINARY, "check", "--eye-key", room / "key", "--timeout", "1", "--from", "10.98.0.2",
+            "--watch", "--every", "1", "--json", stdout=subprocess.PIPE,
+            env={**os.environ, **lib.sanitizer_env(), "GARDIEN_EYE_KEY": ""})
+        views = [json.loads(watch.stdout.readline())["views"][0] for _ in range(2)]
+        begun = time.monotonic()
+        time.sleep(4)
+        watch.terminate()
+        rest = watch.stdout.read()
+        watch.wait(20 * lib.PATIENCE)
+        watch.stdout.close()
+    assert "refused" not in views[0] and views[1]["refused"] == "limit" and views[1]["wait"] > 10
+    assert rest == b"" and time.monotonic() - begun < 30 * lib.PATIENCE
+    assert running.log.read_text().count("looked") == 1
 
 
 @pytest.mark.skipif(lib.SANITIZED, reason="some steps of the sandbox are left out")

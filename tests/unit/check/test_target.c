@@ -214,6 +214,56 @@ static void test_kinds_of_addresses(void **state)
     }
 }
 
+static void test_metrics_are_read_again(void **state)
+{
+    struct check_metrics before = check_metrics_none(), after;
+
+    (void)state;
+    before.status = 200;
+    before.days = -3;
+    before.time = 1500 * NSEC_PER_MSEC;
+    before.addresses = 2;
+    before.failing = 0;
+    before.tls = 13;
+    before.http = 20;
+    before.h3 = 0;
+    before.trusted = 1;
+    json_t *json = check_metrics_json(&before);
+    check_metrics_read(json, &after);
+    json_decref(json);
+    assert_memory_equal(&before, &after, sizeof before);
+}
+
+static void test_metrics_beyond_reason_stay_unknown(void **state)
+{
+    static const char *const texts[] = {
+        "{\"status\": \"200\"}",
+        "{\"status\": -1}",
+        "{\"days\": 99999999999}",
+        "{\"days\": 1.5}",
+        "{\"rtt_milliseconds\": -1}",
+        "{\"rtt_milliseconds\": 1e300}",
+        "{\"tls\": 1.3}",
+        "{\"tls\": \"1.3x\"}",
+        "{\"h3\": 1}",
+        "{\"rtt\": 1}",
+        "[]",
+        "{}",
+    };
+    struct check_metrics none = check_metrics_none(), metrics;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+        json_t *json = json_loads(texts[i], 0, NULL);
+        assert_non_null(json);
+        check_metrics_read(json, &metrics);
+        assert_memory_equal(&metrics, &none, sizeof none);
+        json_decref(json);
+    }
+    check_metrics_read(NULL, &metrics);
+    assert_memory_equal(&metrics, &none, sizeof none);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +275,8 @@ int main(void)
         cmocka_unit_test(test_expectations_that_cannot_be_read_are_explained),
         cmocka_unit_test(test_versions_of_quic_are_read),
         cmocka_unit_test(test_kinds_of_addresses),
+        cmocka_unit_test(test_metrics_are_read_again),
+        cmocka_unit_test(test_metrics_beyond_reason_stay_unknown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
