@@ -534,6 +534,7 @@ def test_files_that_change_all_the_time_are_never_mixed(server):
 # ---- huge files ----
 
 
+@pytest.mark.alone
 def test_ten_gigabytes_to_many_slow_clients_in_constant_memory(server):
     huge = server.public / "huge.bin"
     with huge.open("wb") as file:

@@ -287,6 +287,7 @@ def test_a_full_worker_lets_idle_connections_go_first(serve):
         peer.close()
 
 
+@pytest.mark.alone
 def test_ten_thousand_idle_connections(serve):
     wanted = 1500 if SANITIZED else 10000
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -389,6 +390,7 @@ def test_no_descriptor_for_a_file_is_an_answer_and_passes(serve):
 
 
 @pytest.mark.skipif(SANITIZED, reason="a sanitizer's build needs terabytes of addresses")
+@pytest.mark.alone
 def test_out_of_memory_and_recovered(serve):
     server = serve(workers=1, connections_per_address=0)
     worker = server.role("worker")[0]

@@ -63,6 +63,7 @@ def refused(port):
         return True
 
 
+@pytest.mark.alone
 def test_fifty_reloads_under_load_and_a_long_download(server, content):
     workers = server.role("worker")
     download = Download(server, "/big.bin", content)
