@@ -148,7 +148,7 @@ void check_print_verdict(const struct face *face, enum face_style style, const c
         return;
     face_styled(face, FACE_GREEN, "->");
     fputc(' ', face->out);
-    face_wrap(face, 3, 3, mend);
+    face_mend(face, 3, mend);
 }
 
 static int print_nagios(const struct check_result *result, bool well, bool expected)

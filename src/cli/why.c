@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include "base/error.h"
+#include "base/mem.h"
 #include "cli/cli.h"
 #include "firewall/firewall.h"
 #include "report/face.h"
@@ -44,17 +45,13 @@ static int read_address(const struct arguments *arguments, const char *option, s
     return 0;
 }
 
+/* What all questions have in common: all but the port. */
 static int read_question(const struct arguments *arguments, struct diags *diags,
                          struct firewall_question *ret_question)
 {
-    struct port port = {.number = 443};
     struct firewall_question question = {.interface = arguments_get(arguments, "interface")};
-    int r = 0;
+    int r = read_address(arguments, "from", diags, question.from, &question.from_family);
 
-    if (arguments->word_count)
-        r = port_parse(arguments->words[0], diags, &port);
-    if (r == 0)
-        r = read_address(arguments, "from", diags, question.from, &question.from_family);
     if (r == 0)
         r = read_address(arguments, "to", diags, question.to, &question.to_family);
     if (r < 0)
@@ -64,8 +61,6 @@ static int read_question(const struct arguments *arguments, struct diags *diags,
                   "give two of the same");
         return ERR_SYNTAX;
     }
-    question.port = port.number;
-    question.protocol = port.protocol == PORT_UDP ? IPPROTO_UDP : IPPROTO_TCP;
     *ret_question = question;
     return 0;
 }
@@ -74,7 +69,7 @@ static int read_question(const struct arguments *arguments, struct diags *diags,
  * @return how many, or ERR_SYNTAX */
 static int choose_families(const struct arguments *arguments,
                            const struct firewall_question *question, struct diags *diags,
-                           struct firewall_answer answers[FAMILIES])
+                           int ret_families[FAMILIES])
 {
     bool four = arguments_get(arguments, "ipv4"), six = arguments_get(arguments, "ipv6");
     int named = question->from_family ? question->from_family : question->to_family;
@@ -86,19 +81,56 @@ static int choose_families(const struct arguments *arguments,
         return ERR_SYNTAX;
     }
     if (named ? named == AF_INET : four || !six)
-        answers[count++] = (struct firewall_answer){.family = AF_INET};
+        ret_families[count++] = AF_INET;
     if (named ? named == AF_INET6 : six || !four)
-        answers[count++] = (struct firewall_answer){.family = AF_INET6};
+        ret_families[count++] = AF_INET6;
     return count;
 }
 
-/* Closed by something, else unknown by something, else open. A family that this host does not have
- * counts only when it alone was asked for. */
-static int exit_code(const struct firewall_answer *answers, int count)
+/* All that was asked: each port over each family, the families of a port side by side. */
+struct inquiry {
+    struct firewall_question questions[PORTS_MAX];
+    struct firewall_answer answers[PORTS_MAX * FAMILIES];
+    size_t ports, families;
+};
+
+/* @return 0, or ERR_SYNTAX or ERR_LIMIT */
+static int read_inquiry(const struct arguments *arguments, struct diags *diags,
+                        struct inquiry *inquiry)
+{
+    struct ports ports = {.items = {{.number = 443}}, .count = 1};
+    struct firewall_question question;
+    int families[FAMILIES];
+    int r = 0;
+
+    if (arguments->word_count)
+        r = ports_parse(arguments->words, arguments->word_count, diags, &ports);
+    if (r == 0)
+        r = read_question(arguments, diags, &question);
+    if (r == 0)
+        r = choose_families(arguments, &question, diags, families);
+    if (r < 0)
+        return r;
+    inquiry->ports = ports.count;
+    inquiry->families = (size_t)r;
+    for (size_t p = 0; p < ports.count; p++) {
+        question.port = ports.items[p].number;
+        question.protocol = ports.items[p].protocol == PORT_UDP ? IPPROTO_UDP : IPPROTO_TCP;
+        inquiry->questions[p] = question;
+        for (int f = 0; f < r; f++)
+            inquiry->answers[p * inquiry->families + (size_t)f] =
+                (struct firewall_answer){.question = &inquiry->questions[p], .family = families[f]};
+    }
+    return 0;
+}
+
+/* Of one port. Closed by something, else unknown by something, else open. A family that this host
+ * does not have counts only when it alone was asked for. */
+static int port_code(const struct firewall_answer *answers, size_t count)
 {
     bool closed = false, unknown = false, open = false;
 
-    for (int i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         const struct firewall_path *path = &answers[i].path;
         if (answers[i].result == ERR_NOT_FOUND && count > 1)
             continue;
@@ -112,10 +144,22 @@ static int exit_code(const struct firewall_answer *answers, int count)
     return closed ? APP_FAILED : unknown || !open ? WHY_UNKNOWN : APP_OK;
 }
 
-/* Whether a rule of this host keeps it closed that `gardien open` can mend. */
-static bool may_open(const struct firewall_answer *answers, int count)
+/* Of several ports the worst: one that is closed, else one that could not be told. */
+static int exit_code(const struct inquiry *inquiry)
 {
-    for (int i = 0; i < count; i++) {
+    int code = APP_OK;
+
+    for (size_t p = 0; p < inquiry->ports && code != APP_FAILED; p++) {
+        int own = port_code(&inquiry->answers[p * inquiry->families], inquiry->families);
+        code = own == APP_OK ? code : own;
+    }
+    return code;
+}
+
+/* Whether a rule of this host keeps it closed that `gardien open` can mend. */
+static bool may_open(const struct firewall_answer *answers, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
         const struct firewall_path *path = &answers[i].path;
         if (path->culprit != FIREWALL_NO_CULPRIT &&
             (path->verdict == FIREWALL_DROPPED || path->verdict == FIREWALL_REJECTED))
@@ -124,67 +168,87 @@ static bool may_open(const struct firewall_answer *answers, int count)
     return false;
 }
 
-static void print_text(const struct firewall_answer *answers, int count, bool live)
+/* The command on a line of its own, to be copied. */
+static void print_open(const struct face *face, const struct inquiry *inquiry)
 {
-    struct face face = face_of(stdout);
-    const struct firewall_probe *probe = &answers[0].path.probe;
+    bool any = false;
 
-    for (int i = 0; i < count; i++) {
-        if (i > 0)
+    for (size_t p = 0; p < inquiry->ports; p++) {
+        const struct firewall_question *question = &inquiry->questions[p];
+        if (!may_open(&inquiry->answers[p * inquiry->families], inquiry->families))
+            continue;
+        if (!any) {
             putchar('\n');
-        firewall_path_print(&face, &answers[i].path);
+            face_wrap(face, 0, 0,
+                      "the same by whoever is in charge of the firewall, and kept over restarts:");
+            face_styled(face, FACE_GREEN, "->");
+            fputs(" gardien open", stdout);
+        }
+        printf(" %u/%s", (unsigned)question->port,
+               question->protocol == IPPROTO_UDP ? "udp" : "tcp");
+        any = true;
     }
-    if (live && may_open(answers, count))
-        printf(
-            "\nthe same by whoever is in charge of the firewall, and kept over restarts: gardien "
-            "open %u/%s\n",
-            probe->port, probe->protocol == IPPROTO_UDP ? "udp" : "tcp");
+    if (any)
+        putchar('\n');
 }
 
-static void print_answers(const struct firewall_answer *answers, int count, int code)
+static void print_text(const struct inquiry *inquiry, bool live)
+{
+    struct face face = face_of(stdout);
+
+    for (size_t i = 0; i < inquiry->ports * inquiry->families; i++) {
+        if (i > 0)
+            putchar('\n');
+        firewall_path_print(&face, &inquiry->answers[i].path);
+    }
+    if (live)
+        print_open(&face, inquiry);
+}
+
+static void print_answers(const struct inquiry *inquiry, int code)
 {
     json_t *paths = json_array();
 
-    for (int i = 0; i < count; i++)
-        json_array_append_new(paths, firewall_path_json(&answers[i].path));
+    for (size_t i = 0; i < inquiry->ports * inquiry->families; i++)
+        json_array_append_new(paths, firewall_path_json(&inquiry->answers[i].path));
     print_json(json_pack("{s:o, s:o}", "open",
                          code == WHY_UNKNOWN ? json_null() : json_boolean(code == APP_OK), "paths",
                          paths));
 }
 
-static int answer_all(const struct arguments *arguments, const struct firewall_question *question,
-                      const struct ruleset *ruleset, struct firewall_answer *answers, int count)
+static int answer_all(const struct arguments *arguments, const struct ruleset *ruleset,
+                      struct inquiry *inquiry)
 {
-    for (int i = 0; ruleset && i < count; i++)
-        firewall_why_rules(question, answers[i].family, ruleset, &answers[i].path);
+    size_t count = inquiry->ports * inquiry->families;
+    struct firewall_answer *answers = inquiry->answers;
+
+    for (size_t i = 0; ruleset && i < count; i++)
+        firewall_why_rules(answers[i].question, answers[i].family, ruleset, &answers[i].path);
     if (!ruleset)
-        firewall_why_each(question, firewall_simulate_live, answers, (size_t)count);
-    int code = exit_code(answers, count);
+        firewall_why_each(firewall_simulate_live, answers, count);
+    int code = exit_code(inquiry);
     if (arguments_get(arguments, "json"))
-        print_answers(answers, count, code);
+        print_answers(inquiry, code);
     else
-        print_text(answers, count, !ruleset);
-    for (int i = 0; i < count; i++)
+        print_text(inquiry, !ruleset);
+    for (size_t i = 0; i < count; i++)
         firewall_path_finish(&answers[i].path);
     return code;
 }
 
 static int why_run(const struct arguments *arguments)
 {
-    struct firewall_question question;
-    struct firewall_answer answers[FAMILIES];
+    scoped(mem_release) struct inquiry *inquiry = mem_new(struct inquiry);
     const char *file = arguments_get(arguments, "ruleset");
     struct ruleset *ruleset = NULL;
     struct diags diags = {0};
     int code = APP_USAGE;
 
-    int r = read_question(arguments, &diags, &question);
-    if (r == 0)
-        r = choose_families(arguments, &question, &diags, answers);
-    if (r > 0 && file && ruleset_read_file(file, &ruleset, &diags) < 0)
+    int r = read_inquiry(arguments, &diags, inquiry);
+    if (r == 0 && file && ruleset_read_file(file, &ruleset, &diags) < 0)
         code = WHY_UNKNOWN;
-    else if (r > 0)
-        code = answer_all(arguments, &question, ruleset, answers, r);
+    else if (r == 0)
+        code = answer_all(arguments, ruleset, inquiry);
     ruleset_destroy(ruleset);
     print_diags(stderr, &diags);
     diags_finish(&diags);
@@ -195,7 +259,7 @@ const struct verb why_verb = {
     "why",
     why_run,
     "name the rule that keeps a port closed",
-    "[PORT[/tcp|/udp]] [OPTION...]",
+    "[PORT[/tcp|/udp]...] [OPTION...]",
     "Makes the kernel receive a forged packet to PORT (by default 443/tcp), as if it had come in\n"
     "from outside, follows it through the firewall and shows each rule that it meets, the one\n"
     "that decides last, with the command that mends it; then whether anybody listens. The packet\n"
@@ -208,10 +272,11 @@ const struct verb why_verb = {
     "kernel would, and where they alone do not tell, the answer is unknown and names the rule.",
     "gardien why 443\n"
     "gardien why 443/udp -6\n"
+    "gardien why 80 443 8443\n"
     "gardien why 8443 --from 192.0.2.7 --interface eth1\n"
     "nft -j list ruleset | gardien why 443 --ruleset - --interface eth0\n"
     "gardien why 443 --json\n",
     why_options,
-    1,
+    PORTS_MAX,
     "0 it is open; 1 something keeps it closed; 2 the command line is wrong; 3 it "
-    "could not be told"};
+    "could not be told;\nof several ports the worst: 1 before 3"};

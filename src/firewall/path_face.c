@@ -127,35 +127,31 @@ static void print_headline(const struct face *face, const struct firewall_path *
     char source[FIREWALL_ADDRESS_TEXT], destination[FIREWALL_ADDRESS_TEXT];
     bool open = firewall_path_open(path);
 
-    face_style(face, FACE_BOLD);
-    fprintf(face->out, "%u/%s over %s", (unsigned)probe->port, protocol_name(probe),
-            probe->family == AF_INET6 ? "IPv6" : "IPv4");
-    face_style(face, FACE_PLAIN);
-    fprintf(face->out,
-            ", from %s to %s on %s: ", firewall_address_text(probe->family, probe->source, source),
-            destination_text(probe, destination),
-            probe->interface[0] ? probe->interface : "any interface");
+    const char *word = open ? "open" : path->verdict == FIREWALL_UNKNOWN ? "unknown" : "closed";
+    scoped(mem_release) char *question =
+        mem_format("%u/%s over %s", (unsigned)probe->port, protocol_name(probe),
+                   probe->family == AF_INET6 ? "IPv6" : "IPv4");
+    unsigned column = (unsigned)strlen(question);
+
+    face_styled(face, FACE_BOLD, question);
+    scoped(mem_release) char *way = mem_format(
+        ", from %s to %s on %s:", firewall_address_text(probe->family, probe->source, source),
+        destination_text(probe, destination),
+        probe->interface[0] ? probe->interface : "any interface");
+    column = face_flow(face, column, 2, span_str(way));
+    fputs(face->width && column + 1 + strlen(word) > face->width ? "\n  " : " ", face->out);
     face_styled(face,
                 open                                ? FACE_GREEN
                 : path->verdict == FIREWALL_UNKNOWN ? FACE_YELLOW
                                                     : FACE_RED,
-                open                                ? "open"
-                : path->verdict == FIREWALL_UNKNOWN ? "unknown"
-                                                    : "closed");
+                word);
     fputc('\n', face->out);
-}
-
-/* Foreign text within a sentence, laid out from the column where it stands. */
-static void print_wrapped(const struct face *face, unsigned column, const char *text)
-{
-    scoped(mem_release) char *escaped = face_escape(span_str(text));
-
-    face_wrap(face, column, column, escaped);
 }
 
 void firewall_path_print(const struct face *face, const struct firewall_path *path)
 {
-    struct table table = {.columns = 4};
+    static const char *const labels[] = {NULL, NULL, "verdict", "rule"};
+    struct table table = {.columns = ARRAY_SIZE(labels), .labels = labels};
 
     print_headline(face, path);
     for (size_t i = 0; i < path->count; i++)
@@ -164,12 +160,15 @@ void firewall_path_print(const struct face *face, const struct firewall_path *pa
     table_finish(&table);
     if (path->dropped)
         fprintf(face->out, "and %zu more steps\n", path->dropped);
-    if (path->reason)
-        print_wrapped(face, 0, path->reason);
+    if (path->reason) {
+        scoped(mem_release) char *reason = face_escape(span_str(path->reason));
+        face_wrap(face, 0, 0, reason);
+    }
     if (path->mend) {
         face_styled(face, FACE_GREEN, "->");
         fputc(' ', face->out);
-        print_wrapped(face, 3, path->mend);
+        scoped(mem_release) char *mend = face_escape(span_str(path->mend));
+        face_mend(face, 3, mend);
     }
     findings_print(face, &path->notes);
 }

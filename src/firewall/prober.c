@@ -456,7 +456,7 @@ static int read_events(struct follower *follower)
 /* A packet that a program holds comes back late: it is waited for, so that our table still drops
  * it.
  */
-static bool is_queued(const struct prober_trace *trace)
+bool prober_trace_held(const struct prober_trace *trace)
 {
     return trace->count && (trace->events[trace->count - 1].verdict & NF_VERDICT_MASK) == NF_QUEUE;
 }
@@ -473,7 +473,8 @@ static int follow(struct follower *follower)
         nsec_t now = nsec_monotonic();
         if (r < 0 || follower->ended || now >= end)
             break;
-        int most = is_queued(follower->trace) ? (int)((end - now) / NSEC_PER_MSEC) : QUIET_MS;
+        int most =
+            prober_trace_held(follower->trace) ? (int)((end - now) / NSEC_PER_MSEC) : QUIET_MS;
         int ready = poll(&poll_for, 1, most);
         if (ready == 0 || (ready < 0 && errno != EINTR))
             break;

@@ -69,5 +69,7 @@ must_check int prober_send(struct prober *prober, const struct firewall_probe *p
 must_check int prober_burst(struct prober *prober, const struct firewall_probe *probe,
                             unsigned copies);
 const struct probe_marks *prober_marks(const struct prober *prober);
+/** Was it last seen on its way to a program that reads a queue? */
+bool prober_trace_held(const struct prober_trace *trace);
 void prober_trace_finish(struct prober_trace *trace);
 void prober_close(struct prober *prober);

@@ -141,6 +141,29 @@ static void look_for_managers(struct firewall_status *status, const struct look 
     }
 }
 
+/* A family after the other: they may come in by different interfaces, each with its own stage. */
+static void ask_ports(struct firewall_status *status)
+{
+    size_t count = status->count;
+    struct firewall_question *questions = mem_resize(NULL, count + 1, sizeof *questions);
+    struct firewall_answer *answers =
+        mem_resize(NULL, count * STATUS_FAMILIES + 1, sizeof *answers);
+
+    for (size_t i = 0; i < count; i++) {
+        questions[i] = (struct firewall_question){.port = status->ports[i].port.number,
+                                                  .protocol = protocol_of(status->ports[i].port)};
+        for (size_t f = 0; f < STATUS_FAMILIES; f++)
+            answers[f * count + i] =
+                (struct firewall_answer){.question = &questions[i], .family = families[f]};
+    }
+    firewall_why_each(firewall_simulate_live, answers, count * STATUS_FAMILIES);
+    for (size_t i = 0; i < count; i++)
+        for (size_t f = 0; f < STATUS_FAMILIES; f++) /* no address: unknown, with the reason */
+            status->ports[i].paths[f] = answers[f * count + i].path;
+    free(answers);
+    free(questions);
+}
+
 static void ask_firewall(struct firewall_status *status)
 {
     for (int f = 0; f < STATUS_FAMILIES; f++) {
@@ -149,17 +172,7 @@ static void ask_firewall(struct firewall_status *status)
         if (status->has_family[f] && !status->interface[0])
             memcpy(status->interface, places[0].interface, sizeof status->interface);
     }
-    for (size_t i = 0; i < status->count; i++) {
-        struct port_status *port = &status->ports[i];
-        struct firewall_question question = {.port = port->port.number,
-                                             .protocol = protocol_of(port->port)};
-        struct firewall_answer answers[STATUS_FAMILIES];
-        for (int f = 0; f < STATUS_FAMILIES; f++)
-            answers[f] = (struct firewall_answer){.family = families[f]};
-        firewall_why_each(&question, firewall_simulate_live, answers, STATUS_FAMILIES);
-        for (int f = 0; f < STATUS_FAMILIES; f++) /* without an address: unknown, with the reason */
-            port->paths[f] = answers[f].path;
-    }
+    ask_ports(status);
 }
 
 void status_take(const struct status_wish *wish, struct firewall_status *ret_status)

@@ -214,7 +214,7 @@ void status_print(const struct face *face, const struct firewall_status *status)
 {
     static const char *const heads[] = {"PORT",    "IPv4",  "IPv6",   "LISTENS ON",
                                         "WAITING", "TAKES", "PROGRAM"};
-    struct table table = {.columns = ARRAY_SIZE(heads)};
+    struct table table = {.columns = ARRAY_SIZE(heads), .labels = heads, .headed = true};
     struct ports ports = {.count = 0};
 
     for (size_t i = 0; i < ARRAY_SIZE(heads); i++)

@@ -204,26 +204,36 @@ static void do_without(struct firewall_path *path, firewall_simulate *simulate, 
                            path->probe.protocol == IPPROTO_UDP ? "udp" : "tcp");
 }
 
-/* What is kept for the next family's question: a prober for the same interface, and the texts of
+/* What is kept for the next question: a prober for the same interface, and the texts of
  * chains. */
 struct stage {
     struct prober *prober;
     struct explain_chains *chains;
     char interface[IF_NAMESIZE];
+    int error; /* of opening it there, with `why`: it would be the same again */
+    char *why;
 };
 
 static int stage_open(struct stage *stage, const char *interface, char **ret_why)
 {
-    if (stage->prober && strcmp(stage->interface, interface) == 0)
-        return 0;
+    if (stage->interface[0] && strcmp(stage->interface, interface) == 0) {
+        if (stage->error && stage->why)
+            *ret_why = mem_string(span_str(stage->why));
+        return stage->error;
+    }
     prober_close(take(stage->prober));
+    free(take(stage->why));
     memcpy(stage->interface, interface, sizeof stage->interface);
-    return prober_open(interface, &stage->prober, ret_why);
+    stage->error = prober_open(interface, &stage->prober, ret_why);
+    if (stage->error && *ret_why)
+        stage->why = mem_string(span_str(*ret_why));
+    return stage->error;
 }
 
 static void stage_close(struct stage *stage)
 {
     prober_close(stage->prober);
+    free(stage->why);
     explain_chains_destroy(stage->chains);
 }
 
@@ -253,6 +263,8 @@ static void look(struct firewall_path *path, firewall_simulate *simulate, struct
         if (trace.cut)
             findings_add(&path->notes, FINDING_NOTE, "trace",
                          "the packet met more rules than are kept: some are not shown");
+        if (prober_trace_held(&trace)) /* it may come back beside the next: that gets other marks */
+            stage->interface[0] = '\0';
         prober_trace_finish(&trace);
     }
     free(why);
@@ -289,13 +301,13 @@ int firewall_why(const struct firewall_question *question, int family, firewall_
     return r;
 }
 
-void firewall_why_each(const struct firewall_question *question, firewall_simulate *simulate,
-                       struct firewall_answer *answers, size_t count)
+void firewall_why_each(firewall_simulate *simulate, struct firewall_answer *answers, size_t count)
 {
     struct stage stage = {.chains = explain_chains_create()};
 
     for (size_t i = 0; i < count; i++)
-        answers[i].result = answer(question, answers[i].family, simulate, &stage, &answers[i].path);
+        answers[i].result =
+            answer(answers[i].question, answers[i].family, simulate, &stage, &answers[i].path);
     stage_close(&stage);
 }
 

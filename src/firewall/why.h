@@ -32,16 +32,17 @@ must_check int firewall_simulate_live(struct firewall_path *path);
 void firewall_why_rules(const struct firewall_question *question, int family,
                         const struct ruleset *ruleset, struct firewall_path *ret_path);
 
-/** One family's answer. */
+/** One port's and family's answer; the first two are to be set by the caller. */
 struct firewall_answer {
-    int family; /**< AF_INET or AF_INET6: to be set by the caller */
+    const struct firewall_question *question;
+    int family; /**< AF_INET or AF_INET6 */
     int result; /**< what firewall_why() returns */
     struct firewall_path path;
 };
 
-/** The same for several families, faster than one by one. Each path is to be finished. */
-void firewall_why_each(const struct firewall_question *question, firewall_simulate *simulate,
-                       struct firewall_answer *answers, size_t count);
+/** The same for several ports and families, faster than one by one: what the first needs is kept
+ *  for those that come in by the same interface. Each path is to be finished. */
+void firewall_why_each(firewall_simulate *simulate, struct firewall_answer *answers, size_t count);
 
 /** Is a port open to the Internet? For `gardien open`, which asks before its plan to learn the
  * chain that drops (path.steps[path.culprit], when the verdict is dropped or rejected), and

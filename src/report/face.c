@@ -164,14 +164,14 @@ static void indent_by(FILE *out, unsigned columns)
     fprintf(out, "%*s", (int)columns, "");
 }
 
-void face_wrap(const struct face *face, unsigned column, unsigned indent, const char *text)
+unsigned face_flow(const struct face *face, unsigned column, unsigned indent, struct span text)
 {
-    struct span rest = span_str(text), word;
+    struct span word;
     bool first = true; /* of its line */
 
     if (face->width && indent + NARROWEST > face->width)
         indent = 0;
-    while (span_next(&rest, ' ', &word)) {
+    while (span_next(&text, ' ', &word)) {
         size_t wide = face_columns(word);
         if (face->width && !first && column + 1 + wide > face->width) {
             fputc('\n', face->out);
@@ -187,5 +187,84 @@ void face_wrap(const struct face *face, unsigned column, unsigned indent, const 
         column += (unsigned)wide;
         first = false;
     }
+    return column;
+}
+
+void face_wrap(const struct face *face, unsigned column, unsigned indent, const char *text)
+{
+    face_flow(face, column, indent, span_str(text));
+    fputc('\n', face->out);
+}
+
+/* ---- commands ---- */
+
+static bool is_program(struct span text)
+{
+    static const char *const programs[] = {
+        "bpftool",          "chronyc",   "curl",        "docker", "firewall-cmd",
+        "gardien",          "ip",        "iptables",    "nc",     "iptables-legacy",
+        "ip6tables-legacy", "ip6tables", "journalctl",  "netsh",  "nft",
+        "openssl",          "pfctl",     "ss",          "sudo",   "sysctl",
+        "systemctl",        "tc",        "timedatectl", "ufw",
+    };
+    struct span word;
+
+    if (!span_next(&text, ' ', &word) || !text.len)
+        return false;
+    for (size_t i = 0; i < ARRAY_SIZE(programs); i++)
+        if (span_equal(word, span_str(programs[i])))
+            return true;
+    return false;
+}
+
+/* A command stands at the start or behind a colon, and goes on to the end or to ", or ".
+ * @return whether there is one */
+static bool find_command(struct span text, size_t *ret_start, size_t *ret_end)
+{
+    size_t start = 0;
+
+    while (start < text.len && !is_program(span_from(text, start))) {
+        ptrdiff_t colon = span_find(span_from(text, start), ':');
+        if (colon < 0)
+            return false;
+        start += (size_t)colon + 1;
+        if (start < text.len && text.ptr[start] == ' ')
+            start++;
+    }
+    size_t end = start;
+    while (end < text.len && !span_starts(span_from(text, end), SPAN(", or ")))
+        end++;
+    *ret_start = start;
+    *ret_end = end;
+    return start < text.len;
+}
+
+static void new_line(const struct face *face, unsigned indent)
+{
+    fputc('\n', face->out);
+    indent_by(face->out, indent);
+}
+
+void face_mend(const struct face *face, unsigned column, const char *text)
+{
+    struct span rest = span_str(text);
+    unsigned indent = face->width && column + NARROWEST > face->width ? 0 : column;
+    bool fits = !face->width || column + face_columns(rest) <= face->width;
+    size_t start, end;
+
+    while (!fits && find_command(rest, &start, &end)) {
+        if (start) {
+            face_flow(face, column, indent, span_trim(span_of(rest.ptr, start)));
+            new_line(face, indent);
+        }
+        fprintf(face->out, "%.*s", (int)(end - start), rest.ptr + start);
+        rest = span_from(rest, end);
+        if (span_starts(rest, SPAN(", ")))
+            rest = span_from(rest, 2);
+        column = indent;
+        if (rest.len)
+            new_line(face, indent);
+    }
+    face_flow(face, column, indent, rest);
     fputc('\n', face->out);
 }

@@ -153,7 +153,7 @@ void finding_print(const struct face *face, const struct finding *finding)
     fprintf(face->out, "%*s", SENTENCE_COLUMN, "");
     face_styled(face, FACE_GREEN, "->");
     fputc(' ', face->out);
-    face_wrap(face, SENTENCE_COLUMN + 3, SENTENCE_COLUMN + 3, finding->mend);
+    face_mend(face, SENTENCE_COLUMN + 3, finding->mend);
 }
 
 void findings_print(const struct face *face, const struct findings *findings)

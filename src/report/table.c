@@ -66,9 +66,16 @@ static void print_stacked(const struct face *face, const struct table *table, si
     for (size_t c = 0; c < table->columns; c++) {
         if (!*cells[c].text)
             continue;
+        const char *label = table->labels ? table->labels[c] : NULL;
+        unsigned column = c ? GAP : 0;
         fputs(c ? "  " : "", face->out);
+        if (c && label) {
+            face_styled(face, FACE_DIM, label);
+            fputs(": ", face->out);
+            column += (unsigned)face_columns(span_str(label)) + 2;
+        }
         face_style(face, cells[c].style);
-        face_wrap(face, c ? GAP : 0, c ? GAP * 2 : GAP, cells[c].text);
+        face_wrap(face, column, c ? GAP * 2 : GAP, cells[c].text);
         face_style(face, FACE_PLAIN);
     }
 }
@@ -83,7 +90,7 @@ void table_print(const struct face *face, const struct table *table)
     for (size_t row = 0; row < table->count / table->columns; row++) {
         if (fits)
             print_row(face, table, row, widths);
-        else
+        else if (row > 0 || !table->headed)
             print_stacked(face, table, row);
     }
 }
@@ -93,5 +100,6 @@ void table_finish(struct table *table)
     for (size_t i = 0; i < table->count; i++)
         free(table->cells[i].text);
     free(table->cells);
-    *table = (struct table){.columns = table->columns};
+    *table =
+        (struct table){.columns = table->columns, .labels = table->labels, .headed = table->headed};
 }

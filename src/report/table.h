@@ -13,6 +13,9 @@ struct table_cell {
 /** All zero but `columns` is an empty table. */
 struct table {
     size_t columns; /**< 1..TABLE_COLUMNS_MAX */
+    /** What the columns are called, where each cell gets a line; NULL, or NULL for one: nothing */
+    const char *const *labels;
+    bool headed; /**< the first row says the same, and is left out there */
     struct table_cell *cells;
     size_t count; /**< cells; rows are filled from left to right */
 };

@@ -167,7 +167,8 @@ static void add_rows(struct table *table, const struct scan_host *host, bool udp
 
 void scan_print_host(const struct face *face, const struct scan_host *host)
 {
-    struct table table = {.columns = 5};
+    static const char *const labels[] = {NULL, "port", "state", "why", "serves"};
+    struct table table = {.columns = ARRAY_SIZE(labels), .labels = labels};
     char address[SCAN_ADDRESS_TEXT];
 
     face_style(face, FACE_BOLD);

@@ -1,6 +1,7 @@
 """`gardien why` names what decides about a packet from outside, whoever decides, and leaves nothing
 behind. Each ruleset is one of a host made for the test."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -97,7 +98,52 @@ def sniffing(host, interface="eth0"):
         tap.close()
 
 
+def on_terminal(host, columns, *words):
+    """What a command prints on a terminal that is so wide, colours left out."""
+    main, terminal = os.openpty()
+    try:
+        process = host.start(*words, stdout=terminal, stderr=terminal, stdin=terminal,
+                             env={**os.environ, "COLUMNS": str(columns), "NO_COLOR": "1"})
+        os.close(terminal)
+        said = b""
+        with contextlib.suppress(OSError):  # EIO at the end
+            while chunk := os.read(main, 65536):
+                said += chunk
+        process.wait(lib.PATIENCE)
+    finally:
+        os.close(main)
+    return said.decode().replace("\r\n", "\n").splitlines()
+
+
 # ---- open, and what is no firewall ----
+
+def test_several_ports_are_answered_in_turn(pair):
+    server, _ = pair
+    server.nft("table inet filter {\n chain input {\n type filter hook input priority 0;\n"
+               " tcp dport 8443 drop\n }\n}")
+    with listening(server):
+        result = server.run(lib.BINARY, "why", "443", "8443", "8444-8445", "-4", "--json",
+                            check=False)
+        answer = json.loads(result.stdout)
+        assert result.returncode == 1 and answer["open"] is False
+        assert [(path["port"], path["verdict"]) for path in answer["paths"]] == [
+            (443, "accepted"), (8443, "dropped"), (8444, "accepted"), (8445, "accepted")]
+        text = server.run(lib.BINARY, "why", "443", "8443", check=False).stdout
+        assert text.splitlines()[-1] == "-> gardien open 8443/tcp"
+        assert server.run(lib.BINARY, "why", "443", "443/tcp").returncode == 0
+
+
+def test_a_narrow_terminal_breaks_sentences_but_no_command(pair):
+    server, _ = pair
+    server.nft("table inet filter {\n chain input {\n type filter hook input priority 0;"
+               " policy drop;\n }\n}")
+    lines = on_terminal(server, 40, lib.BINARY, "why", "443", "-4")
+    mend = why(server, "443", "-4", code=1)["ipv4"]["mend"]
+    assert f"-> {mend}" in lines and lines[-1] == "-> gardien open 443/tcp"
+    assert lines[0].startswith("443/tcp over IPv4, from") and "".join(lines[:3]).count("closed") == 1
+    assert all(len(line) <= 40 for line in lines if not line.startswith("-> ")), lines
+
+
 
 def test_an_open_port_is_open_over_both_families(pair):
     server, _ = pair
@@ -652,7 +698,7 @@ def test_nothing_stays_when_it_is_killed_in_the_middle(pair):
     (["443", "--from", "10.0.0.0/8"], "is a network"),
     (["443", "--from", "10.0.0.1", "--to", "::1"], "IPv4 and of IPv6"),
     (["443", "--from", "10.0.0.1", "-6"], "one of IPv4"), (["443", "--from", "me"], "me"),
-    (["443", "444"], "444")])
+    (["443", "99999"], "99999")])
 def test_mistakes_are_explained(words, said):
     result = lib.run(lib.BINARY, "why", *words)
     assert result.returncode == 2 and said in result.stderr and "->" in result.stderr
@@ -665,5 +711,5 @@ def test_text_marks_the_culprit_last_and_says_what_mends(pair):
     lines = server.run(lib.BINARY, "why", "-4", check=False).stdout.splitlines()
     assert lines[0].startswith("443/tcp over IPv4") and lines[0].endswith("closed")
     assert lines[2].startswith("=>") and "tcp dport 443 drop  # handle" in lines[2]
-    assert lines[-3].startswith("-> nft delete rule inet filter input handle")
+    assert lines[-4].startswith("-> nft delete rule inet filter input handle")
     assert lines[-1].endswith("gardien open 443/tcp")

@@ -96,6 +96,36 @@ static void test_wrap_leaves_a_file_alone_and_keeps_long_words(void **state)
     page_is(&page, "x\nhttps://example.com/a/very/long/path\ny\n");
 }
 
+static void test_commands_are_never_broken(void **state)
+{
+    static const struct {
+        unsigned width, column;
+        const char *text, *printed;
+    } cases[] = {
+        {40, 3, "ufw delete deny 443/tcp", "ufw delete deny 443/tcp\n"},
+        {40, 3, "iptables-legacy -I INPUT 1 -p tcp --dport 443 -j ACCEPT",
+         "iptables-legacy -I INPUT 1 -p tcp --dport 443 -j ACCEPT\n"},
+        {40, 3, "gardien open 443/tcp, or by hand: nft insert rule inet f c tcp dport 443 accept",
+         "gardien open 443/tcp\n   or by hand:\n"
+         "   nft insert rule inet f c tcp dport 443 accept\n"},
+        {40, 3, "start the server, for example: gardien serve ./public --https :443",
+         "start the server, for example:\n   gardien serve ./public --https :443\n"},
+        {40, 3, "let that program listen on 192.0.2.1, or on all addresses (0.0.0.0 and [::])",
+         "let that program listen on 192.0.2.1,\n   or on all addresses (0.0.0.0 and\n   [::])\n"},
+        {0, 3, "run it as root: sudo gardien why 443/tcp and so on and on and on and on",
+         "run it as root: sudo gardien why 443/tcp and so on and on and on and on\n"},
+        {24, 17, "ask as root: sudo gardien status 443/tcp",
+         "ask as\nroot:\nsudo gardien status 443/tcp\n"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct page page = page_open(cases[i].width, false);
+        page_start(&page);
+        face_mend(&page.face, cases[i].column, cases[i].text);
+        page_is(&page, cases[i].printed);
+    }
+}
+
 static void test_a_pipe_gets_no_colours(void **state)
 {
     FILE *out = tmpfile();
@@ -178,6 +208,22 @@ static void test_table_columns_are_as_wide_as_their_widest_cell(void **state)
     table_finish(&table);
 }
 
+static void test_table_stacked_says_which_column_a_cell_is_of(void **state)
+{
+    static const char *const labels[] = {"PORT", "WHO", "SAYS"};
+    struct table table = {.columns = 3, .labels = labels, .headed = true};
+    struct page page = page_open(30, false);
+
+    add_row(&table, "PORT", "WHO", "SAYS");
+    add_row(&table, "443/tcp", "somebody with a long name", "all is well here");
+    add_row(&table, "80/tcp", "", "nothing");
+    page_start(&page);
+    table_print(&page.face, &table);
+    page_is(&page, "443/tcp\n  WHO: somebody with a long\n    name\n  SAYS: all is well here\n"
+                   "80/tcp\n  SAYS: nothing\n");
+    table_finish(&table);
+}
+
 static void test_table_on_a_narrow_terminal_stacks_its_cells(void **state)
 {
     struct table table = {.columns = 2};
@@ -201,6 +247,8 @@ int main(void)
         cmocka_unit_test(test_findings_print_with_mend_and_time),
         cmocka_unit_test(test_findings_are_bounded),
         cmocka_unit_test(test_findings_json_holds_what_programs_need),
+        cmocka_unit_test(test_commands_are_never_broken),
+        cmocka_unit_test(test_table_stacked_says_which_column_a_cell_is_of),
         cmocka_unit_test(test_table_columns_are_as_wide_as_their_widest_cell),
         cmocka_unit_test(test_table_on_a_narrow_terminal_stacks_its_cells),
     };
