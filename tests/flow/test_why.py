@@ -466,6 +466,28 @@ def test_iptables_legacy_is_named_by_its_counters(pair, program, family):
         why(server, "443", option, code=0)
 
 
+@pytest.mark.skipif(not shutil.which("iptables-legacy"), reason="no iptables-legacy")
+@pytest.mark.parametrize("port", ["443", "443/udp"])
+def test_the_burst_for_counters_reaches_nobody_and_makes_no_table(pair, port):
+    """Every other packet passes the rule: our own table drops it before any socket."""
+    server, client = pair
+    protocol = "udp" if "udp" in port else "tcp"
+    server.run("iptables-legacy", "-A", "INPUT", "-p", protocol, "--dport", "443",
+               "-m", "statistic", "--mode", "nth", "--every", "2", "--packet", "0", "-j", "DROP")
+
+    def received():
+        lines = server.run("cat", "/proc/net/snmp").stdout.splitlines()
+        return [line for line in lines if line.startswith(("Tcp:", "Udp:"))]
+
+    with listening(server), sniffing(client) as seen:
+        before = received()
+        path = why(server, port, "-4", code=1)["ipv4"]
+        assert (culprit(path)["layer"], path["told_by"]) == ("iptables-legacy", "counters")
+        assert received() == before
+    assert seen == []
+    assert server.run("cat", "/proc/net/ip_tables_names").stdout.split() == ["filter"]
+
+
 # ---- drops outside of all rules ----
 
 def test_rp_filter_is_named_and_its_mend_mends(pair):
