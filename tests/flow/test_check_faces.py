@@ -192,6 +192,23 @@ class Terminal:
         os.close(self.ours)
 
 
+COUNT = """
+table ip count {
+    counter seen { }
+    chain in {
+        type filter hook input priority -300
+        tcp dport 443 tcp flags & (syn | ack) == syn counter name seen
+    }
+}
+"""
+
+
+def connections(server):
+    """How many have come since COUNT was loaded; a look makes a few."""
+    text = server.run("nft", "list", "counter", "ip", "count", "seen").stdout
+    return int(re.search(r"packets (\d+)", text)[1])
+
+
 def test_watch_rings_once_for_a_change_on_a_terminal(fresh, pki):
     """A change is some findings and one verdict; the bell follows the verdict. A look that sees
     nothing new is silent."""
@@ -202,6 +219,8 @@ def test_watch_rings_once_for_a_change_on_a_terminal(fresh, pki):
         "--every", "1", "--timeout", "2",
         env={**os.environ, **sanitizer_env(), "TERM": "xterm", "SSL_CERT_FILE": str(pki.root)})
     wait_until(lambda: "answers" in terminal.text(), what="the first look")
+    fresh.server.nft(COUNT)
+    wait_until(lambda: connections(fresh.server) > 10, what="looks that see nothing new")
     fresh.server.nft(REJECT)
     wait_until(lambda: "is not open" in terminal.text(), what="the change")
     fresh.server.run("nft", "delete", "table", "ip", "t")
