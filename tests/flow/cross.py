@@ -76,9 +76,11 @@ def _cross(system):
 
 
 class Wine:
-    """A wine of its own, which ends with it. No display, no sound, no menu of the desktop."""
+    """A wine of its own, which ends with it. No display, no sound, no menu of the desktop. Its network
+    is that of @host, of netns.py, or else this machine's: it is wine's server that has the sockets."""
 
-    def __init__(self):
+    def __init__(self, host=None):
+        self.command = host.command if host else lambda *words: [str(word) for word in words]
         self.folder = Path(tempfile.mkdtemp(prefix="gardien-wine-"))
         self.env = {**os.environ, "HOME": str(self.folder), "WINEPREFIX": str(self.folder / "prefix"),
                     "WINEDLLOVERRIDES": "winemenubuilder.exe=d;mscoree=d;mshtml=d"}
@@ -87,7 +89,7 @@ class Wine:
         # One server for all programs, and what it starts beside them, which would keep the output of
         # the first program open.
         for command in (["wineserver", "-p"], ["wine", "wineboot", "-i"]):
-            subprocess.run(command, env={**self.env, "WINEDEBUG": "-all"}, check=False,
+            subprocess.run(self.command(*command), env={**self.env, "WINEDEBUG": "-all"}, check=False,
                            timeout=180 * lib.PATIENCE, stdin=subprocess.DEVNULL,
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
@@ -96,7 +98,7 @@ class Wine:
         files: wine hands stderr on to every process, and one that stays would keep a pipe open."""
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             process = subprocess.Popen(
-                ["wine", *[str(word) for word in words]], env={**self.env, "WINEDEBUG": channels},
+                self.command("wine", *words), env={**self.env, "WINEDEBUG": channels},
                 stdin=subprocess.DEVNULL if input is None else subprocess.PIPE, stdout=out,
                 stderr=err, text=True, start_new_session=True)
             try:

@@ -315,17 +315,24 @@ def closed_port():
         return server.getsockname()[1]
 
 
+@contextlib.contextmanager
+def finishing(box):
+    try:
+        yield box
+    finally:
+        box.finish()
+
+
 @pytest.fixture(scope="module")
 def wine():
     if cross.MISSING:
         pytest.skip(f"not installed: {', '.join(cross.MISSING)}; `tools/deps build cross` does it")
-    box = cross.Wine()
-    yield box
-    box.finish()
+    with finishing(cross.Wine()) as box:
+        yield box
 
 
-def on_windows(wine, *args):
-    result = wine.run(cross.windows(), "check", *args, "--json", "--timeout", int(TIMEOUT))
+def on_windows(wine, *args, timeout=TIMEOUT):
+    result = wine.run(cross.windows(), "check", *args, "--json", "--timeout", int(timeout))
     assert result.returncode in (0, 1), result.stderr
     answer = json.loads(result.stdout)
     answer["code"] = result.returncode
@@ -383,3 +390,51 @@ def test_windows_has_the_same_mistakes(wine):
     assert result.returncode == 2 and '"tls" cannot be expected here' in result.stderr
     result = wine.run(cross.windows(), "check", "--help")
     assert result.returncode == 0 and "--from" not in result.stdout
+
+
+def test_windows_watches(wine):
+    with listener() as port:
+        command = wine.command("wine", cross.windows(), "check", f"127.0.0.1:{port}", "--watch",
+                               "--every", "1", "--json", "--timeout", "2")
+        watch = subprocess.Popen(command, env={**wine.env, "WINEDEBUG": "-all"},
+                                 stdout=subprocess.PIPE, start_new_session=True)
+        end = threading.Timer(60 * PATIENCE, os.killpg, (watch.pid, signal.SIGKILL))
+        end.start()
+        try:
+            looks = [json.loads(watch.stdout.readline()) for _ in range(3)]
+        finally:
+            end.cancel()
+            os.killpg(watch.pid, signal.SIGKILL)
+            watch.communicate()
+    assert all(look["open"] and re.match(r"\d{4}-\d\d-\d\d ", look["time"]) for look in looks)
+
+
+@between_hosts
+def test_windows_between_hosts(pki, program, tmp_path):
+    """Its DNS servers are those of the network settings, which wine takes from /etc/resolv.conf."""
+    if cross.MISSING:
+        pytest.skip(f"not installed: {', '.join(cross.MISSING)}")
+    with server_and_client(mounts=True) as (server, client):
+        lab = Lab(server, client, pki, program)
+        (tmp_path / "resolv.conf").write_text(f"nameserver {V4}\n")
+        client.run("mount", "--bind", tmp_path / "resolv.conf", "/etc/resolv.conf")
+        lab.serve("dns", json.dumps(ZONE), port=53)
+        lab.serve("tls", pki.bundle("good", "middle"), port=443)
+        lab.serve("quic", port=443)
+        with finishing(cross.Wine(client)) as box:
+            answer = on_windows(box, "site.example", "--resolve", "unused.example:192.0.2.1")
+            assert answer["code"] == 0 and answer["metrics"]["addresses"] == 2, answer["findings"]
+            assert answer["by"]["http3"][0]["grade"] == "good"  # the HTTPS record promises it
+            answer = on_windows(box, "site.example", *pinned(V4, "2001:db8::1"))
+            assert answer["code"] == 0
+            assert [f["grade"] for f in answer["by"]["tcp"]] == ["good", "unknown"]
+            server.nft("table ip6 t { chain in { type filter hook input priority 0; "
+                       "tcp dport 443 drop; }; }")
+            answer = on_windows(box, "site.example", *pinned(V4, V6))
+            assert "DNS announces IPv6, but it does not work" in bad(answer, "ipv6")["sentence"]
+            answer = on_windows(box, "site.example:19999", *pinned(V4))
+            assert "no program listens on port 19999" in bad(answer, "tcp")["sentence"]
+            server.nft("table ip t { chain in { type filter hook input priority 0; "
+                       "tcp dport 21000 reject with icmp type admin-prohibited; }; }")
+            answer = on_windows(box, "site.example:21000", *pinned(V4))
+            assert "a firewall forbids it" in bad(answer, "tcp")["sentence"], answer["findings"]
