@@ -22,13 +22,14 @@ static void judge_family(const struct door *door, struct findings *findings)
     if (route.via_gateway)
         ip_text(&route.gateway, gateway);
     struct finding *finding =
-        route.local
-            ? findings_add(findings, FINDING_NOTE, "route",
-                           "it is this machine itself: what a "
-                           "firewall does to strangers does not show here")
-            : findings_add(findings, FINDING_GOOD, "route", "by %s from %s%s%s", route.interface,
-                           source, route.via_gateway ? " through " : ", in the same network",
-                           route.via_gateway ? gateway : "");
+        route.local ? findings_add(findings, FINDING_NOTE, "route",
+                                   "it is this machine itself: what a "
+                                   "firewall does to strangers does not show here")
+                    : findings_add(findings, FINDING_GOOD, "route", "%s%s%sfrom %s%s%s",
+                                   route.interface[0] ? "by " : "", route.interface,
+                                   route.interface[0] ? " " : "", source,
+                                   route.via_gateway ? " through " : ", in the same network",
+                                   route.via_gateway ? gateway : "");
     finding_subject(finding, "%s", address_ip_text(&door->address, to));
     finding_fact(finding, "interface", json_string(route.interface));
     finding_fact(finding, "source", json_string(source));

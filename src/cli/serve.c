@@ -9,17 +9,18 @@
 
 static const struct option serve_options[] = {
     {"config", "FILE", false, "settings file, in place of FOLDER and NAME"},
-    {"https", "ADDR:PORT", true, "address for HTTPS, by default :443; `off` for none"},
+    {"https", "ADDR:PORT", true,
+     "address for HTTPS, or a port alone, by default :443; `off` for none"},
     {"http", "ADDR:PORT", true,
      "address for plain HTTP, by default :80, or off when --https is given; `off` for none"},
     {"cert", "FILE", false, "certificate, PEM, in place of one of the local CA"},
-    {"key", "FILE", false, "its private key, PEM"},
+    {"key", "FILE", false, "its private key, PEM, by default in the certificate's file"},
     {"state", "DIR", false,
      "state folder, by default /var/lib/gardien as root, else that of the XDG standard"},
     {"open", NULL, false, "open the ports in this machine's firewall while it serves"},
     {"router", NULL, false,
      "ask the home router in front (NAT-PMP, UPnP) to send the ports on to this machine"},
-    {"workers", "N", false, "worker processes, by default one a CPU"},
+    {"workers", "N", false, "worker processes; 0, the default, is one a CPU"},
     {"access-log", "FILE", false,
      "access log: a file, `stdout`, or `off`; by default /var/log/gardien/access.log with the "
      "state folder /var/lib/gardien, else access.log in the state folder"},

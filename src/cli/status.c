@@ -10,7 +10,7 @@
 #include "os/state.h"
 #include "report/face.h"
 
-enum { STATUS_WARNED = 4 };
+enum { STATUS_WARNED = 4, STATUS_UNKNOWN = 5 };
 
 static const struct option status_options[] = {
     {"no-connect", NULL, false, "do not connect to who listens to see whether it takes connections",
@@ -126,7 +126,8 @@ static void show(const struct arguments *arguments, const struct firewall_status
 
 static int status_run(const struct arguments *arguments)
 {
-    struct status_wish wish = {.connect = !arguments_get(arguments, "no-connect"),
+    struct status_wish wish = {.named = arguments->word_count > 0,
+                               .connect = !arguments_get(arguments, "no-connect"),
                                .here = arguments_get(arguments, "here") != NULL,
                                .root = ""};
     struct firewall_status status;
@@ -138,9 +139,10 @@ static int status_run(const struct arguments *arguments)
     if (code != APP_USAGE) { /* the ports are there to see, whoever runs */
         status_take(&wish, &status);
         show(arguments, &status, answer);
-        if (code == APP_OK && arguments->word_count &&
-            findings_worst(&status.findings) >= FINDING_WARNING)
-            code = STATUS_WARNED;
+        if (code == APP_OK && wish.named)
+            code = findings_worst(&status.findings) >= FINDING_WARNING ? STATUS_WARNED
+                   : status_unknown(&status)                           ? STATUS_UNKNOWN
+                                                                       : APP_OK;
         status_finish(&status);
     }
     json_decref(answer);
@@ -163,5 +165,6 @@ const struct verb status_verb = {
     status_options,
     PORTS_MAX,
     "0 it was looked at; 2 the command line is wrong; 3 no gardien runs with the state folder\n"
-    "that was named; 4 a port that was named has a warning",
+    "that was named; 4 a port that was named has a warning; 5 of a port that was named what the\n"
+    "firewall lets in could not be told",
     "443 443/tcp 443/udp 80 8443"};

@@ -179,7 +179,7 @@ void status_take(const struct status_wish *wish, struct firewall_status *ret_sta
 {
     struct look look;
 
-    *ret_status = (struct firewall_status){0};
+    *ret_status = (struct firewall_status){.named = wish->named};
     look_take(&look, wish->root, NULL);
     look_for_listeners(ret_status, wish);
     choose_ports(ret_status, wish, &look);

@@ -37,6 +37,7 @@ struct firewall_status {
     char interface[FIREWALL_INTERFACE]; /**< where strangers come in; "" where no route leads out */
     struct manager_sight managers[STATUS_MANAGERS];
     size_t manager_count; /**< of those that are not absent */
+    bool named;           /**< the ports are those that were asked for by name */
     bool seen;            /**< the kernel's rules could be read */
     bool filtered;        /**< there are rules for what comes in */
     const char *system_default;
@@ -47,6 +48,7 @@ struct firewall_status {
 struct status_wish {
     struct ports ports;   /**< shown in any case */
     struct ports perhaps; /**< shown where somebody listens, or rules name them */
+    bool named;           /**< `ports` were given by name */
     bool connect;         /**< connect to who listens, to see whether it takes connections */
     bool here;            /**< leave out other network namespaces */
     const char *root;     /**< in front of /etc and /sys, for tests; "" for this machine */
@@ -59,6 +61,8 @@ void status_finish(struct firewall_status *status);
  */
 const char *status_word(const struct firewall_status *status, const struct port_status *port,
                         int family);
+/** Is there a port of which what the firewall says could not be told? */
+bool status_unknown(const struct firewall_status *status);
 /** Is its queue full, so that nobody more gets in? */
 bool status_queue_full(const struct listener *listener);
 /** Adds the findings: called by status_take(). */

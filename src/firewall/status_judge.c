@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buffer.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "firewall/status.h"
@@ -237,6 +238,29 @@ static void judge_forwarded(struct firewall_status *status, const struct port_st
     }
 }
 
+/* What to run for the whole answer. */
+static void mend_as_root(const struct firewall_status *status, struct finding *finding)
+{
+    struct buffer ports = buffer_make(PORTS_MAX * PORT_TEXT + 1);
+    char text[PORT_TEXT];
+    int r = 0;
+
+    for (size_t i = 0; status->named && i < status->count && r >= 0; i++)
+        r = buffer_printf(&ports, " %s", port_text(status->ports[i].port, text));
+    finding_mend(finding, "ask as root: sudo gardien status%.*s",
+                 SPAN_ARGS(r < 0 ? SPAN("") : buffer_span(&ports)));
+    buffer_finish(&ports);
+}
+
+bool status_unknown(const struct firewall_status *status)
+{
+    for (size_t i = 0; i < status->count; i++)
+        for (int f = 0; f < STATUS_FAMILIES; f++)
+            if (status->has_family[f] && status->ports[i].paths[f].verdict == FIREWALL_UNKNOWN)
+                return true;
+    return false;
+}
+
 static void judge_unknown(struct firewall_status *status)
 {
     for (size_t i = 0; i < status->count; i++)
@@ -249,12 +273,34 @@ static void judge_unknown(struct firewall_status *status)
                              "what the firewall says could not be told: %s",
                              path->reason ? path->reason : "no reason was given");
             if (geteuid() != 0)
-                finding_mend(finding, "ask as root: sudo gardien status");
+                mend_as_root(status, finding);
             return; /* the reason is nearly always the same */
         }
 }
 
 /* ---- what could not be seen ---- */
+
+/* Root sees nearly all: a process with capabilities that we lack stays veiled, as the first one of
+ * a machine may be to a container that shares its processes. */
+static void judge_hidden(struct firewall_status *status)
+{
+    const struct listeners *listeners = &status->listeners;
+    struct finding *finding = NULL;
+
+    if (listeners->spaces_hidden)
+        finding = findings_add(&status->findings, FINDING_UNKNOWN, "container",
+                               "other network namespaces (containers) are hidden: %zu",
+                               listeners->spaces_hidden);
+    else if (listeners->spaces_veiled)
+        finding = findings_add(
+            &status->findings, geteuid() == 0 ? FINDING_NOTE : FINDING_UNKNOWN, "container",
+            "whether processes are in other network namespaces (containers) is "
+            "hidden: %zu of them%s",
+            listeners->spaces_veiled,
+            geteuid() == 0 ? ", which have capabilities that this one lacks" : "");
+    if (finding && geteuid() != 0)
+        mend_as_root(status, finding);
+}
 
 static void judge_listing(struct firewall_status *status)
 {
@@ -272,17 +318,9 @@ static void judge_listing(struct firewall_status *status)
                      "the kernel does not list who listens over UDP: %s",
                      error_text(listeners->udp_error));
     if (unnamed && listeners->hidden)
-        finding_mend(findings_add(&status->findings, FINDING_UNKNOWN, "listener",
-                                  "programs of other users are not shown"),
-                     "ask as root: sudo gardien status");
-    if (listeners->spaces_hidden) {
-        struct finding *finding = findings_add(
-            &status->findings, FINDING_UNKNOWN, "container",
-            "other network namespaces (containers) are hidden: %zu of them, or of their processes",
-            listeners->spaces_hidden);
-        if (geteuid() != 0)
-            finding_mend(finding, "ask as root: sudo gardien status");
-    }
+        mend_as_root(status, findings_add(&status->findings, FINDING_UNKNOWN, "listener",
+                                          "programs of other users are not shown"));
+    judge_hidden(status);
     if (listeners->dropped)
         findings_add(&status->findings, FINDING_UNKNOWN, "listener",
                      "there are more sockets than are looked at: %zu were left out",

@@ -40,6 +40,7 @@ struct listeners {
     size_t hidden;        /**< processes that we may not look into */
     size_t spaces;        /**< other network namespaces that were looked into */
     size_t spaces_hidden; /**< and those that could not be */
+    size_t spaces_veiled; /**< processes whose network namespace we may not know */
     int tcp_error;        /**< 0, or why the kernel did not list them: -errno */
     int udp_error;
 };

@@ -241,6 +241,7 @@ void listeners_look(const uint16_t *ports, size_t count, unsigned how,
             add_socket(&search, &spaces.items[i]);
         ret_listeners->spaces = spaces.looked;
         ret_listeners->spaces_hidden = spaces.hidden;
+        ret_listeners->spaces_veiled = spaces.veiled;
         ret_listeners->dropped += spaces.dropped;
         listeners_spaces_finish(&spaces);
     }

@@ -17,7 +17,8 @@ struct listeners_spaces {
     size_t count;
     size_t dropped;
     size_t looked; /**< namespaces */
-    size_t hidden; /**< namespaces that we may not enter, and processes whose one we may not know */
+    size_t hidden; /**< namespaces that we may not enter */
+    size_t veiled; /**< processes whose namespace we may not know */
 };
 
 /** Looks into each network namespace that a process has and we do not, from a child that enters one

@@ -33,7 +33,8 @@ struct space {
 struct spaces {
     struct space items[LISTENER_SPACES_MAX];
     size_t count;
-    size_t hidden;
+    size_t hidden; /* more than are kept */
+    size_t veiled; /* processes that do not let us see theirs */
 };
 
 /* What the child writes; a record of namespace 0 says how many it entered. */
@@ -73,7 +74,7 @@ static void find_spaces(struct spaces *spaces)
             if (other.st_ino != own.st_ino)
                 add_space(spaces, other.st_ino, (pid_t)strtol(e->d_name, NULL, 10));
         } else if (errno == EACCES || errno == EPERM) {
-            spaces->hidden++;
+            spaces->veiled++;
         }
     }
     closedir(proc);
@@ -81,19 +82,23 @@ static void find_spaces(struct spaces *spaces)
 
 /* ---- the child ---- */
 
-static bool enter(const struct space *space)
+/* @return 0, -ESRCH when the process has ended, or -errno */
+static int enter(const struct space *space)
 {
     char path[64];
     struct stat now;
+    int r = 0;
 
     snprintf(path, sizeof path, "/proc/%d/ns/net", (int)space->pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return false;
-    /* The pid may be somebody else's by now. */
-    bool fine = fstat(fd, &now) == 0 && now.st_ino == space->inode && setns(fd, CLONE_NEWNET) == 0;
+        return errno == ENOENT ? -ESRCH : -errno;
+    if (fstat(fd, &now) < 0 || now.st_ino != space->inode)
+        r = -ESRCH; /* the pid is somebody else's by now */
+    else if (setns(fd, CLONE_NEWNET) < 0)
+        r = -errno;
     close(fd);
-    return fine;
+    return r;
 }
 
 static void tell(int pipe, const struct record *record)
@@ -130,10 +135,11 @@ static void look_into_all(const struct spaces *spaces, const uint16_t *ports, si
     struct record last = {0};
 
     for (size_t i = 0; i < spaces->count; i++) {
-        if (enter(&spaces->items[i])) {
+        int r = enter(&spaces->items[i]);
+        if (r == 0) {
             look_into(&spaces->items[i], ports, count, connect_most, pipe);
             last.looked++;
-        } else {
+        } else if (r != -ESRCH) { /* what went with its process hides nobody */
             last.hidden++;
         }
     }
@@ -190,6 +196,7 @@ void listeners_spaces_look(const uint16_t *ports, size_t count, int connect_most
     *ret_spaces = (struct listeners_spaces){0};
     find_spaces(spaces);
     ret_spaces->hidden = spaces->hidden;
+    ret_spaces->veiled = spaces->veiled;
     if (!spaces->count)
         return;
     pid_t pid = pipe2(ends, O_CLOEXEC) < 0 ? -errno : process_fork("gardien look", &ends[1], 1);

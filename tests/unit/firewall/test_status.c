@@ -202,6 +202,19 @@ static void test_containers_are_told_together(void **state)
     status_finish(&status);
 }
 
+static void test_processes_that_hide_their_network_are_no_hidden_networks(void **state)
+{
+    struct firewall_status status = picture(FIREWALL_ACCEPTED, FIREWALL_ACCEPTED);
+
+    (void)state;
+    status.listeners.spaces_veiled = 1;
+    status_judge(&status);
+    assert_null(find(&status, "network namespaces (containers) are hidden"));
+    assert_non_null(find(&status, "whether processes are in other network namespaces"));
+    assert_false(status_unknown(&status));
+    status_finish(&status);
+}
+
 static void test_what_is_unknown_is_said_once(void **state)
 {
     struct firewall_status status = picture(FIREWALL_UNKNOWN, FIREWALL_UNKNOWN);
@@ -264,6 +277,7 @@ int main(void)
         cmocka_unit_test(test_queues_and_connections),
         cmocka_unit_test(test_containers_are_told_together),
         cmocka_unit_test(test_what_is_unknown_is_said_once),
+        cmocka_unit_test(test_processes_that_hide_their_network_are_no_hidden_networks),
         cmocka_unit_test(test_text_and_json),
     };
 
