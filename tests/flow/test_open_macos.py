@@ -29,7 +29,8 @@ with open("/fake/log", "a") as log:
 def end(code, text=""):
     if text:
         print(text, file=sys.stderr)
-    json.dump(pf, open(FILE, "w"))
+    json.dump(pf, open(FILE + ".new", "w"))
+    os.replace(FILE + ".new", FILE)
     sys.exit(code)
 
 if os.geteuid() != 0:
@@ -101,7 +102,8 @@ elif args[:1] == ["--blockapp"]:
     apps[args[1]] = "blocked"
 else:
     sys.exit(2)
-json.dump(state, open(FILE, "w"))
+json.dump(state, open(FILE + ".new", "w"))
+os.replace(FILE + ".new", FILE)
 '''
 
 LSOF = r'''#!/usr/bin/python3

@@ -10,6 +10,8 @@ import pytest
 
 from lib import BINARY, PATIENCE, SANITIZED, TOP, have, run
 
+pytestmark = pytest.mark.alone  # the trial counts seconds while a whole system boots
+
 #: In a mount namespace of its own: what is mounted, and what systemd-nspawn leaves in /run, goes with it.
 BOOT = r"""
 set -eu
