@@ -118,7 +118,8 @@ static void check_name(const struct check *check, struct map *seen, size_t site,
 
     snprintf(path, sizeof path, "sites[%zu].names[%zu]", site, at);
     if (wrong) {
-        config_complain(check->tree, check->diags, path, "\"%s\" %s", name, wrong);
+        diag_hint(config_complain(check->tree, check->diags, path, "\"%s\" %s", name, wrong),
+                  "a host name looks like www.example.com, or *.example.com for all below it");
         return;
     }
     const struct settings_site *other = map_get(seen, span_str(name));

@@ -132,6 +132,32 @@ static json_t *site_of(const struct arguments *arguments)
 
 /* ---- what does not go together ---- */
 
+/* `key` of a certificate is by default in its file. A file that cannot be read is complained of
+ * later, with the reason. */
+static bool has_key(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    char line[128];
+    bool found = !file;
+
+    while (!found && fgets(line, sizeof line, file))
+        found = strncmp(line, "-----BEGIN ", 11) == 0 && strstr(line, "PRIVATE KEY-----");
+    if (file)
+        fclose(file);
+    return found;
+}
+
+static bool names_its_key(const struct arguments *arguments)
+{
+    const char *cert = arguments_get(arguments, "cert");
+
+    if (!arguments_get(arguments, "key") && cert && !has_key(cert)) {
+        print_error("name it with --key FILE", "--cert %s has no private key in it", cert);
+        return false;
+    }
+    return true;
+}
+
 static bool fits_together(const struct arguments *arguments)
 {
     bool config = arguments_get(arguments, "config") != NULL;
@@ -150,7 +176,7 @@ static bool fits_together(const struct arguments *arguments)
         print_error("name its certificate with --cert FILE", "--key has no meaning without --cert");
         return false;
     }
-    return true;
+    return names_its_key(arguments);
 }
 
 /* ---- running ---- */
