@@ -435,6 +435,8 @@ def test_firewalld_is_named_with_its_zone():
         with listening(server):
             for path in why(server, "443", code=1).values():
                 assert culprit(path)["origin"] == "firewalld, zone public", path
+                # Chains that end without a word from a rule are no steps.
+                assert all(step["policy"] or "rule" in step for step in path["steps"]), path
                 assert "--zone=public --add-port=443/tcp" in path["mend"]
             server.run("sh", "-c", path["mend"])
             why(server, "443", code=0)
