@@ -10,6 +10,16 @@ def pytest_configure(config):
                                        "all others, one by one")
 
 
+#: The files that take longest, the longest first: begun first, none is left to one worker at the end.
+LONG = ["test_open_matrix", "test_open_managers", "test_open_windows", "test_check", "test_why",
+        "test_why_generated", "test_portable_check", "test_limits", "test_processes", "test_eye"]
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG
+               else len(LONG))
+
+
 def pytest_report_header():
     return f"gardien: {BINARY}"
 
