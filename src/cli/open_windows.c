@@ -52,30 +52,6 @@ int change_lacks_rights(const struct change *c)
     return APP_FAILED;
 }
 
-void change_note(struct change *c)
-{
-    (void)c; /* the planners of this system know all that there is to say */
-}
-
-int change_settle(struct change *c, struct diags *diags)
-{
-    (void)c;
-    (void)diags;
-    return APP_OK; /* home routers are asked on Linux */
-}
-
-void change_print_more(const struct change *c, const struct face *face)
-{
-    (void)c;
-    (void)face;
-}
-
-void change_json_more(const struct change *c, json_t *answer)
-{
-    (void)c;
-    (void)answer;
-}
-
 /* ---- the verbs ---- */
 
 const struct verb open_verb = {

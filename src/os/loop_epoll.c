@@ -87,13 +87,6 @@ void loop_timer_set(struct loop *loop, struct loop_timer *timer, nsec_t at)
     timers_set(&loop->timers, timer, at);
 }
 
-void loop_timer_cancel(struct loop *loop, struct loop_timer *timer)
-{
-    (void)loop;
-    if (timer->link.next)
-        list_remove(&timer->link);
-}
-
 /* ---- rounds ---- */
 
 void loop_on_round(struct loop *loop, void (*on_round)(void *context), void *context)

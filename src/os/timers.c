@@ -41,6 +41,13 @@ void timers_set(struct timers *timers, struct loop_timer *timer, nsec_t at)
     place(timers, timer);
 }
 
+void loop_timer_cancel(struct loop *loop, struct loop_timer *timer)
+{
+    (void)loop;
+    if (timer->link.next)
+        list_remove(&timer->link);
+}
+
 /* Empties a slot into a list of its own: what is placed meanwhile may fall into the same slot, a
  * whole turn of the ring later. */
 static void take_slot(struct timers *timers, int level, uint64_t slot, struct list *ret_timers)

@@ -16,7 +16,7 @@ struct timers {
 
 /** @param now  monotonic */
 void timers_init(struct timers *timers, nsec_t now);
-/** Sets a timer, anew if it is set; loop_timer_cancel() takes it out. */
+/** Sets a timer, anew if it is set; loop_timer_cancel() takes it out, the same for every loop. */
 void timers_set(struct timers *timers, struct loop_timer *timer, nsec_t at);
 /** Fires those that are due. */
 void timers_run(struct timers *timers, nsec_t now);
