@@ -238,7 +238,7 @@ void door_tell_findings(int socket, const struct findings *findings)
         const struct finding *finding = &findings->items[i];
         scoped(mem_release) char *text = mem_format(
             "%s%s%s%s%s", finding->subject ? finding->subject : "", finding->subject ? ": " : "",
-            finding->sentence, finding->mend ? "; " : "", finding->mend ? finding->mend : "");
+            finding->sentence, finding->hint ? "; " : "", finding->hint ? finding->hint : "");
         door_tell(socket, finding->grade >= FINDING_WARNING ? LOG_WARNING : LOG_NOTICE, text);
     }
 }

@@ -29,7 +29,7 @@ struct door_start {
 
 /** Sends a sentence to the guardian. @param level  enum log_level */
 void door_tell(int socket, int level, const char *text);
-/** The same of each finding, with its mend: warnings as such, the rest as notices. */
+/** The same of each finding, with its hint: warnings as such, the rest as notices. */
 void door_tell_findings(int socket, const struct findings *findings);
 
 /** Maps and renews at a home router until the socket ends, then takes the ports back, and ends the

@@ -32,7 +32,7 @@ struct endpoints {
 
 void endpoints_finish(struct endpoints *endpoints);
 /** All that `settings` asks for, with sockets of `old` used again where an address stays. On
- * failure a diag says why and how to mend it.
+ * failure a diag says why and how to fix it.
  *  @param workers  how many sockets an address gets at least
  *  @return 0, or -errno of the first address that failed */
 must_check int endpoints_open(const struct endpoints *old, const struct settings *settings,

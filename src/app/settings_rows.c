@@ -1,4 +1,4 @@
-/* The rows of every setting that this room owns, and the root table that joins those of all
+/* The rows of every setting that this module owns, and the root table that joins those of all
  * features. Reading them is config/'s; defaults that depend on who runs us are settings.c's. */
 #include "app/settings.h"
 #include "os/socket.h"

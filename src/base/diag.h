@@ -1,4 +1,4 @@
-/* What a user did wrong, where, and how to mend it. cli/ prints it, once. */
+/* What a user did wrong, where, and how to fix it. cli/ prints it, once. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,4 +1,4 @@
-/* Turns error values of file access into sentences and mends. What a file's content is worth is
+/* Turns error values of file access into sentences and fixes. What a file's content is worth is
  * said where it is judged. */
 #include "cert/complain.h"
 

@@ -59,7 +59,7 @@ struct cert_chain {
 /** Reads certificates from PEM text (other blocks are passed over) or one from DER.
  *  @return 0; ERR_SYNTAX when there is no readable certificate; ERR_LIMIT past the bounds above */
 must_check int cert_chain_parse(struct span bytes, struct cert_chain *ret_chain);
-/** Reads a file. What is wrong with it is added to diags, with the mend.
+/** Reads a file. What is wrong with it is added to diags, with the hint.
  *  @return 0, ERR_SYNTAX, ERR_LIMIT or -errno; each but 0 has a diag */
 must_check int cert_chain_load(const char *path, struct diags *diags, struct cert_chain *ret_chain);
 /** A chain of zeroes is fine. */

@@ -6,7 +6,7 @@
 #include "base/diag.h"
 #include "base/span.h"
 
-/** Reads the private key of a PEM file; what else the file may be is told with its mend. A key that
+/** Reads the private key of a PEM file; what else the file may be is told with its hint. A key that
  *  every user may read gives a warning.
  *  @return 0 with a key for EVP_PKEY_free(); ERR_SYNTAX or -errno with a diag */
 must_check int key_load(const char *path, struct diags *diags, EVP_PKEY **ret_key);

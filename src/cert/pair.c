@@ -1,4 +1,4 @@
-/* Judges a certificate file and its key file for a site, and says how to mend what is wrong.
+/* Judges a certificate file and its key file for a site, and says how to fix what is wrong.
  * Reading them is info.c's and key.c's. */
 #include "cert/pair.h"
 
@@ -79,7 +79,7 @@ static void judge_kind(struct judged *judged)
 {
     const struct cert_info *leaf = &judged->leaf;
     const char *path = judged->pair->chain_path;
-    const char *mend = "ask for a new certificate with an ECDSA P-256 key: openssl ecparam -name "
+    const char *hint = "ask for a new certificate with an ECDSA P-256 key: openssl ecparam -name "
                        "prime256v1 -genkey -noout -out key.pem";
     bool curve_known =
         leaf->key_kind == CERT_KEY_EC && strstr(leaf->key_text, " P-") && leaf->key_bits >= 256;
@@ -89,17 +89,17 @@ static void judge_kind(struct judged *judged)
                             "the RSA key of %s has %d bits: too weak, clients "
                             "refuse less than %d",
                             path, leaf->key_bits, RSA_BITS_MIN),
-                  "%s", mend);
+                  "%s", hint);
     else if (leaf->key_kind == CERT_KEY_RSA && leaf->key_bits > RSA_BITS_MAX)
         diag_hint(diags_add(judged->diags, "the RSA key of %s has %d bits, more than %d", path,
                             leaf->key_bits, RSA_BITS_MAX),
-                  "%s", mend);
+                  "%s", hint);
     else if (leaf->key_kind != CERT_KEY_RSA && leaf->key_kind != CERT_KEY_ED25519 && !curve_known)
         diag_hint(diags_add(judged->diags,
                             "the key of %s is of a kind that clients do not take: "
                             "%s",
                             path, leaf->key_text),
-                  "%s", mend);
+                  "%s", hint);
     if (leaf->signature_weak)
         diag_hint(diags_add(judged->diags,
                             "the certificate %s is signed with %s, which no client "

@@ -1,4 +1,4 @@
-/* Is a pair of certificate and key files fit to serve a site? Every finding comes with its mend. */
+/* Is a pair of certificate and key files fit to serve a site? Every finding comes with its hint. */
 #pragma once
 
 #include "base/diag.h"

@@ -1,5 +1,5 @@
-/* Between OpenSSL's objects and this room: PEM text to certificates and back, scoped release. Only
- * files of this folder include it. */
+/* Between OpenSSL's objects and this module: PEM text to certificates and back, scoped release.
+ * Only files of this folder include it. */
 #pragma once
 
 #include <openssl/bio.h>

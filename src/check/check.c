@@ -51,7 +51,7 @@ void judge_all(const struct check *check, struct check_result *result)
     if (!wrong)
         wrong = findings_first(&result->findings, FINDING_WARNING);
     result->verdict = verdict_of(check, result, wrong);
-    result->mend = wrong && wrong->mend ? mem_string(span_str(wrong->mend)) : NULL;
+    result->hint = wrong && wrong->hint ? mem_string(span_str(wrong->hint)) : NULL;
     result->took = nsec_monotonic() - check->begun;
 }
 
@@ -79,7 +79,7 @@ void check_result_finish(struct check_result *result)
 {
     findings_finish(&result->findings);
     free(result->verdict);
-    free(result->mend);
+    free(result->hint);
     *result = (struct check_result){.open = false};
 }
 
@@ -92,8 +92,8 @@ json_t *check_json(const struct check_options *options, const struct check_resul
 {
     return json_pack("{s:s, s:i, s:b, s:b, s:s, s:s*, s:f, s:o, s:o}", "host",
                      options->target->host, "port", options->target->port, "open", result->open,
-                     "well", check_is_well(result), "verdict", result->verdict, "mend",
-                     result->mend, "milliseconds", (double)result->took / 1e6, "metrics",
+                     "well", check_is_well(result), "verdict", result->verdict, "hint",
+                     result->hint, "milliseconds", (double)result->took / 1e6, "metrics",
                      check_metrics_json(&result->metrics), "findings",
                      findings_json(&result->findings));
 }

@@ -28,7 +28,7 @@ struct check_result {
     bool open;     /**< at least one address answered over HTTPS, or accepts connections where
                         HTTPS is not looked at */
     char *verdict; /**< one sentence about all */
-    char *mend;    /**< of the first thing that is wrong; NULL when nothing is to do */
+    char *hint;    /**< of the first thing that is wrong; NULL when nothing is to do */
     nsec_t took;
 };
 
@@ -41,5 +41,5 @@ must_check int check_host(const struct check_options *options, struct check_resu
 void check_result_finish(struct check_result *result);
 /** Nothing is FINDING_BAD. */
 bool check_is_well(const struct check_result *result);
-/** {"host", "port", "open", "well", "verdict", "mend", "metrics", "findings"}; a new reference. */
+/** {"host", "port", "open", "well", "verdict", "hint", "metrics", "findings"}; a new reference. */
 json_t *check_json(const struct check_options *options, const struct check_result *result);

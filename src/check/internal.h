@@ -82,7 +82,7 @@ must_check int follow_parse(const char *location, const struct target *from, boo
 
 /* ---- judges ---- */
 
-#define JUDGE_MEND_CLIENT_CERTIFICATE                                                              \
+#define JUDGE_HINT_CLIENT_CERTIFICATE                                                              \
     "the server asks visitors for certificates of their own, which browsers rarely have: switch "  \
     "client certificates off, or make them optional"
 
@@ -104,5 +104,5 @@ void judge_certificate(const struct check *check, const struct door *door,
 void judge_http(const struct check *check, struct check_result *result);
 void judge_versions(const struct check *check, struct check_result *result);
 void judge_http3(const struct check *check, struct check_result *result);
-/** Writes verdict, mend, open and what metrics are left. */
+/** Writes verdict, hint, open and what metrics are left. */
 void judge_all(const struct check *check, struct check_result *result);

@@ -92,7 +92,7 @@ static void judge_names(const struct inquest *inquest)
             mem_format("is not for %s, but for %s", host, *names ? names : "no name at all");
         finding = add(inquest, FINDING_BAD, text);
     }
-    finding_mend(finding,
+    finding_hint(finding,
                  "get a certificate that names %s, or let the server choose the right one "
                  "for it (SNI)%s",
                  host,
@@ -119,19 +119,19 @@ static void judge_dates(const struct inquest *inquest)
         scoped(mem_release) char *text =
             mem_format("expired on %s", cert_date_text(leaf->not_after, date));
         finding = add(inquest, FINDING_BAD, text);
-        finding_mend(finding, "renew it, and see why the renewal did not run (certbot renew, the "
+        finding_hint(finding, "renew it, and see why the renewal did not run (certbot renew, the "
                               "log of the ACME client); then reload the server");
     } else if (leaf->not_before > now) {
         scoped(mem_release) char *text =
             mem_format("is not valid before %s", cert_date_text(leaf->not_before, date));
         finding = add(inquest, FINDING_BAD, text);
-        finding_mend(finding, "set the clock of the machine that issued it, or of this one");
+        finding_hint(finding, "set the clock of the machine that issued it, or of this one");
     } else if (cert_renew_at(leaf) < now) {
         scoped(mem_release) char *text = mem_format("ends on %s, in %lld day%s: its renewal is due",
                                                     cert_date_text(leaf->not_after, date),
                                                     (long long)days, days == 1 ? "" : "s");
         finding = add(inquest, FINDING_WARNING, text);
-        finding_mend(finding,
+        finding_hint(finding,
                      "renew it now, and see that the renewal runs by itself: it should when "
                      "a third of the lifetime remains");
     }
@@ -157,12 +157,12 @@ static void judge_incomplete(const struct inquest *inquest)
         finding_fact(finding, "missing", foreign_json(judgement->missing));
     if (judgement->missing_url) {
         finding_fact(finding, "missing_url", json_string(judgement->missing_url));
-        finding_mend(finding,
+        finding_hint(finding,
                      "let the server send the intermediate too (fullchain.pem instead of "
                      "cert.pem); it can be had at %s",
                      judgement->missing_url);
     } else {
-        finding_mend(finding,
+        finding_hint(finding,
                      "let the server send the intermediates too (fullchain.pem instead of "
                      "cert.pem); a private authority must be put into each visitor's store");
     }
@@ -178,12 +178,12 @@ static void judge_trust(const struct inquest *inquest)
         finding =
             add(inquest, FINDING_BAD,
                 "issued by gardien's local CA of this machine, which its programs do not trust");
-        finding_mend(finding, "run `gardien cert trust`; for visitors elsewhere, get a certificate "
+        finding_hint(finding, "run `gardien cert trust`; for visitors elsewhere, get a certificate "
                               "from a public authority");
     } else if (judgement->faults & CERT_FAULT_SELF_SIGNED) {
         finding = add(inquest, FINDING_BAD,
                       "self-signed: it vouches for itself, so browsers warn every visitor");
-        finding_mend(finding, "get a certificate from a public authority, such as Let's Encrypt");
+        finding_hint(finding, "get a certificate from a public authority, such as Let's Encrypt");
     } else if (judgement->faults & CERT_FAULT_INCOMPLETE) {
         judge_incomplete(inquest);
     } else if (judgement->faults & CERT_FAULT_UNKNOWN_ROOT) {
@@ -191,7 +191,7 @@ static void judge_trust(const struct inquest *inquest)
         scoped(mem_release) char *text =
             mem_format("its chain ends at \"%s\", which this machine does not trust", root);
         finding = add(inquest, FINDING_BAD, text);
-        finding_mend(finding, "for a public site, get a certificate from a public authority; a "
+        finding_hint(finding, "for a public site, get a certificate from a public authority; a "
                               "private authority must be put into each visitor's store");
     }
 }
@@ -205,27 +205,27 @@ static void judge_rest(const struct inquest *inquest)
     if (judgement->faulty && judgement->faults & (CERT_FAULT_EXPIRED | CERT_FAULT_NOT_YET)) {
         scoped(mem_release) char *text =
             mem_format("its issuer's certificate \"%s\" is out of date", who);
-        finding_mend(add(inquest, FINDING_BAD, text),
+        finding_hint(add(inquest, FINDING_BAD, text),
                      "let the server send the issuer's current certificate: renew, and use the "
                      "fullchain.pem that comes with it");
     }
     if (judgement->faults & CERT_FAULT_PURPOSE) {
         scoped(mem_release) char *text = mem_format("%s may not be used for this", who);
-        finding_mend(add(inquest, FINDING_BAD, text),
+        finding_hint(add(inquest, FINDING_BAD, text),
                      "get a certificate for TLS servers from an authority that may issue them");
     }
     if (judgement->faults & CERT_FAULT_WEAK) {
         scoped(mem_release) char *text = mem_format("%s has a key or a signature too weak", who);
-        finding_mend(add(inquest, FINDING_BAD, text),
+        finding_hint(add(inquest, FINDING_BAD, text),
                      "get one with ECDSA P-256 or RSA of 2048 bits or more, signed with SHA-256");
     }
     if (judgement->faults & CERT_FAULT_OTHER) {
         scoped(mem_release) char *text = mem_format(
             "is not accepted: %s", judgement->other ? judgement->other : "the library gave up");
-        finding_mend(add(inquest, FINDING_BAD, text), "get a new certificate from the authority");
+        finding_hint(add(inquest, FINDING_BAD, text), "get a new certificate from the authority");
     }
     if (!inquest->chain->ordered && judgement->trusted)
-        finding_mend(add(inquest, FINDING_NOTE,
+        finding_hint(add(inquest, FINDING_NOTE,
                          "the chain is sent in the wrong order, or with certificates of others; "
                          "most clients sort it out"),
                      "send the leaf first, then each one's issuer");
@@ -258,7 +258,7 @@ static const char *source_of(const struct inquest *inquest)
 
 static void tell_revoked(const struct inquest *inquest)
 {
-    finding_mend(add(inquest, FINDING_BAD, "revoked: the authority took it back"),
+    finding_hint(add(inquest, FINDING_BAD, "revoked: the authority took it back"),
                  "get a new certificate with a new key, and find out why it was revoked");
 }
 
@@ -271,7 +271,7 @@ static void judge_asked(const struct inquest *inquest)
     if (asked->said.status == CERT_OCSP_REVOKED)
         tell_revoked(inquest);
     else if (asked->said.status == CERT_OCSP_UNKNOWN)
-        finding_mend(add(inquest, FINDING_WARNING, "its authority says that it does not know it"),
+        finding_hint(add(inquest, FINDING_WARNING, "its authority says that it does not know it"),
                      "a certificate of minutes ago may not be known yet; else get a new one");
     else
         add(inquest, FINDING_GOOD,
@@ -289,7 +289,7 @@ static void judge_staple(const struct inquest *inquest)
 
     if (!tls->stapled) {
         if (leaf->must_staple)
-            finding_mend(add(inquest, FINDING_BAD,
+            finding_hint(add(inquest, FINDING_BAD,
                              "demands a stapled OCSP response, and the server sends none"),
                          "switch OCSP stapling on in the server's settings");
         judge_asked(inquest);
@@ -300,7 +300,7 @@ static void judge_staple(const struct inquest *inquest)
     if (r < 0) {
         scoped(mem_release) char *text =
             mem_format("the stapled OCSP response cannot be used: %s", why ? why : error_text(r));
-        finding_mend(add(inquest, FINDING_WARNING, text),
+        finding_hint(add(inquest, FINDING_WARNING, text),
                      "let the server fetch a new one; see that it can reach the authority's "
                      "responder, and its clock");
     } else if (ocsp.status == CERT_OCSP_REVOKED) {
@@ -366,7 +366,7 @@ static void judge_caa(const struct inquest *inquest)
         &inquest->result->findings, FINDING_WARNING, "caa",
         "the CAA records do not let its issuer (%s) issue: its renewal will fail", domain);
     finding_subject(finding, "%s", inquest->check->options->target->host);
-    finding_mend(finding, "add the record: CAA 0 issue \"%s\"", domain);
+    finding_hint(finding, "add the record: CAA 0 issue \"%s\"", domain);
 }
 
 /* ---- all of it ---- */
@@ -457,7 +457,7 @@ void judge_certificate(const struct check *check, const struct door *door,
 
     if (cert_chain_parse(pem, &chain) < 0 ||
         cert_judge(pem, check->options->local_ca, check->options->wall, &judgement) < 0) {
-        finding_mend(add(&inquest, FINDING_BAD, "cannot be read"),
+        finding_hint(add(&inquest, FINDING_BAD, "cannot be read"),
                      "get a new certificate; this one is damaged, or its chain has more than 32");
         cert_chain_finish(&chain);
         return;

@@ -34,28 +34,28 @@ static enum finding_grade grade_of(int status)
     return status >= 400 ? FINDING_WARNING : FINDING_GOOD;
 }
 
-static void mend_status(const struct check *check, int status, struct finding *finding)
+static void hint_status(const struct check *check, int status, struct finding *finding)
 {
     if (status == 502 || status == 503 || status == 504)
-        finding_mend(finding,
+        finding_hint(finding,
                      "the front server works, the application behind it does not: start it, "
                      "and look into the front server's error log");
     else if (status >= 500)
-        finding_mend(finding, "look into the server's error log");
+        finding_hint(finding, "look into the server's error log");
     else if (status == 421)
-        finding_mend(finding, "let the server know the name %s on this address",
+        finding_hint(finding, "let the server know the name %s on this address",
                      check->options->target->host);
     else if (status == 404)
-        finding_mend(finding,
+        finding_hint(finding,
                      "put a page there, or give another one's address: gardien check "
                      "https://%s/page",
                      check->options->target->host);
     else if (status == 400)
-        finding_mend(finding,
+        finding_hint(finding,
                      "see in the server's log what it dislikes; an unknown host name often "
                      "is it");
     else if (status >= 400 && status != 401 && status != 403)
-        finding_mend(finding, "look into the server's log");
+        finding_hint(finding, "look into the server's log");
 }
 
 static struct finding *add_answer(const struct check *check, const struct visit *visit,
@@ -67,7 +67,7 @@ static struct finding *add_answer(const struct check *check, const struct visit 
         findings_add(findings, grade_of(visit->status), "http", "%s answers %d (%s) for %s",
                      version_text(visit->version), visit->status, http_reason(visit->status),
                      strlen(target) < 60 ? target : "the page");
-    mend_status(check, visit->status, finding);
+    hint_status(check, visit->status, finding);
     finding->took = visit->first_byte_took;
     finding_fact(finding, "status", json_integer(visit->status));
     finding_fact(finding, "version", json_string(version_text(visit->version)));
@@ -113,16 +113,16 @@ static struct finding *add_failure(const struct visit *visit, struct findings *f
         break;
     }
     struct finding *finding = findings_add(findings, FINDING_BAD, "http", "%s", what);
-    finding_mend(finding,
+    finding_hint(finding,
                  visit->end == VISIT_GARBAGE
                      ? "another service than a web server is behind this port; see on the "
                        "machine which (`ss -ltnp`)"
                      : "look into the log of the server, and of the application behind it");
     if (visit->end == VISIT_TIMEOUT && visit->path.disordered)
-        finding_mend(finding, "let ICMP \"fragmentation needed\" and ICMPv6 \"packet too big\" "
+        finding_hint(finding, "let ICMP \"fragmentation needed\" and ICMPv6 \"packet too big\" "
                               "through, or clamp the MSS on the router in front of the server");
     if (visit->end == VISIT_ALERT && visit->tls->asked)
-        finding_mend(finding, "%s", JUDGE_MEND_CLIENT_CERTIFICATE);
+        finding_hint(finding, "%s", JUDGE_HINT_CLIENT_CERTIFICATE);
     return finding;
 }
 
@@ -139,7 +139,7 @@ static void judge_stopped_hop(const struct hop *hop, int status, const char *loc
                                     "%d leads to %s, which does not answer", status, location);
 
     if (!hop->elsewhere)
-        finding_mend(finding, "correct where the server redirects to");
+        finding_hint(finding, "correct where the server redirects to");
 }
 
 static void judge_followed_hop(const struct check *check, const struct hop *hop, int status,
@@ -153,9 +153,9 @@ static void judge_followed_hop(const struct check *check, const struct hop *hop,
 
     finding->took = visit->first_byte_took;
     if (hop->https)
-        mend_status(check, visit->status, finding);
+        hint_status(check, visit->status, finding);
     else
-        finding_mend(finding, "redirect to https:// addresses");
+        finding_hint(finding, "redirect to https:// addresses");
 }
 
 static void judge_hops(const struct check *check, struct findings *findings)
@@ -207,14 +207,14 @@ static void judge_hsts(const struct check *check, const struct visit *visit,
     if (!visit->hsts) {
         finding = findings_add(&result->findings, FINDING_NOTE, "hsts",
                                "no HSTS: a first visit without https:// may go over plain HTTP");
-        finding_mend(finding, "once HTTPS is there to stay, send: Strict-Transport-Security: "
+        finding_hint(finding, "once HTTPS is there to stay, send: Strict-Transport-Security: "
                               "max-age=31536000");
         return;
     }
     if (span_to_uint(directive(visit->hsts, "max-age"), &age) < 0) {
         finding = findings_add(&result->findings, FINDING_WARNING, "hsts",
                                "the field has no valid max-age, so browsers ignore it");
-        finding_mend(finding, "send: Strict-Transport-Security: max-age=31536000");
+        finding_hint(finding, "send: Strict-Transport-Security: max-age=31536000");
         return;
     }
     result->metrics.hsts = age > 0;
@@ -233,10 +233,10 @@ static void judge_hsts(const struct check *check, const struct visit *visit,
                                        : "");
     finding_fact(finding, "max_age", json_integer((json_int_t)age));
     if (half)
-        finding_mend(finding,
+        finding_hint(finding,
                      "for preload send max-age of at least 31536000 and includeSubDomains");
     else if (age < HALF_A_YEAR)
-        finding_mend(finding, "once all works, raise max-age to 31536000");
+        finding_hint(finding, "once all works, raise max-age to 31536000");
 }
 
 /* ---- port 80 ---- */
@@ -261,15 +261,15 @@ static struct finding *plain_answer(const struct check *check, const struct visi
     } else if (visit->status < 300) {
         finding = findings_add(findings, FINDING_WARNING, "port-80",
                                "serves pages over plain HTTP instead of redirecting to HTTPS");
-        finding_mend(finding, "redirect all of port 80 to https://");
+        finding_hint(finding, "redirect all of port 80 to https://");
     } else if (r == 0) {
         finding = findings_add(findings, FINDING_NOTE, "port-80", "answers %d to %s, not to HTTPS",
                                visit->status, location);
-        finding_mend(finding, "redirect to https:// at once");
+        finding_hint(finding, "redirect to https:// at once");
     } else {
         finding = findings_add(findings, FINDING_NOTE, "port-80", "answers %d (%s)", visit->status,
                                http_reason(visit->status));
-        finding_mend(finding, "let port 80 redirect to https://");
+        finding_hint(finding, "let port 80 redirect to https://");
     }
     target_finish(&target);
     return finding;
@@ -305,7 +305,7 @@ static void judge_port80(const struct check *check, struct check_result *result)
             finding = findings_add(&result->findings, FINDING_NOTE, "port-80",
                                    "nothing answers on port 80: old links with http:// do not get "
                                    "through");
-            finding_mend(finding, "let the server listen on port 80 and redirect to https://");
+            finding_hint(finding, "let the server listen on port 80 and redirect to https://");
         }
         finding_subject(finding, "%s", address_ip_text(&door->address, ip));
     }

@@ -65,13 +65,13 @@ static bool judge_quic(const struct door *door, const char *promise, bool only_o
                                      "browsers, and Alt-Svc is not looked at here",
                                port, versions);
         if (!promise && check_sees_https)
-            finding_mend(finding, "send: Alt-Svc: h3=\":%u\"; ma=86400", port);
+            finding_hint(finding, "send: Alt-Svc: h3=\":%u\"; ma=86400", port);
         finding->took = probe->took;
     } else if (promise) {
         finding = findings_add(findings, FINDING_WARNING, "http3",
                                "%s promises HTTP/3, but UDP port %u %s: browsers try it in vain",
                                promise, port, silence_text(probe));
-        finding_mend(finding,
+        finding_hint(finding,
                      "let UDP port %u in (firewall, router, cloud), or take the promise out", port);
     } else if (only_one) {
         finding = findings_add(findings, FINDING_NOTE, "http3", "not offered");

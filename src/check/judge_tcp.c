@@ -10,7 +10,7 @@
 struct icmp_meaning {
     bool ipv6;
     uint8_t type, code;
-    const char *what, *mend;
+    const char *what, *hint;
 };
 
 static const char OPEN_THERE[] =
@@ -74,7 +74,7 @@ static struct finding *refused_by_icmp(const struct door *door, struct findings 
              failure->code);
     struct finding *finding = findings_add(findings, FINDING_BAD, "tcp", "%s says: %s", who,
                                            meaning ? meaning->what : other);
-    finding_mend(finding, "%s", meaning ? meaning->mend : OPEN_THERE);
+    finding_hint(finding, "%s", meaning ? meaning->hint : OPEN_THERE);
     return finding;
 }
 
@@ -118,7 +118,7 @@ static struct finding *refused_by_somebody(const struct door *door, struct findi
             : "unreachable: a firewall forbids it, or a router on the way knows no way there "
               "(this system does not tell which)");
 
-    finding_mend(finding,
+    finding_hint(finding,
                  "see that the machine is on and has that address, and let TCP port %u in: on the "
                  "server with `gardien open`, and in the firewall in front of it",
                  port);
@@ -141,14 +141,14 @@ static struct finding *refused(const struct door *door, struct findings *finding
                              : "refused: the machine is there, but no program listens on port %u "
                                "of this address, or a firewall refuses in its place",
             port);
-        finding_mend(finding, "start the server, and see with `ss -ltn` on that machine that it "
+        finding_hint(finding, "start the server, and see with `ss -ltn` on that machine that it "
                               "listens on this address and not on 127.0.0.1 alone");
     } else if (is_unnamed_refusal(failure)) {
         finding = refused_by_somebody(door, findings);
     } else if (failure->error == EHOSTUNREACH) {
         finding = findings_add(findings, FINDING_BAD, "tcp",
                                "no machine answers at this address in the local network");
-        finding_mend(finding, "see that the machine is on and has that address");
+        finding_hint(finding, "see that the machine is on and has that address");
     } else if (failure->error == EPERM || failure->error == EACCES) {
         finding = findings_add(findings, FINDING_BAD, "tcp",
                                dial_names_boxes
@@ -156,7 +156,7 @@ static struct finding *refused(const struct door *door, struct findings *finding
                                      "there"
                                    : "a firewall forbids to connect there: that of this machine, "
                                      "or one on the way");
-        finding_mend(finding, "look at the rules for outgoing packets on this machine%s",
+        finding_hint(finding, "look at the rules for outgoing packets on this machine%s",
                      dial_names_boxes ? "" : ", and at those for incoming ones on the server");
     } else {
         finding = findings_add(findings, FINDING_BAD, "tcp", "cannot connect: %s",
@@ -187,7 +187,7 @@ static struct finding *timed_out(const struct check *check, const struct door *d
              "packets to port %u"
            : "no answer within %.1f s: a firewall drops packets to port %u, or the machine is off",
         (double)check->options->timeout / 2e9, port);
-    finding_mend(finding,
+    finding_hint(finding,
                  "let TCP port %u in: on the server with `gardien open`, and in the "
                  "firewall of the hoster or the router in front of it (port forwarding)",
                  port);
@@ -212,7 +212,7 @@ static struct finding *no_route(const struct check *check, const struct door *do
         findings_add(findings, all ? FINDING_BAD : FINDING_UNKNOWN, "tcp",
                      "not tried: this machine has no IPv%c route there", ipv6 ? '6' : '4');
     if (all)
-        finding_mend(finding, "connect this machine to the network, or look from another one");
+        finding_hint(finding, "connect this machine to the network, or look from another one");
     return finding;
 }
 
@@ -258,7 +258,7 @@ void judge_tcp(const struct check *check, struct check_result *result)
             "DNS announces IPv6, but it does not work while IPv4 does: visitors with IPv6 wait, or "
             "do not get through");
         finding_subject(finding, "%s", check->options->target->host);
-        finding_mend(finding,
+        finding_hint(finding,
                      "let the server listen on IPv6 ([::]:%u) and its firewall let it in, "
                      "or take the AAAA record out",
                      check->options->target->port);

@@ -57,16 +57,16 @@ char *door_subject(const struct check *check, const struct door *door)
 
 /* ---- what went wrong ---- */
 
-static void mend_alert(const struct check *check, const struct visit *visit,
+static void hint_alert(const struct check *check, const struct visit *visit,
                        struct finding *finding)
 {
     if (visit->tls->asked) {
-        finding_mend(finding, "%s", JUDGE_MEND_CLIENT_CERTIFICATE);
+        finding_hint(finding, "%s", JUDGE_HINT_CLIENT_CERTIFICATE);
         return;
     }
     switch (visit->tls->alert) {
     case 112: /* unrecognized_name */
-        finding_mend(finding,
+        finding_hint(finding,
                      "the server does not know the name %s: add it to the server's "
                      "settings, or correct the DNS record that leads here",
                      check->options->target->host);
@@ -74,16 +74,16 @@ static void mend_alert(const struct check *check, const struct visit *visit,
     case 70: /* protocol_version */
     case 40: /* handshake_failure */
     case 71: /* insufficient_security */
-        finding_mend(finding,
+        finding_hint(finding,
                      "let the server offer TLS 1.2 or 1.3 with its default cipher suites; a "
                      "server without any certificate says the same");
         break;
     case 80: /* internal_error */
-        finding_mend(finding, "look into the server's log: some servers say this for a name that "
+        finding_hint(finding, "look into the server's log: some servers say this for a name that "
                               "they have no certificate for");
         break;
     default:
-        finding_mend(finding, "look into the server's log at this time");
+        finding_hint(finding, "look into the server's log at this time");
         break;
     }
 }
@@ -107,20 +107,20 @@ static struct finding *silent(const struct check *check, const struct door *door
                                "large packets are lost on the way (an MTU black hole): in segments "
                                "of %u bytes TLS works at once, in full ones it stalls",
                                door->mss);
-        finding_mend(finding, "let ICMP \"fragmentation needed\" and ICMPv6 \"packet too big\" "
+        finding_hint(finding, "let ICMP \"fragmentation needed\" and ICMPv6 \"packet too big\" "
                               "through, or clamp the MSS to the path's MTU on the router in front "
                               "(nft: tcp option maxseg size set rt mtu)");
     } else if (door->main.received) {
         finding = findings_add(findings, FINDING_BAD, "tls",
                                "TLS began, but was not finished within %.1f s", seconds);
-        finding_mend(finding,
+        finding_hint(finding,
                      "the server is overloaded, or holds visitors up on purpose (a tarpit): "
                      "look at its load and its log");
     } else {
         finding = findings_add(
             findings, FINDING_BAD, "tls",
             "the connection is accepted, then nothing comes: no TLS within %.1f s", seconds);
-        finding_mend(finding,
+        finding_hint(finding,
                      "the program behind the port is stuck or is no web server; see on the "
                      "machine which one it is (`ss -ltnp`) and restart it");
     }
@@ -135,7 +135,7 @@ static struct finding *closed(const struct visit *visit, struct findings *findin
         findings_add(findings, FINDING_BAD, "tls",
                      "the connection is accepted and then %s without a word of TLS",
                      reset ? "broken off (reset)" : "closed");
-    finding_mend(finding, "a proxy or port forwarding stands there whose server behind it does not "
+    finding_hint(finding, "a proxy or port forwarding stands there whose server behind it does not "
                           "run, or a filter that dislikes the name: start the server behind it, or "
                           "look into the proxy's log");
     return finding;
@@ -151,7 +151,7 @@ static struct finding *add_failure(const struct check *check, const struct door 
         finding = findings_add(findings, FINDING_BAD, "tls",
                                "speaks plain HTTP on port %u, not TLS: browsers show an error",
                                socket_address_port(&door->address));
-        finding_mend(finding,
+        finding_hint(finding,
                      "switch TLS on for this port in the server's settings (nginx: `listen "
                      "443 ssl`), with a certificate");
         return finding;
@@ -166,29 +166,29 @@ static struct finding *add_failure(const struct check *check, const struct door 
         finding = findings_add(findings, FINDING_BAD, "tls", "the server refuses the handshake: %s",
                                tls_alert_text(visit->tls->alert));
         finding_fact(finding, "alert", json_integer(visit->tls->alert));
-        mend_alert(check, visit, finding);
+        hint_alert(check, visit, finding);
         return finding;
     case VISIT_BANNER:
         finding =
             findings_add(findings, FINDING_BAD, "tls",
                          "another service answers here, not a web server: \"%s\"", visit->banner);
-        finding_mend(finding, "give port %u to the web server, and the other service another port",
+        finding_hint(finding, "give port %u to the web server, and the other service another port",
                      socket_address_port(&door->address));
         return finding;
     case VISIT_FLOOD:
         finding = findings_add(findings, FINDING_BAD, "tls",
                                "sends bytes without end instead of a TLS handshake");
-        finding_mend(finding, "see on the machine which program listens there (`ss -ltnp`)");
+        finding_hint(finding, "see on the machine which program listens there (`ss -ltnp`)");
         return finding;
     case VISIT_GARBAGE:
         finding = findings_add(findings, FINDING_BAD, "tls",
                                "answers with bytes that are neither TLS nor HTTP");
-        finding_mend(finding, "see on the machine which program listens there (`ss -ltnp`)");
+        finding_hint(finding, "see on the machine which program listens there (`ss -ltnp`)");
         return finding;
     default:
         finding = findings_add(findings, FINDING_BAD, "tls", "the handshake fails: %s",
                                visit->detail ? visit->detail : "the TLS library could not go on");
-        finding_mend(finding, "look into the server's log at this time");
+        finding_hint(finding, "look into the server's log at this time");
         return finding;
     }
 }
@@ -214,7 +214,7 @@ static struct finding *add_success(const struct visit *visit, struct findings *f
                      tls->version, tls->cipher, *tls->group ? ", " : "", tls->group,
                      old ? ": a version that browsers refuse" : "");
     if (old)
-        finding_mend(finding, "switch TLS 1.2 and 1.3 on in the server's settings");
+        finding_hint(finding, "switch TLS 1.2 and 1.3 on in the server's settings");
     finding->took = visit->tls_took;
     finding_fact(finding, "version", json_string(tls->version));
     finding_fact(finding, "cipher", json_string(tls->cipher));
@@ -245,7 +245,7 @@ static void judge_resumption(const struct check *check, struct check_result *res
     }
     struct finding *finding = findings_add(&result->findings, FINDING_WARNING, "resumption",
                                            "a second connection right after the first one failed");
-    finding_mend(finding, "look for limits of connections an address, and for fail2ban, at the "
+    finding_hint(finding, "look for limits of connections an address, and for fail2ban, at the "
                           "server");
 }
 

@@ -25,14 +25,14 @@ static void judge_http2(const struct check *check, struct check_result *result)
             &result->findings, FINDING_BAD, "http2",
             "TLS agrees on HTTP/2, but requests fail over it; over HTTP/1.1 they work");
         finding_subject(finding, "%s", address_text(&door->address, text));
-        finding_mend(finding, "take h2 out of the server's ALPN, or update the server or the proxy "
+        finding_hint(finding, "take h2 out of the server's ALPN, or update the server or the proxy "
                               "in front of it");
     }
     if (agreed)
         findings_add(&result->findings, FINDING_GOOD, "http2",
                      "agreed on by TLS (ALPN h2), and requests are answered over it");
     else if (any)
-        finding_mend(findings_add(&result->findings, FINDING_NOTE, "http2",
+        finding_hint(findings_add(&result->findings, FINDING_NOTE, "http2",
                                   "not offered: browsers take HTTP/1.1, slower for pages of many "
                                   "parts"),
                      "switch HTTP/2 on in the server's settings");

@@ -41,21 +41,21 @@ static struct finding *judge_word(const struct door *door, struct findings *find
         finding = findings_add(findings, FINDING_BAD, "service",
                                "the connection is accepted and then %s before anything was asked",
                                visit->end == VISIT_RESET ? "broken off (reset)" : "closed");
-        finding_mend(finding, "a proxy or port forwarding stands there whose server behind it does "
+        finding_hint(finding, "a proxy or port forwarding stands there whose server behind it does "
                               "not run: start that server, or look into the proxy's log");
         return finding;
     case VISIT_BANNER:
         finding =
             findings_add(findings, FINDING_BAD, "service",
                          "another service answers here, not a web server: \"%s\"", visit->banner);
-        finding_mend(finding, "give port %u to the web server, and the other service another port",
+        finding_hint(finding, "give port %u to the web server, and the other service another port",
                      socket_address_port(&door->address));
         return finding;
     case VISIT_PLAIN:
     case VISIT_GARBAGE:
         finding = findings_add(findings, FINDING_BAD, "service",
                                "it sends bytes before anything was asked, as no web server does");
-        finding_mend(finding, "see on the machine which program listens there");
+        finding_hint(finding, "see on the machine which program listens there");
         return finding;
     default:
         return NULL;
@@ -72,7 +72,7 @@ static void name_the_rest(const struct check *check, struct findings *findings)
         findings_add(findings, FINDING_NOTE, "layers",
                      "TLS, the certificate, HTTP and redirects are not looked at by the gardien of "
                      "this system");
-    finding_mend(finding,
+    finding_hint(finding,
                  "run gardien check %s on a Linux machine, open https://%s in a browser, or run: "
                  "openssl s_client -connect %s%s%s",
                  site, site, full, target->is_ip ? "" : " -servername ",

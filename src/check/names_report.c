@@ -63,7 +63,7 @@ static void report_dns_failure(const struct names *names, const struct dns_query
     if (query->error == ERR_TIMEOUT) {
         finding = findings_add(findings, FINDING_BAD, "name",
                                "no DNS server answered in time; the last one asked was %s", ip);
-        finding_mend(finding,
+        finding_hint(finding,
                      "see whether %s is the right server in %s and whether "
                      "UDP port 53 gets through to it",
                      ip, nameservers_place);
@@ -72,25 +72,25 @@ static void report_dns_failure(const struct names *names, const struct dns_query
                                "the DNS server %s could not be asked: %s", ip,
                                query->error == -ECONNREFUSED ? "nothing answers on its port 53"
                                                              : error_text(query->error));
-        finding_mend(finding, "correct the servers in %s", nameservers_place);
+        finding_hint(finding, "correct the servers in %s", nameservers_place);
     } else if (query->answer.code == DNS_NXDOMAIN) {
         finding = findings_add(findings, FINDING_BAD, "name", "there is no such name (NXDOMAIN)");
-        finding_mend(finding, "check the spelling; if it is your domain, add an A or AAAA record "
+        finding_hint(finding, "check the spelling; if it is your domain, add an A or AAAA record "
                               "for it and see that its registration has not lapsed");
     } else if (query->answer.code == DNS_SERVFAIL) {
         finding = findings_add(findings, FINDING_BAD, "name",
                                "the DNS server %s failed to find out (SERVFAIL)", ip);
-        finding_mend(finding,
+        finding_hint(finding,
                      "the domain's own DNS servers do not answer, or its DNSSEC signatures "
                      "are broken or expired: check both at the DNS provider");
     } else if (query->answer.code != DNS_NOERROR) {
         finding = findings_add(findings, FINDING_BAD, "name", "the DNS server %s: %s", ip,
                                dns_code_text(query->answer.code));
-        finding_mend(finding, "ask another DNS server, with --dns ADDRESS");
+        finding_hint(finding, "ask another DNS server, with --dns ADDRESS");
     } else {
         finding =
             findings_add(findings, FINDING_BAD, "name", "the name exists, but it has no address");
-        finding_mend(finding, "add an A record with the server's IPv4 address, and an AAAA record "
+        finding_hint(finding, "add an A record with the server's IPv4 address, and an AAAA record "
                               "with its IPv6 address");
     }
     finding_subject(finding, "%s", host);
@@ -104,7 +104,7 @@ static void report_none(const struct names *names, struct findings *findings)
             findings_add(findings, FINDING_BAD, "name", "it has no IPv%c address",
                          names->options.family == AF_INET6 ? '6' : '4');
         finding_subject(finding, "%s", names->target->host);
-        finding_mend(finding, "leave -%c out, or add such a record",
+        finding_hint(finding, "leave -%c out, or add such a record",
                      names->options.family == AF_INET6 ? '6' : '4');
     } else if (names->asked_dns) {
         const struct dns_query *query = &names->a;
@@ -117,7 +117,7 @@ static void report_none(const struct names *names, struct findings *findings)
                          names->system_error ? error_text(names->system_error)
                                              : gai_strerror(names->system.error));
         finding_subject(finding, "%s", names->target->host);
-        finding_mend(finding, "names under .local are announced by the machines themselves: is it "
+        finding_hint(finding, "names under .local are announced by the machines themselves: is it "
                               "switched on, and in the same network?");
     }
 }
@@ -163,7 +163,7 @@ static void report_half(const struct names *names, const struct dns_query *query
         address_ip_text(&query->server, ip),
         query->error ? error_text(query->error) : dns_code_text(query->answer.code));
     finding_subject(finding, "%s", names->target->host);
-    finding_mend(finding,
+    finding_hint(finding,
                  "see that the domain's DNS servers answer %s questions, if only with an "
                  "empty answer: browsers wait for it",
                  type);
@@ -190,7 +190,7 @@ static void report_aliases(const struct names *names, struct findings *findings)
                          "an alias (CNAME): %.*s", SPAN_ARGS(buffer_span(&text)));
         finding_subject(finding, "%s", names->target->host);
         if (count > 8)
-            finding_mend(finding, "shorten the chain: resolvers give up on long ones");
+            finding_hint(finding, "shorten the chain: resolvers give up on long ones");
     }
     buffer_finish(&text);
 }
@@ -223,7 +223,7 @@ static void report_system(const struct names *names, struct findings *findings)
                                "only this machine's own resolver knows it (hosts file, mDNS or a "
                                "search domain): %s",
                                system);
-        finding_mend(finding, "for visitors elsewhere, add a DNS record");
+        finding_hint(finding, "for visitors elsewhere, add a DNS record");
     } else if (!*system) {
         bool failed = names->system_error || names->system.error;
         finding = findings_add(findings, FINDING_WARNING, "name",
@@ -231,11 +231,11 @@ static void report_system(const struct names *names, struct findings *findings)
                                !failed               ? "no answer yet"
                                : names->system_error ? error_text(names->system_error)
                                                      : gai_strerror(names->system.error));
-        finding_mend(finding, "programs here fail to find it: look at %s", lookup_place);
+        finding_hint(finding, "programs here fail to find it: look at %s", lookup_place);
     } else if (differs(names)) {
         finding = findings_add(findings, FINDING_WARNING, "name",
                                "this machine's own resolver says %s, DNS says %s", system, dns);
-        finding_mend(finding,
+        finding_hint(finding,
                      "if that is not meant, look for the name in %s: what this "
                      "machine sees, visitors elsewhere do not",
                      lookup_hosts);
@@ -259,7 +259,7 @@ static void report_special(const struct names *names, struct findings *findings)
             findings_add(findings, FINDING_NOTE, "name",
                          "the record says %s: visitors from the internet cannot reach that", what);
         finding_subject(finding, "%s", ip);
-        finding_mend(finding, "if the site is for the world, publish a public address instead");
+        finding_hint(finding, "if the site is for the world, publish a public address instead");
     }
 }
 
@@ -312,7 +312,7 @@ static void report_https(const struct names *names, struct findings *findings)
         SPAN_ARGS(buffer_span(&protocols)), https->has_ech ? ", ECH" : "",
         whole ? "" : ", but its address hints are not among the addresses");
     if (!whole)
-        finding_mend(finding, "correct ipv4hint and ipv6hint: browsers may use them instead of the "
+        finding_hint(finding, "correct ipv4hint and ipv6hint: browsers may use them instead of the "
                               "A and AAAA records");
     finding_subject(finding, "%s", names->target->host);
     finding_fact(finding, "alpn", alpn);

@@ -135,20 +135,20 @@ void check_print(const struct face *face, const struct check_result *result, boo
 
     findings_print(face, &result->findings);
     fputc('\n', face->out);
-    check_print_verdict(face, style, result->verdict, result->mend);
+    check_print_verdict(face, style, result->verdict, result->hint);
 }
 
 void check_print_verdict(const struct face *face, enum face_style style, const char *verdict,
-                         const char *mend)
+                         const char *hint)
 {
     face_style(face, style);
     face_wrap(face, 0, 0, verdict);
     face_style(face, FACE_PLAIN);
-    if (!mend)
+    if (!hint)
         return;
     face_styled(face, FACE_GREEN, "->");
     fputc(' ', face->out);
-    face_mend(face, 3, mend);
+    face_hint(face, 3, hint);
 }
 
 static int print_nagios(const struct check_result *result, bool well, bool expected)

@@ -160,7 +160,7 @@ void from_view_finish(struct from_view *view)
     json_decref(view->inside_json);
     findings_finish(&view->joined);
     free(view->verdict);
-    free(view->mend);
+    free(view->hint);
     *view = (struct from_view){.eye = view->eye};
 }
 

@@ -17,7 +17,7 @@ struct from_view {
     json_t *inside_json;
     struct findings joined; /**< what is different from inside, and why */
     bool well;
-    char *verdict, *mend; /**< mend: NULL when there is nothing to do */
+    char *verdict, *hint; /**< NULL when there is nothing to do */
 };
 
 /** An eye that is asked, over each family that it has. */
@@ -52,7 +52,7 @@ enum nagios from_print_nagios(const struct from *from);
 
 /** Does this view have an answer with findings? */
 bool from_view_seen(const struct from_view *view);
-/** Fills in joined, well, verdict and mend.
+/** Fills in joined, well, verdict and hint.
  *  @param port  that was looked at
  *  @param asked  the IP address that the user named, or NULL */
 void from_judge(struct from_view *view, uint16_t port, const char *asked);

@@ -19,7 +19,7 @@ void from_print_view(const struct face *face, const struct from *from, const str
         findings_print(face, &view->joined);
         fputc('\n', face->out);
     }
-    check_print_verdict(face, view->well ? FACE_GREEN : FACE_RED, view->verdict, view->mend);
+    check_print_verdict(face, view->well ? FACE_GREEN : FACE_RED, view->verdict, view->hint);
 }
 
 static json_t *view_json(const struct from_view *view)
@@ -27,7 +27,7 @@ static json_t *view_json(const struct from_view *view)
     const struct eye_answer *answer = &view->talk.answer;
     char ip[ADDRESS_TEXT];
     json_t *object = json_pack("{s:s, s:b, s:s, s:s*}", "eye", address_text(&view->eye, ip), "well",
-                               view->well, "verdict", view->verdict, "mend", view->mend);
+                               view->well, "verdict", view->verdict, "hint", view->hint);
 
     if (view->error == 0 && answer->error) {
         json_object_set_new(object, "refused", json_string(eye_error_word(answer->error)));

@@ -11,11 +11,11 @@ bool from_view_seen(const struct from_view *view)
     return view->error == 0 && view->talk.answer.error == EYE_NO_ERROR;
 }
 
-static void say(struct from_view *view, char *verdict, char *mend)
+static void say(struct from_view *view, char *verdict, char *hint)
 {
     view->well = false;
     view->verdict = verdict;
-    view->mend = mend;
+    view->hint = hint;
 }
 
 /* ---- no answer ---- */
@@ -107,15 +107,15 @@ static void judge_between(struct from_view *view, uint16_t port, const char *loc
 
     finding_subject(finding, "%s", local);
     if (firewall)
-        finding_mend(finding, "gardien open %u opens it; gardien why %u names the rule", port,
+        finding_hint(finding, "gardien open %u opens it; gardien why %u names the rule", port,
                      port);
     else if (router)
-        finding_mend(finding,
+        finding_hint(finding,
                      "let the router send port %u/tcp on to %s: gardien open %u --router asks it "
                      "to, or do it in its settings",
                      port, local, port);
     else
-        finding_mend(finding,
+        finding_hint(finding,
                      "gardien why %u names the rule when it is this machine's; when it names none, "
                      "open %u/tcp in the firewall of the hosting provider",
                      port, port);
@@ -130,7 +130,7 @@ static void judge_router(struct from_view *view, uint16_t port, const char *loca
         view->talk.answer.source, local);
 
     if (!view->talk.answer.open)
-        finding_mend(finding, "visitors need the router to send port %u/tcp on to %s", port, local);
+        finding_hint(finding, "visitors need the router to send port %u/tcp on to %s", port, local);
 }
 
 static void compare(struct from_view *view, uint16_t port)
@@ -145,10 +145,10 @@ static void compare(struct from_view *view, uint16_t port)
     if (view->inside.open && !open)
         judge_between(view, port, local, router);
     else if (!view->inside.open && !open)
-        finding_mend(findings_add(&view->joined, FINDING_NOTE, "inside",
+        finding_hint(findings_add(&view->joined, FINDING_NOTE, "inside",
                                   "it does not answer on this machine itself either: %s",
                                   view->inside.verdict),
-                     "mend that first: gardien check :%u", port);
+                     "fix that first: gardien check :%u", port);
     else if (!view->inside.open)
         findings_add(&view->joined, FINDING_NOTE, "inside",
                      "this machine's own address %s does not answer, so another machine or address "
@@ -182,9 +182,9 @@ void from_judge(struct from_view *view, uint16_t port, const char *asked)
                      asked, answer->source);
     compare(view, port);
     const struct finding *between = findings_first(&view->joined, FINDING_BAD);
-    const char *mend = between ? between->mend : answer->mend;
+    const char *hint = between ? between->hint : answer->hint;
     view->well = answer->open && findings_worst(&answer->findings) < FINDING_BAD && !between;
     view->verdict = between ? mem_format("%s; %s", answer->verdict, between->sentence)
                             : mem_string(span_str(answer->verdict));
-    view->mend = mend ? mem_string(span_str(mend)) : NULL;
+    view->hint = hint ? mem_string(span_str(hint)) : NULL;
 }

@@ -113,13 +113,13 @@ static void join(const struct firewall_status *status, uint16_t number,
     if (!visit->open && (!port || !port->listens)) {
         here->verdict =
             mem_format("port %u of this machine is not open: nobody listens on it", number);
-        here->mend = mem_format("start the server, for example: gardien serve ./public");
+        here->hint = mem_format("start the server, for example: gardien serve ./public");
     } else if (!visit->open && !port->outside) {
         here->verdict =
             mem_format("port %u of this machine is not open: who listens does so for this "
                        "machine alone",
                        number);
-        here->mend =
+        here->hint =
             mem_format("let the server listen on all addresses (:%u) instead of 127.0.0.1", number);
     } else if (four || six) {
         here->verdict = mem_format(
@@ -129,7 +129,7 @@ static void join(const struct firewall_status *status, uint16_t number,
             four && six ? ""
             : four      ? " over IPv4"
                         : " over IPv6");
-        here->mend =
+        here->hint =
             mem_format("gardien open %u opens it; gardien why %u names the rule", number, number);
     } else {
         here->well = check_is_well(visit);
@@ -139,7 +139,7 @@ static void join(const struct firewall_status *status, uint16_t number,
                                     number, (long long)visit->metrics.addresses,
                                     visit->metrics.addresses == 1 ? "s" : "")
                        : mem_string(span_str(visit->verdict));
-        here->mend = visit->mend ? mem_string(span_str(visit->mend)) : NULL;
+        here->hint = visit->hint ? mem_string(span_str(visit->hint)) : NULL;
     }
 }
 
@@ -152,7 +152,7 @@ static void print_here(const struct face *face, const struct firewall_status *st
     fputc('\n', face->out);
     findings_print(face, &visit->findings);
     fputc('\n', face->out);
-    check_print_verdict(face, here->well ? FACE_GREEN : FACE_RED, here->verdict, here->mend);
+    check_print_verdict(face, here->well ? FACE_GREEN : FACE_RED, here->verdict, here->hint);
 }
 
 int check_this_machine(struct check_request *request, uint16_t port, bool json)
@@ -178,12 +178,12 @@ int check_this_machine(struct check_request *request, uint16_t port, bool json)
     join(&status, port, &visit, &here);
     if (json)
         print_json(json_pack("{s:b, s:s, s:s*, s:o, s:o}", "well", here.well, "verdict",
-                             here.verdict, "mend", here.mend, "status", status_json(&status),
+                             here.verdict, "hint", here.hint, "status", status_json(&status),
                              "visit", check_json(&request->options, &visit)));
     else
         print_here(&face, &status, &visit, &here);
     free(here.verdict);
-    free(here.mend);
+    free(here.hint);
     status_finish(&status);
     check_result_finish(&visit);
     return here.well ? APP_OK : APP_FAILED;

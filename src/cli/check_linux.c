@@ -124,7 +124,7 @@ const struct verb check_verb = {
     "TCP\n"
     "on every address with who refuses, TLS, the certificate, HTTP/1.1, HTTP/2, HTTP/3, "
     "redirects,\n"
-    "HSTS and port 80. The last line says what is wrong first, and how to mend it. HOST may be "
+    "HSTS and port 80. The last line says what is wrong first, and how to fix it. HOST may be "
     "an\n"
     "IP address or a whole URL. Without one (or with :PORT alone) it looks at this machine: who\n"
     "listens, whether the firewall lets strangers in, and what a visitor gets on each address.\n"

@@ -71,11 +71,11 @@ int check_run_other(struct check_request *request, const struct arguments *argum
 /** Looks once and judges the expectations. What is wrong is printed. @return 0, or -errno */
 must_check int check_look(struct check_request *request, struct check_result *ret_result,
                           bool *ret_well);
-/** All findings, the verdict and the mend. */
+/** All findings, the verdict and the hint. */
 void check_print(const struct face *face, const struct check_result *result, bool well);
 /** The last lines: what it comes to. */
 void check_print_verdict(const struct face *face, enum face_style style, const char *verdict,
-                         const char *mend);
+                         const char *hint);
 
 /** Looks again and again until it is interrupted: check_watch.c. @return an enum app_exit, that of
  *  the last look */
@@ -92,7 +92,7 @@ size_t check_watch_changes(const struct face *face, const struct findings *befor
 /** What it comes to on this machine. */
 struct check_here {
     char *verdict;
-    char *mend; /**< NULL when there is nothing to do */
+    char *hint; /**< NULL when there is nothing to do */
     bool well;
 };
 

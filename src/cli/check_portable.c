@@ -49,7 +49,7 @@ const struct verb check_verb = {
     "DNS and in this machine's own resolver, TCP on every address with its time or the reason of\n"
     "refusal, whether a service that is none of the web answers, and HTTP/3 by UDP. It does not\n"
     "look at TLS, the certificate and HTTP: gardien on Linux does. The last line says what is\n"
-    "wrong first, and how to mend it. HOST may be an IP address or a whole URL.\n"
+    "wrong first, and how to fix it. HOST may be an IP address or a whole URL.\n"
     "With --expect only what is expected decides the exit code. It knows rtt, addresses, failing,\n"
     "h3 and ipv6, with = != < <= > >=.",
     "gardien check example.com\n"

@@ -49,7 +49,7 @@ void change_note(struct change *c)
     }
     for (const struct if_nameindex *at = all; r >= 0 && at->if_name; at++)
         r = buffer_printf(&names, "%s%s", names.len ? ", " : "", at->if_name);
-    finding_mend(findings_add(&c->planned.plan.notes, FINDING_WARNING, "interface",
+    finding_hint(findings_add(&c->planned.plan.notes, FINDING_WARNING, "interface",
                               "there is no interface \"%s\" now: the rules count once there is one",
                               c->wish.interface),
                  "there are %.*s%s", SPAN_ARGS(buffer_span(&names)), r < 0 ? ", ..." : "");

@@ -156,7 +156,7 @@ static int exit_code(const struct inquiry *inquiry)
     return code;
 }
 
-/* Whether a rule of this host keeps it closed that `gardien open` can mend. */
+/* Whether a rule of this host keeps it closed that `gardien open` can fix. */
 static bool may_open(const struct firewall_answer *answers, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -262,7 +262,7 @@ const struct verb why_verb = {
     "[PORT[/tcp|/udp]...] [OPTION...]",
     "Makes the kernel receive a forged packet to PORT (by default 443/tcp), as if it had come in\n"
     "from outside, follows it through the firewall and shows each rule that it meets, the one\n"
-    "that decides last, with the command that mends it; then whether anybody listens. The packet\n"
+    "that decides last, with the command that fixes it; then whether anybody listens. The packet\n"
     "leaves this host neither itself nor by an answer, and reaches no program. Needs root, or "
     "the\n"
     "capabilities cap_net_admin and cap_bpf (and cap_perfmon for what is lost outside of "

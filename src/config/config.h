@@ -1,5 +1,5 @@
-/* Settings: YAML files read against tables of rows that each feature hands in. This room knows how
- * to read, check and explain a value; it knows no feature. */
+/* Settings: YAML files read against tables of rows that each feature hands in. This module knows
+ * how to read, check and explain a value; it knows no feature. */
 #pragma once
 
 #include <stdbool.h>

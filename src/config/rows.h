@@ -1,4 +1,4 @@
-/* Rows inside this room: finding them, saying what they take, and the nodes that defaults and
+/* Rows inside this module: finding them, saying what they take, and the nodes that defaults and
  * shorthands stand for. */
 #pragma once
 

@@ -1,4 +1,4 @@
-/* The tree of settings inside this room: nodes with their places, and the texts they came from.
+/* The tree of settings inside this module: nodes with their places, and the texts they came from.
  * What a node means is told by rows, in decode.c. */
 #pragma once
 

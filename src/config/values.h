@@ -1,4 +1,4 @@
-/* Scalars inside this room: reading them from text, and writing them as a user would. What a row
+/* Scalars inside this module: reading them from text, and writing them as a user would. What a row
  * allows is decode.c's. */
 #pragma once
 

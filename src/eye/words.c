@@ -231,7 +231,7 @@ static int read_finding(const json_t *item, struct findings *findings)
     const char *topic = json_string_value(json_object_get(item, "topic"));
     scoped(mem_release) char *sentence = tame(json_object_get(item, "sentence"));
     scoped(mem_release) char *subject = tame(json_object_get(item, "subject"));
-    scoped(mem_release) char *mend = tame(json_object_get(item, "mend"));
+    scoped(mem_release) char *hint = tame(json_object_get(item, "hint"));
     double took = json_number_value(json_object_get(item, "milliseconds"));
     json_t *facts = json_object_get(item, "facts");
     enum finding_grade grade;
@@ -241,8 +241,8 @@ static int read_finding(const json_t *item, struct findings *findings)
     struct finding *finding = findings_add(findings, grade, topic, "%s", sentence);
     if (subject)
         finding_subject(finding, "%s", subject);
-    if (mend)
-        finding_mend(finding, "%s", mend);
+    if (hint)
+        finding_hint(finding, "%s", hint);
     if (took > 0 && took < 3600e3)
         finding->took = (nsec_t)(took * 1e6);
     if (json_is_object(facts))
@@ -259,7 +259,7 @@ static int read_look(const json_t *look, struct eye_answer *answer)
 
     answer->open = json_is_true(json_object_get(look, "open"));
     answer->verdict = tame(json_object_get(look, "verdict"));
-    answer->mend = tame(json_object_get(look, "mend"));
+    answer->hint = tame(json_object_get(look, "hint"));
     if (!answer->verdict)
         r = ERR_SYNTAX;
     for (size_t i = 0; r == 0 && i < count; i++)
@@ -309,7 +309,7 @@ int eye_answer_read(struct span line, struct eye_answer *ret_answer)
 void eye_answer_finish(struct eye_answer *answer)
 {
     free(answer->verdict);
-    free(answer->mend);
+    free(answer->hint);
     findings_finish(&answer->findings);
     json_decref(answer->metrics);
     *answer = (struct eye_answer){.error = EYE_NO_ERROR};

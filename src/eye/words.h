@@ -49,7 +49,7 @@ struct eye_answer {
     unsigned wait;
     char source[64]; /**< the address that the eye saw, and looked at */
     bool open;
-    char *verdict, *mend; /**< escaped; mend may be NULL */
+    char *verdict, *hint; /**< escaped; hint may be NULL */
     struct findings findings;
     json_t *metrics; /**< an object, or NULL */
 };

@@ -270,7 +270,7 @@ static void explain_queue(struct firewall_path *path, unsigned queue)
     path->verdict = FIREWALL_DROPPED;
     firewall_path_reason(path, "no program reads netfilter queue %u, so that the kernel drops it",
                          queue);
-    firewall_path_mend(path,
+    firewall_path_hint(path,
                        "start the program that reads queue %u, or let the rule say \"queue flags "
                        "bypass\" (iptables: --queue-bypass)",
                        queue);

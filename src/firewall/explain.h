@@ -19,7 +19,7 @@ const char *explain_destination(const struct prober_trace *trace, int family, ch
 /** The index of a rule that is none of this host's. */
 #define EXPLAIN_ELSEWHERE SIZE_MAX
 
-/** What the rule's manager calls the culprit ("ufw: deny 443/tcp"), and how it is mended. For paths
+/** What the rule's manager calls the culprit ("ufw: deny 443/tcp"), and how it is fixed. For paths
  *  with a culprit in nftables. @param index  the rule's place in its chain, from 0, or
  *  EXPLAIN_ELSEWHERE: then this host's files and managers are not asked */
 void explain_manager(struct firewall_path *path, size_t index);

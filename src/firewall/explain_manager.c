@@ -119,14 +119,14 @@ static void explain_ufw(struct firewall_path *path, struct firewall_step *step, 
                                                             "allows"
                                                           : "a rule of ufw's own")));
     if (delete)
-        firewall_path_mend(path, "%s", delete);
+        firewall_path_hint(path, "%s", delete);
     else if (aim->address[0])
-        firewall_path_mend(path, "ufw route allow proto %s from any to %s port %s", aim->protocol,
+        firewall_path_hint(path, "ufw route allow proto %s from any to %s port %s", aim->protocol,
                            aim->address, aim->port);
     else if (user)
-        firewall_path_mend(path, "ufw insert 1 allow %s/%s", aim->port, aim->protocol);
+        firewall_path_hint(path, "ufw insert 1 allow %s/%s", aim->port, aim->protocol);
     else
-        firewall_path_mend(path, "ufw allow %s/%s", aim->port, aim->protocol);
+        firewall_path_hint(path, "ufw allow %s/%s", aim->port, aim->protocol);
     free(delete);
 }
 
@@ -161,13 +161,13 @@ static void explain_firewalld(struct firewall_path *path, struct firewall_step *
     set_origin(step, zone ? mem_format("firewalld, zone %s", zone)
                           : mem_string(SPAN("firewalld: no zone takes it")));
     if (strstr(step->chain, "_deny"))
-        firewall_path_mend(path,
+        firewall_path_hint(path,
                            "firewall-cmd%s --list-rich-rules shows the rule; take it back "
                            "with firewall-cmd --permanent%s --remove-rich-rule='...' and "
                            "firewall-cmd --reload",
                            said, said);
     else
-        firewall_path_mend(path,
+        firewall_path_hint(path,
                            "firewall-cmd --permanent%s --add-port=%s/%s && firewall-cmd "
                            "--reload",
                            said, aim->port, aim->protocol);
@@ -175,11 +175,11 @@ static void explain_firewalld(struct firewall_path *path, struct firewall_step *
 
 /* ---- fail2ban ---- */
 
-static void mend_ban(struct firewall_path *path, const char *jail)
+static void hint_ban(struct firewall_path *path, const char *jail)
 {
     char source[FIREWALL_ADDRESS_TEXT];
 
-    firewall_path_mend(path, "fail2ban-client set %s unbanip %s", jail,
+    firewall_path_hint(path, "fail2ban-client set %s unbanip %s", jail,
                        firewall_address_text(path->probe.family, path->probe.source, source));
 }
 
@@ -202,7 +202,7 @@ static bool explain_fail2ban(struct firewall_path *path, struct firewall_step *s
     if (!jail)
         return false;
     set_origin(step, mem_format("fail2ban, jail %s", jail));
-    mend_ban(path, jail);
+    hint_ban(path, jail);
     return true;
 }
 
@@ -270,12 +270,12 @@ static void explain_iptables(struct firewall_path *path, struct firewall_step *s
     set_origin(step, rule ? mem_format("iptables: %s", rule) : mem_string(SPAN("iptables")));
     free(rule);
     if (starts(chain, "f2b-")) {
-        mend_ban(path, chain + 4);
+        hint_ban(path, chain + 4);
         return;
     }
     if (!step->policy && index != EXPLAIN_ELSEWHERE)
         snprintf(place, sizeof place, " %zu", docker ? (size_t)1 : index + 1);
-    firewall_path_mend(path, "%s%s %s %s%s%s -p %s --dport %s -j ACCEPT", program,
+    firewall_path_hint(path, "%s%s %s %s%s%s -p %s --dport %s -j ACCEPT", program,
                        table ? table : "", step->policy && !docker ? "-A" : "-I", chain, place,
                        to ? to : "", aim->protocol, aim->port);
 }
@@ -302,16 +302,16 @@ static void explain_nftables(struct firewall_path *path, const struct firewall_s
             : NULL;
 
     if (step->policy)
-        firewall_path_mend(path, "nft add rule %s %s %s %s%s dport %s accept", step->family,
+        firewall_path_hint(path, "nft add rule %s %s %s %s%s dport %s accept", step->family,
                            step->table, step->chain, to ? to : "", aim->protocol, aim->port);
     else if (!step->handle)
-        firewall_path_mend(path, "nft insert rule %s %s %s %s%s dport %s accept", step->family,
+        firewall_path_hint(path, "nft insert rule %s %s %s %s%s dport %s accept", step->family,
                            step->table, step->chain, to ? to : "", aim->protocol, aim->port);
     else if (is_about_port(step, aim))
-        firewall_path_mend(path, "nft delete rule %s %s %s handle %llu", step->family, step->table,
+        firewall_path_hint(path, "nft delete rule %s %s %s handle %llu", step->family, step->table,
                            step->chain, (unsigned long long)step->handle);
     else
-        firewall_path_mend(path, "nft insert rule %s %s %s handle %llu %s%s dport %s accept",
+        firewall_path_hint(path, "nft insert rule %s %s %s handle %llu %s%s dport %s accept",
                            step->family, step->table, step->chain, (unsigned long long)step->handle,
                            to ? to : "", aim->protocol, aim->port);
 }

@@ -1,4 +1,4 @@
-/* The firewall as other rooms see it. */
+/* The firewall as other modules see it. */
 #pragma once
 
 #include "firewall/apply.h"

@@ -247,7 +247,7 @@ void iptables_plan_save(const struct look *look, enum look_flavour flavour, stru
             findings_add(&plan->notes, FINDING_WARNING, "restart",
                          "netfilter-persistent is not installed: the rules last until the next "
                          "restart");
-        finding_mend(note, "apt install iptables-persistent, then run: netfilter-persistent save");
+        finding_hint(note, "apt install iptables-persistent, then run: netfilter-persistent save");
     }
     if (flavour == LOOK_XT_NFT && look->nftables_unit)
         findings_add(&plan->notes, FINDING_WARNING, "restart",

@@ -195,7 +195,7 @@ static void blame(struct firewall_path *path, const char *table, const struct fo
                          rejects ? "rejects" : "drops");
     scoped(mem_release) char *option =
         strcmp(table, "filter") == 0 ? NULL : mem_format(" -t %s", table);
-    firewall_path_mend(path, "%s%s %s %s%s -p %s --dport %u -j ACCEPT",
+    firewall_path_hint(path, "%s%s %s %s%s -p %s --dport %u -j ACCEPT",
                        six ? "ip6tables-legacy" : "iptables-legacy", option ? option : "",
                        step->policy ? "-A" : "-I", step->chain, place, protocol,
                        (unsigned)path->probe.port);
@@ -210,7 +210,7 @@ static void blame_table(struct firewall_path *path, const struct seat *seat, con
     blame(path, seat->table, &found);
     firewall_path_reason(path, "iptables-legacy drops it in or below chain %s of its table %s; %s",
                          seat->chain, seat->table, why);
-    firewall_path_mend(path, "%s -I %s -p %s --dport %u -j ACCEPT",
+    firewall_path_hint(path, "%s -I %s -p %s --dport %u -j ACCEPT",
                        path->probe.family == AF_INET6 ? "ip6tables-legacy" : "iptables-legacy",
                        seat->chain, path->probe.protocol == IPPROTO_UDP ? "udp" : "tcp",
                        (unsigned)path->probe.port);

@@ -131,9 +131,9 @@ static void blame_rp_filter(struct firewall_path *path)
         firewall_path_reason(path, "the kernel drops it (rp_filter): there is no route back to %s",
                              source);
     if (!way[0])
-        firewall_path_mend(path, "ip route add %s via GATEWAY dev %s", source, interface);
+        firewall_path_hint(path, "ip route add %s via GATEWAY dev %s", source, interface);
     else
-        firewall_path_mend(path, "sysctl -w net.ipv4.conf.%s.rp_filter=2", interface);
+        firewall_path_hint(path, "sysctl -w net.ipv4.conf.%s.rp_filter=2", interface);
 }
 
 static void blame_routing(struct firewall_path *path, const struct prober_trace *trace,
@@ -152,7 +152,7 @@ static void blame_routing(struct firewall_path *path, const struct prober_trace 
                              "its destination was changed to %s, which is another host, and "
                              "this host does not forward",
                              address);
-        firewall_path_mend(path, "sysctl -w net.%s=1",
+        firewall_path_hint(path, "sysctl -w net.%s=1",
                            six ? "ipv6.conf.all.forwarding" : "ipv4.ip_forward");
     } else if (!ours) {
         path->obstacle = FIREWALL_NOT_LOCAL;
@@ -160,7 +160,7 @@ static void blame_routing(struct firewall_path *path, const struct prober_trace 
                              "%s is no address of this host, and it does not send the packet "
                              "on",
                              address);
-        firewall_path_mend(path,
+        firewall_path_hint(path,
                            "give the address to an interface (ip address add %s dev %s), or "
                            "ask with --to for one that `ip address` shows",
                            address, interface);
@@ -170,9 +170,9 @@ static void blame_routing(struct firewall_path *path, const struct prober_trace 
         firewall_path_reason(path, "the kernel's routing takes no packet from %s on %s%s%s", source,
                              interface, reason ? ": " : "", reason ? reason : "");
         if (vantage_is_ours(path->probe.family, path->probe.source))
-            firewall_path_mend(path, "ask with --from for an address that is not this host's own");
+            firewall_path_hint(path, "ask with --from for an address that is not this host's own");
         else
-            firewall_path_mend(path, "see `ip route get %s from %s iif %s` and `ip rule`", address,
+            firewall_path_hint(path, "see `ip route get %s from %s iif %s` and `ip rule`", address,
                                source, interface);
     }
 }
@@ -222,12 +222,12 @@ static bool blame_tcx(struct firewall_path *path)
                          "sees it",
                          path->probe.interface);
     if (program.link)
-        firewall_path_mend(path,
+        firewall_path_hint(path,
                            "bpftool link detach id %u, unless whoever attached it ends; "
                            "bpftool prog show id %u tells more",
                            program.link, program.program);
     else
-        firewall_path_mend(path, "bpftool net detach tcx_ingress dev %s", path->probe.interface);
+        firewall_path_hint(path, "bpftool net detach tcx_ingress dev %s", path->probe.interface);
     return true;
 }
 
@@ -248,9 +248,9 @@ static void blame_tc(struct firewall_path *path)
                          "sees it",
                          interface);
     if (count == 1)
-        firewall_path_mend(path, "tc filter del dev %s ingress pref %u", interface, preference);
+        firewall_path_hint(path, "tc filter del dev %s ingress pref %u", interface, preference);
     else
-        firewall_path_mend(path,
+        firewall_path_hint(path,
                            "find the filter that drops with tc -s filter show dev %s ingress, "
                            "and remove it with tc filter del dev %s ingress pref N",
                            interface, interface);
@@ -269,7 +269,7 @@ static void blame_xdp(struct firewall_path *path)
     step->policy = false;
     firewall_path_reason(path, "an XDP program on %s drops it, before any firewall sees it",
                          path->probe.interface);
-    firewall_path_mend(path, "ip link set dev %s xdp%s off", path->probe.interface,
+    firewall_path_hint(path, "ip link set dev %s xdp%s off", path->probe.interface,
                        program.native ? "drv" : "generic");
 }
 
@@ -286,7 +286,7 @@ void loss_warn_of_xdp(struct firewall_path *path)
                      "the driver of %s runs XDP program %u %s on packets from outside first, which "
                      "the probe did not meet",
                      path->probe.interface, program.program, name);
-    finding_mend(note, "bpftool prog show id %u; ip link set dev %s xdp off", program.program,
+    finding_hint(note, "bpftool prog show id %u; ip link set dev %s xdp off", program.program,
                  path->probe.interface);
 }
 
@@ -322,14 +322,14 @@ static void explain_loopback(struct firewall_path *path, const struct prober_tra
                              "no probe can stand for a packet to %s, which the kernel takes "
                              "from its own sockets only",
                              address);
-        firewall_path_mend(path, "connect instead: nc -vz %s %u", address,
+        firewall_path_hint(path, "connect instead: nc -vz %s %u", address,
                            (unsigned)path->probe.port);
         return;
     }
     kernel_step(path, "routing", "127.0.0.0/8 is for this host alone");
     path->obstacle = FIREWALL_NOT_LOCAL;
     firewall_path_reason(path, "%s can be reached from this host only", address);
-    firewall_path_mend(path, "ask with --to for an address that `ip address` shows");
+    firewall_path_hint(path, "ask with --to for an address that `ip address` shows");
 }
 
 /* Such a program's drop has no reason of its own. */

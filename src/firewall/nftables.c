@@ -243,7 +243,7 @@ static void note_order(const struct need *need, struct plan *plan)
                      "rules of chain %s in table %s %s drop some senders; they stand before "
                      "gardien's rule now, but after a restart of nftables.service behind it",
                      need->chain->name, need->chain->family, need->chain->table);
-    finding_mend(note,
+    finding_hint(note,
                  "to keep the order, write the ports into %s in /etc/nftables.conf yourself, "
                  "where `gardien open --dry-run` puts them",
                  need->chain->name);
@@ -318,7 +318,7 @@ static void note_owner(const struct need *need, struct plan *plan)
         "chain %s of table %s %s drops %s, and only the program that owns the table can change it",
         chain->name, chain->family, chain->table, ports);
 
-    finding_mend(note, "open it in that program's settings; nft list table %s %s names it",
+    finding_hint(note, "open it in that program's settings; nft list table %s %s names it",
                  chain->family, chain->table);
 }
 

@@ -187,7 +187,7 @@ static void close_others(const struct closing *c, const struct rules_chain *chai
         struct finding *note =
             findings_add(&c->plan->notes, FINDING_WARNING, "restart",
                          "rules of others come back from the file that they were loaded from");
-        finding_mend(note, "take them out of /etc/nftables.conf or what it includes");
+        finding_hint(note, "take them out of /etc/nftables.conf or what it includes");
     }
 }
 

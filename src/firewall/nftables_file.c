@@ -253,7 +253,7 @@ static void note_unloaded(const struct look *look, const char *conf, struct plan
                             "must read %s too",
                             folder);
     if (note)
-        finding_mend(note, "write the rules into %s and run: systemctl enable nftables", conf_path);
+        finding_hint(note, "write the rules into %s and run: systemctl enable nftables", conf_path);
 }
 
 void nftables_plan_file(const struct look *look, const struct ours_list *list, struct plan *plan)

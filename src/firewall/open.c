@@ -41,7 +41,7 @@ static void note_unknown(struct opening_plan *plan, size_t at)
         findings_add(&plan->plan.notes, FINDING_UNKNOWN, "rights", "%s", plan->sights[at].sentence);
 
     finding_subject(note, "%s", managers[at]->name);
-    finding_mend(note, "run it with sudo, which shows the steps before it asks");
+    finding_hint(note, "run it with sudo, which shows the steps before it asks");
 }
 
 /* An empty plan from rules that nobody could read says nothing about the port. */
@@ -50,7 +50,7 @@ static void note_unseen(struct opening_plan *plan)
     if (!plan->unseen || plan->plan.count > 0 ||
         findings_worst(&plan->plan.notes) >= FINDING_UNKNOWN)
         return;
-    finding_mend(findings_add(&plan->plan.notes, FINDING_UNKNOWN, "rights",
+    finding_hint(findings_add(&plan->plan.notes, FINDING_UNKNOWN, "rights",
                               "the firewall's rules are shown to root only"),
                  "run it with sudo, which shows the steps before it asks");
 }
@@ -153,7 +153,7 @@ static void imagine(struct look *look)
 static void note_elsewhere(const struct manager *manager, struct plan *plan)
 {
     if (strcmp(manager->system, "linux") == 0)
-        finding_mend(findings_add(&plan->notes, FINDING_NOTE, "machine",
+        finding_hint(findings_add(&plan->notes, FINDING_NOTE, "machine",
                                   "this is for a machine whose chains are the usual ones and drop "
                                   "what they are not told to let in; yours may differ"),
                      "run `gardien open --dry-run` there, which looks");

@@ -6,7 +6,7 @@
 #include "firewall/open.h"
 #include "firewall/why.h"
 
-/* Lost to routing or its checks, which no manager can mend? */
+/* Lost to routing or its checks, which no manager can fix? */
 static bool is_lost_elsewhere(const struct firewall_path *path)
 {
     return path->culprit < path->count && path->steps[path->culprit].layer == FIREWALL_KERNEL;
@@ -37,7 +37,7 @@ static size_t prove(const struct wish *wish, struct port port, int family,
     } else {
         finding = findings_add(findings, FINDING_BAD, "closed", "a probe is lost over %s: %s",
                                version, path.reason ? path.reason : "dropped");
-        finding_mend(finding, "gardien why %s", port_text(port, text));
+        finding_hint(finding, "gardien why %s", port_text(port, text));
         closed = 1;
         if (is_lost_elsewhere(&path)) {
             finding->grade = FINDING_WARNING;

@@ -64,13 +64,13 @@ void firewall_path_reason(struct firewall_path *path, const char *sentence, ...)
     va_end(args);
 }
 
-void firewall_path_mend(struct firewall_path *path, const char *command, ...)
+void firewall_path_hint(struct firewall_path *path, const char *command, ...)
 {
     va_list args;
 
-    free(path->mend);
+    free(path->hint);
     va_start(args, command);
-    path->mend = format_text(command, args);
+    path->hint = format_text(command, args);
     va_end(args);
 }
 
@@ -87,7 +87,7 @@ void firewall_path_finish(struct firewall_path *path)
     free(path->steps);
     free(path->forwarded);
     free(path->reason);
-    free(path->mend);
+    free(path->hint);
     findings_finish(&path->notes);
     firewall_path_init(path, &path->probe);
 }

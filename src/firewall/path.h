@@ -108,7 +108,7 @@ struct firewall_path {
     enum firewall_witness witness;
     char *forwarded;       /**< "172.17.0.2:8443", once the destination was changed */
     char *reason;          /**< the verdict as a sentence without full stop */
-    char *mend;            /**< the command, or the words, that mend it; NULL: nothing to mend */
+    char *hint;            /**< the command, or the words, that fixes it; NULL: nothing to fix */
     struct findings notes; /**< what else is worth knowing: "an XDP program sees packets first" */
 };
 
@@ -118,7 +118,7 @@ struct firewall_step *firewall_path_step(struct firewall_path *path);
 /** Makes the last step the culprit. */
 void firewall_path_blame(struct firewall_path *path);
 void firewall_path_reason(struct firewall_path *path, const char *sentence, ...) printf_like(2, 3);
-void firewall_path_mend(struct firewall_path *path, const char *command, ...) printf_like(2, 3);
+void firewall_path_hint(struct firewall_path *path, const char *command, ...) printf_like(2, 3);
 /** Does a packet get to somebody who listens? */
 bool firewall_path_open(const struct firewall_path *path);
 /** Takes NULL strings and an empty path; it is empty afterwards. */
@@ -130,9 +130,9 @@ const char *firewall_address_text(int family, const unsigned char address[16],
 const char *firewall_verdict_name(enum firewall_verdict verdict); /**< "dropped" */
 const char *firewall_action_name(enum firewall_action action);    /**< "drop" */
 
-/** A headline, the steps in order, the culprit last and marked, the mend. Text of rules is escaped.
+/** A headline, the steps in order, the culprit last and marked, the hint. Text of rules is escaped.
  */
 void firewall_path_print(const struct face *face, const struct firewall_path *path);
-/** {interface, family, protocol, source, destination, port, verdict, open, told_by, reason, mend?,
+/** {interface, family, protocol, source, destination, port, verdict, open, told_by, reason, hint?,
  *  obstacle?, forwarded?, culprit?, steps, notes}; a new reference. */
 json_t *firewall_path_json(const struct firewall_path *path);

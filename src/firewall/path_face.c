@@ -164,11 +164,11 @@ void firewall_path_print(const struct face *face, const struct firewall_path *pa
         scoped(mem_release) char *reason = face_escape(span_str(path->reason));
         face_wrap(face, 0, 0, reason);
     }
-    if (path->mend) {
+    if (path->hint) {
         face_styled(face, FACE_GREEN, "->");
         fputc(' ', face->out);
-        scoped(mem_release) char *mend = face_escape(span_str(path->mend));
-        face_mend(face, 3, mend);
+        scoped(mem_release) char *hint = face_escape(span_str(path->hint));
+        face_hint(face, 3, hint);
     }
     findings_print(face, &path->notes);
 }
@@ -233,7 +233,7 @@ json_t *firewall_path_json(const struct firewall_path *path)
         firewall_path_open(path), "told_by", witness_name(path->witness), "obstacle",
         obstacle_name(path->obstacle));
     set_text(object, "reason", path->reason);
-    set_text(object, "mend", path->mend);
+    set_text(object, "hint", path->hint);
     set_text(object, "forwarded", path->forwarded);
     if (path->culprit != FIREWALL_NO_CULPRIT)
         json_object_set_new(object, "culprit", json_integer((json_int_t)path->culprit));

@@ -278,17 +278,17 @@ static void note_here(const struct pf *pf, const struct wish *wish, struct plan 
     for (size_t i = 0; i < pf->program_count; i++)
         listens = listens || (is_meant(pf, i, wish) && pf->programs[i].ports.count);
     if (pf->call == PF_OFF)
-        finding_mend(findings_add(&plan->notes, FINDING_WARNING, "anchor",
+        finding_hint(findings_add(&plan->notes, FINDING_WARNING, "anchor",
                                   "/etc/pf.conf does not call the anchors below com.apple, as it "
                                   "does when it comes: the rules will not be met"),
                      "put this line into it: anchor \"com.apple/*\"; then: sudo pfctl -f "
                      "/etc/pf.conf");
     if (pf->application.blocks_all == PF_ON)
-        finding_mend(findings_add(&plan->notes, FINDING_WARNING, "application",
+        finding_hint(findings_add(&plan->notes, FINDING_WARNING, "application",
                                   "the application firewall blocks all that comes in"),
                      "sudo %s --setblockall off", PF_SOCKETFILTERFW);
     else if (pf->application.on != PF_OFF && !listens)
-        finding_mend(findings_add(&plan->notes, FINDING_NOTE, "application",
+        finding_hint(findings_add(&plan->notes, FINDING_NOTE, "application",
                                   "nobody listens on the ports yet; the application firewall has "
                                   "to let connections in to the program that will"),
                      "open them again once it runs, or: sudo %s --add PROGRAM; sudo %s "
@@ -298,12 +298,12 @@ static void note_here(const struct pf *pf, const struct wish *wish, struct plan 
 
 static void note_elsewhere(struct plan *plan)
 {
-    finding_mend(
+    finding_hint(
         findings_add(&plan->notes, FINDING_NOTE, "state",
                      "on macOS as it comes pf filters nothing; when a port is closed there, "
                      "it is the application firewall mostly"),
         PF_SOCKETFILTERFW " --getglobalstate; pfctl -s info");
-    finding_mend(
+    finding_hint(
         findings_add(&plan->notes, FINDING_NOTE, "anchor",
                      "the system's /etc/pf.conf calls the anchors below com.apple; one that "
                      "was changed may not"),

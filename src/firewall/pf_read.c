@@ -129,7 +129,7 @@ static bool judge(const struct pf *pf, const struct wish *wish, struct port port
                              "pf has no rule that lets it in over IPv%d", family);
     finding_subject(finding, "%s", port_text(port, text));
     if (!there)
-        finding_mend(finding, "sudo pfctl -a %s -f %s says what is wrong", PF_ANCHOR, PF_RULES);
+        finding_hint(finding, "sudo pfctl -a %s -f %s says what is wrong", PF_ANCHOR, PF_RULES);
     return !there;
 }
 
@@ -144,13 +144,13 @@ size_t pf_judge(const struct pf *pf, const struct wish *wish, struct findings *f
         return 0;
     }
     if (pf->application.blocks_all == PF_ON) {
-        finding_mend(findings_add(findings, FINDING_BAD, "closed",
+        finding_hint(findings_add(findings, FINDING_BAD, "closed",
                                   "the application firewall blocks all that comes in"),
                      "sudo %s --setblockall off", PF_SOCKETFILTERFW);
         return wish->ports.count;
     }
     if (!pf->loaded) {
-        finding_mend(
+        finding_hint(
             findings_add(findings, FINDING_UNKNOWN, "open", "the rules could not be read back"),
             "look: sudo pfctl -a %s -s rules", PF_ANCHOR);
         return 0;

@@ -209,7 +209,7 @@ int network_parse(const char *text, struct diags *diags, struct network *ret_net
     struct span address = span_str(text);
     ptrdiff_t slash = span_find(address, '/');
     struct network network = {0};
-    char alone[INET6_ADDRSTRLEN], mended[NETWORK_TEXT];
+    char alone[INET6_ADDRSTRLEN], fixed[NETWORK_TEXT];
     uint64_t prefix;
 
     if (slash >= 0)
@@ -228,7 +228,7 @@ int network_parse(const char *text, struct diags *diags, struct network *ret_net
     if (clear_host_bits(&network)) {
         diag_hint(diags_add(diags, "\"%s\" has bits beyond its prefix", text),
                   "the network is %s; for one address leave the prefix out",
-                  network_text(&network, mended));
+                  network_text(&network, fixed));
         return ERR_SYNTAX;
     }
     *ret_network = network;

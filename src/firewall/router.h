@@ -76,8 +76,8 @@ bool router_fine(const struct router_answer *answer);
 uint32_t router_renew_after(const struct router_answer *answer);
 /** What a router's address outside means. @param text  "192.0.2.1", "" or anything */
 enum router_wan router_wan_kind(const char *text);
-/** UPnP's and NAT-PMP's refusals in words. @param ret_mend  what to do; never NULL */
-const char *router_refusal(enum router_speech speech, int code, const char **ret_mend);
+/** UPnP's and NAT-PMP's refusals in words. @param ret_hint  what to do; never NULL */
+const char *router_refusal(enum router_speech speech, int code, const char **ret_hint);
 /** Says in findings what became of it, and what stands in the way. @param now  wall clock, ns */
 void router_judge(const struct router_answer *answer, nsec_t now, struct findings *findings);
 /** {router?, address?, interface?, outside?, ports: [{port, outcome, protocol?, lease?, code?,

@@ -37,7 +37,7 @@ static const char offline[] =
 static const struct {
     enum router_speech speech;
     int code;
-    const char *sentence, *mend;
+    const char *sentence, *hint;
 } refusals[] = {
     {ROUTER_UPNP, 402, "it does not understand the request",
      "forward the port by hand in the router's settings"},
@@ -63,14 +63,14 @@ static const struct {
      "forward the port by hand in the router's settings"},
 };
 
-const char *router_refusal(enum router_speech speech, int code, const char **ret_mend)
+const char *router_refusal(enum router_speech speech, int code, const char **ret_hint)
 {
     for (size_t i = 0; i < ARRAY_SIZE(refusals); i++)
         if (refusals[i].speech == speech && refusals[i].code == code) {
-            *ret_mend = refusals[i].mend;
+            *ret_hint = refusals[i].hint;
             return refusals[i].sentence;
         }
-    *ret_mend = "forward the port by hand in the router's settings";
+    *ret_hint = "forward the port by hand in the router's settings";
     return "it refused for a reason of its own";
 }
 
@@ -106,14 +106,14 @@ static void judge_mapped(const struct router_answer *answer, const struct router
 
 static void judge_refused(const struct router_port *port, struct findings *findings)
 {
-    const char *mend, *sentence = router_refusal(port->speech, port->code, &mend);
+    const char *hint, *sentence = router_refusal(port->speech, port->code, &hint);
     char text[PORT_TEXT];
     struct finding *finding =
         findings_add(findings, FINDING_BAD, "router", "the router refused over %s: %s (%d)",
                      speech_name(port->speech), sentence, port->code);
 
     finding_subject(finding, "%s", port_text(port->port, text));
-    finding_mend(finding, "%s", mend);
+    finding_hint(finding, "%s", hint);
 }
 
 static void judge_taken(const struct router_port *port, struct findings *findings)
@@ -125,7 +125,7 @@ static void judge_taken(const struct router_port *port, struct findings *finding
                      *holder ? holder : "another machine");
 
     finding_subject(finding, "%s", port_text(port->port, text));
-    finding_mend(finding, "take that forwarding away in the router's settings, or choose another "
+    finding_hint(finding, "take that forwarding away in the router's settings, or choose another "
                           "port");
 }
 
@@ -166,7 +166,7 @@ static void judge_port(const struct router_answer *answer, const struct router_p
 static void judge_silence(const struct router_answer *answer, struct findings *findings)
 {
     if (!answer->address[0]) {
-        finding_mend(findings_add(findings, FINDING_BAD, "router",
+        finding_hint(findings_add(findings, FINDING_BAD, "router",
                                   "this machine has no IPv4 address that a router could send to"),
                      "connect it to a network");
         return;
@@ -176,7 +176,7 @@ static void judge_silence(const struct router_answer *answer, struct findings *f
         "no router answered within 3 s: %s%s%sUPnP was asked on %s (%s)",
         answer->router[0] ? "NAT-PMP was asked at " : "no IPv4 route leads to one, ",
         answer->router, answer->router[0] ? ", " : "", answer->interface, answer->address);
-    finding_mend(finding,
+    finding_hint(finding,
                  "switch on UPnP or NAT-PMP in the router's settings, or forward the ports to %s "
                  "there by hand",
                  answer->address);
@@ -184,7 +184,7 @@ static void judge_silence(const struct router_answer *answer, struct findings *f
 
 static void judge_wan(const struct router_answer *answer, struct findings *findings)
 {
-    static const char mend[] = "serve over IPv6, which no NAT is in the way of; ask the provider "
+    static const char hint[] = "serve over IPv6, which no NAT is in the way of; ask the provider "
                                "for a public IPv4 address; or lead the traffic in by a tunnel from "
                                "a machine that has one";
     scoped(mem_release) char *wan = face_escape(span_str(answer->wan));
@@ -197,20 +197,20 @@ static void judge_wan(const struct router_answer *answer, struct findings *findi
                                "the provider shares one address among many (carrier NAT), so "
                                "nobody outside reaches it",
                                wan);
-        finding_mend(finding, "%s", mend);
+        finding_hint(finding, "%s", hint);
         break;
     case ROUTER_WAN_PRIVATE:
         finding = findings_add(findings, FINDING_BAD, "router",
                                "the router's own address outside is %s, a private one: a second "
                                "router stands in front of it (double NAT), or the provider's NAT",
                                wan);
-        finding_mend(finding,
+        finding_hint(finding,
                      "forward the ports to %s in that router too, or make one of them a bridge; "
                      "otherwise: %s",
-                     wan, mend);
+                     wan, hint);
         break;
     case ROUTER_WAN_NONE:
-        finding_mend(findings_add(findings, FINDING_BAD, "router",
+        finding_hint(findings_add(findings, FINDING_BAD, "router",
                                   "the router has no address outside: it is not online"),
                      "see whether it is connected to the internet");
         break;

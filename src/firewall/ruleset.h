@@ -189,7 +189,7 @@ must_check int ruleset_read_live(struct ruleset **ret_ruleset, char **ret_why);
  *  into a network namespace of its own, which ends with the call; this takes root, or a system
  *  where everybody may make user namespaces. Handles are those of the file, or 0. Whether sets are
  *  empty, or `nft -t` left their elements out, a file does not say: see elements_unknown.
- *  @return as above; a mistake goes to `diags` too, with the way to mend it */
+ *  @return as above; a mistake goes to `diags` too, with the way to fix it */
 must_check int ruleset_read_file(const char *path, struct ruleset **ret_ruleset,
                                  struct diags *diags);
 void ruleset_destroy(struct ruleset *ruleset);

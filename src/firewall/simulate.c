@@ -309,16 +309,16 @@ static void ask_for_more(struct walk *walk)
     static const unsigned char any[sizeof path->probe.destination];
 
     if (span_starts(doubt, SPAN("meta iif")) && !path->probe.interface[0])
-        firewall_path_mend(path, "say by which interface it comes in: --interface NAME");
+        firewall_path_hint(path, "say by which interface it comes in: --interface NAME");
     else if (span_ends(doubt, SPAN("daddr")) &&
              memcmp(path->probe.destination, any, sizeof any) == 0)
-        firewall_path_mend(path, "say which address of the host it is for: --to ADDR");
+        firewall_path_hint(path, "say which address of the host it is for: --to ADDR");
     else if (span_starts(doubt, SPAN(MATCH_ELEMENTS)))
-        firewall_path_mend(path, "save the rules with the elements of their sets (this listing "
+        firewall_path_hint(path, "save the rules with the elements of their sets (this listing "
                                  "shows none of any set, as with `nft -t`): nft -j list ruleset > "
                                  "rules.json");
     else if (span_starts(doubt, SPAN(WALK_EXTENSION)))
-        firewall_path_mend(path, "save the rules as text, which tells what iptables' extensions "
+        firewall_path_hint(path, "save the rules as text, which tells what iptables' extensions "
                                  "do: nft -a list ruleset > rules.nft");
 }
 

@@ -1,4 +1,4 @@
-/* What is odd about a picture of ports, and how to mend it. */
+/* What is odd about a picture of ports, and how to fix it. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -86,7 +86,7 @@ static void judge_loopback(struct firewall_status *status, const struct port_sta
         mem_format("nobody outside this machine can reach %s: it listens on %s only", program,
                    sockdiag_text(&listener->socket, address));
     struct finding *finding = add(status, port, FINDING_WARNING, "listener", sentence);
-    finding_mend(finding,
+    finding_hint(finding,
                  "if others shall reach it, let it listen on all addresses (\":%u\", \"0.0.0.0\" "
                  "and \"[::]\" in most settings)",
                  (unsigned)port->port.number);
@@ -111,12 +111,12 @@ static void judge_queue(struct firewall_status *status, const struct port_status
     if (status_queue_full(listener)) {
         sentence = mem_format("%s takes no connections on %s: %u wait, and no more may", program,
                               address, listener->socket.waiting);
-        finding_mend(add(status, port, FINDING_BAD, "listener", sentence),
+        finding_hint(add(status, port, FINDING_BAD, "listener", sentence),
                      "see what it is busy with, or restart it");
     } else if (!listener->space && (listener->connects == 0 || listener->connects == -ETIMEDOUT)) {
         sentence = mem_format("%s listens on %s, and a connection from this machine itself is %s",
                               program, address, listener->connects ? "not answered" : "refused");
-        finding_mend(
+        finding_hint(
             add(status, port, FINDING_WARNING, "listener", sentence),
             "let the firewall accept what comes in by lo, or see whether the program runs");
     }
@@ -143,7 +143,7 @@ static void judge_spaces(struct firewall_status *status, const struct port_statu
         first->container[0] ? "the container " : "another network namespace", first->container);
     struct finding *finding = add(status, port, FINDING_NOTE, "container", sentence);
     if (first->container[0])
-        finding_mend(finding,
+        finding_hint(finding,
                      "if others shall reach it, publish its port (-p %u:%u) when the "
                      "container is made",
                      (unsigned)port->port.number, (unsigned)port->port.number);
@@ -171,12 +171,12 @@ static void judge_closed(struct firewall_status *status, const struct port_statu
         path->reason ? ": " : "", path->reason ? path->reason : "");
     struct finding *finding = add(status, port, FINDING_WARNING, "firewall", sentence);
     port_text(port->port, text);
-    if (!path->mend)
-        finding_mend(finding, "gardien open %s", text);
+    if (!path->hint)
+        finding_hint(finding, "gardien open %s", text);
     else if (is_rule(path))
-        finding_mend(finding, "gardien open %s, or by hand: %s", text, path->mend);
+        finding_hint(finding, "gardien open %s, or by hand: %s", text, path->hint);
     else
-        finding_mend(finding, "%s", path->mend);
+        finding_hint(finding, "%s", path->hint);
 }
 
 /* The same port seen differently over IPv4 and IPv6 is mostly a mistake. */
@@ -191,7 +191,7 @@ static void judge_families(struct firewall_status *status, const struct port_sta
         if (is_open(&port->paths[f]) && is_closed(&port->paths[other])) {
             scoped(mem_release) char *sentence =
                 mem_format("open over %s and closed over %s", family_names[f], family_names[other]);
-            finding_mend(add(status, port, FINDING_WARNING, "firewall", sentence),
+            finding_hint(add(status, port, FINDING_WARNING, "firewall", sentence),
                          "gardien open %s opens it over both, gardien close %s closes it",
                          port_text(port->port, text), text);
         }
@@ -200,7 +200,7 @@ static void judge_families(struct firewall_status *status, const struct port_sta
                 mem_format("somebody listens to %s and nobody to %s, though this machine has "
                            "addresses of both",
                            family_names[f], family_names[other]);
-            finding_mend(add(status, port, FINDING_NOTE, "listener", sentence),
+            finding_hint(add(status, port, FINDING_NOTE, "listener", sentence),
                          "let it listen on [::] too, or take the %s addresses out of the DNS",
                          family_names[other]);
         }
@@ -216,7 +216,7 @@ static void judge_empty(struct firewall_status *status, const struct port_status
 
     if (!status->filtered || !open || port->listens || is_forwarded(port))
         return;
-    finding_mend(
+    finding_hint(
         add(status, port, FINDING_WARNING, "firewall", "open, with nobody listening behind it"),
         "start what shall serve there, or: gardien close %s", port_text(port->port, text));
 }
@@ -239,7 +239,7 @@ static void judge_forwarded(struct firewall_status *status, const struct port_st
 }
 
 /* What to run for the whole answer. */
-static void mend_as_root(const struct firewall_status *status, struct finding *finding)
+static void hint_as_root(const struct firewall_status *status, struct finding *finding)
 {
     struct buffer ports = buffer_make(PORTS_MAX * PORT_TEXT + 1);
     char text[PORT_TEXT];
@@ -247,7 +247,7 @@ static void mend_as_root(const struct firewall_status *status, struct finding *f
 
     for (size_t i = 0; status->named && i < status->count && r >= 0; i++)
         r = buffer_printf(&ports, " %s", port_text(status->ports[i].port, text));
-    finding_mend(finding, "ask as root: sudo gardien status%.*s",
+    finding_hint(finding, "ask as root: sudo gardien status%.*s",
                  SPAN_ARGS(r < 0 ? SPAN("") : buffer_span(&ports)));
     buffer_finish(&ports);
 }
@@ -273,7 +273,7 @@ static void judge_unknown(struct firewall_status *status)
                              "what the firewall says could not be told: %s",
                              path->reason ? path->reason : "no reason was given");
             if (geteuid() != 0)
-                mend_as_root(status, finding);
+                hint_as_root(status, finding);
             return; /* the reason is nearly always the same */
         }
 }
@@ -299,7 +299,7 @@ static void judge_hidden(struct firewall_status *status)
             listeners->spaces_veiled,
             geteuid() == 0 ? ", which have capabilities that this one lacks" : "");
     if (finding && geteuid() != 0)
-        mend_as_root(status, finding);
+        hint_as_root(status, finding);
 }
 
 static void judge_listing(struct firewall_status *status)
@@ -318,7 +318,7 @@ static void judge_listing(struct firewall_status *status)
                      "the kernel does not list who listens over UDP: %s",
                      error_text(listeners->udp_error));
     if (unnamed && listeners->hidden)
-        mend_as_root(status, findings_add(&status->findings, FINDING_UNKNOWN, "listener",
+        hint_as_root(status, findings_add(&status->findings, FINDING_UNKNOWN, "listener",
                                           "programs of other users are not shown"));
     judge_hidden(status);
     if (listeners->dropped)

@@ -37,7 +37,7 @@ static void say_link_down(struct firewall_path *path)
 {
     path->obstacle = FIREWALL_LINK_DOWN;
     firewall_path_reason(path, "the interface %s is down", path->probe.interface);
-    firewall_path_mend(path, "ip link set %s up", path->probe.interface);
+    firewall_path_hint(path, "ip link set %s up", path->probe.interface);
 }
 
 struct heard {
@@ -101,14 +101,14 @@ static void look_for_listener(const struct prober_trace *trace, struct firewall_
                              "the firewall lets it through, but the program on %u/%s listens "
                              "only on %s, not on %s",
                              (unsigned)trace->port, protocol, heard.where, at);
-        firewall_path_mend(path,
+        firewall_path_hint(path,
                            "let that program listen on %s, or on all addresses (0.0.0.0 and "
                            "[::])",
                            at);
     } else {
         firewall_path_reason(path, "the firewall lets it through, but nothing listens on %u/%s",
                              (unsigned)trace->port, protocol);
-        firewall_path_mend(path,
+        firewall_path_hint(path,
                            "start the server, for example: gardien serve ./public --https "
                            ":%u",
                            (unsigned)trace->port);
@@ -127,7 +127,7 @@ static void look_for_way_back(struct firewall_path *path)
                          "the firewall lets it through, but there is no route for the answer "
                          "to %s",
                          source);
-    firewall_path_mend(path, "ip route add %s via GATEWAY dev %s", source, path->probe.interface);
+    firewall_path_hint(path, "ip route add %s via GATEWAY dev %s", source, path->probe.interface);
 }
 
 static void warn_of_carrier(struct firewall_path *path)
@@ -137,7 +137,7 @@ static void warn_of_carrier(struct firewall_path *path)
     struct finding *note =
         findings_add(&path->notes, FINDING_WARNING, "link",
                      "%s has no carrier: no packet comes in there", path->probe.interface);
-    finding_mend(note, "connect its cable, or its other end");
+    finding_hint(note, "connect its cable, or its other end");
 }
 
 static void look_at_destination(const struct prober_trace *trace, struct firewall_path *path)
@@ -160,7 +160,7 @@ static void look_at_destination(const struct prober_trace *trace, struct firewal
     path->obstacle = FIREWALL_NOT_LOCAL;
     firewall_path_reason(path, "%s is no address of this host, which would send the packet on",
                          address);
-    firewall_path_mend(path,
+    firewall_path_hint(path,
                        "give the address to an interface (ip address add %s dev %s), or ask "
                        "with --to for one that `ip address` shows",
                        address, path->probe.interface);
@@ -199,7 +199,7 @@ static void do_without(struct firewall_path *path, firewall_simulate *simulate, 
     }
     say_unknown(path, why);
     if (error == -EPERM)
-        firewall_path_mend(path, "run it as root: sudo gardien why %u/%s",
+        firewall_path_hint(path, "run it as root: sudo gardien why %u/%s",
                            (unsigned)path->probe.port,
                            path->probe.protocol == IPPROTO_UDP ? "udp" : "tcp");
 }

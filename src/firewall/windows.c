@@ -203,17 +203,17 @@ static void note_elsewhere(const struct wish *wish, unsigned wanted, struct plan
                      "the profile public is that of cafés, hotels and every network that Windows "
                      "does not know: everybody there can reach the ports");
     else
-        finding_mend(findings_add(&plan->notes, FINDING_NOTE, "profile",
+        finding_hint(findings_add(&plan->notes, FINDING_NOTE, "profile",
                                   "on a network of the profile public, which a new network has, "
                                   "the ports stay closed; a server at a provider is mostly on one"),
                      "look: Get-NetConnectionProfile; open there too: --profile "
                      "domain,private,public");
-    finding_mend(findings_add(&plan->notes, FINDING_NOTE, "block",
+    finding_hint(findings_add(&plan->notes, FINDING_NOTE, "block",
                               "a rule that blocks outweighs every rule that allows"),
                  "Get-NetFirewallRule -Enabled True -Direction Inbound -Action Block | "
                  "Get-NetFirewallPortFilter | Where-Object LocalPort -eq %u",
                  port);
-    finding_mend(findings_add(&plan->notes, FINDING_NOTE, "rights",
+    finding_hint(findings_add(&plan->notes, FINDING_NOTE, "rights",
                               "the commands need a terminal that was started as administrator"),
                  "check afterwards from another machine: gardien check HOST:%u, or "
                  "Test-NetConnection HOST -Port %u",
@@ -230,7 +230,7 @@ static void note_here(const struct look *look, unsigned wanted, struct plan *pla
                      "the profile public is that of cafés, hotels and every network that Windows "
                      "does not know: everybody there can reach the ports");
     if (policy->profiles_known && (policy->active & ~wanted))
-        finding_mend(findings_add(&plan->notes, FINDING_WARNING, "profile",
+        finding_hint(findings_add(&plan->notes, FINDING_WARNING, "profile",
                                   "this machine is on a network of the profile %s, where the ports "
                                   "stay closed",
                                   windows_profiles_text(policy->active & ~wanted, profiles)),
@@ -356,7 +356,7 @@ static int plan_close(const struct look *look, const struct wish *wish, struct p
     for (size_t i = 0; wish->force && i < wish->ports.count; i++) {
         close_others(look, wish->ports.items[i], plan);
         if (!look->policy.rules_known)
-            finding_mend(findings_add(&plan->notes, FINDING_UNKNOWN, "force",
+            finding_hint(findings_add(&plan->notes, FINDING_UNKNOWN, "force",
                                       "rules of others for the port are not known from here"),
                          "Get-NetFirewallPortFilter | Where-Object LocalPort -eq %u | "
                          "Get-NetFirewallRule",

@@ -116,7 +116,7 @@ static size_t judge_profiles(const struct policy *policy, const struct policy_ru
     snprintf(sentence, sizeof sentence,
              "the rule is for networks of the profiles %s, and %s has the profile %s", made,
              closed ? "this one" : "one of this machine", has);
-    finding_mend(add(findings, closed ? FINDING_BAD : FINDING_WARNING, port, "closed", sentence),
+    finding_hint(add(findings, closed ? FINDING_BAD : FINDING_WARNING, port, "closed", sentence),
                  "gardien open %s --profile domain,private,public; or, where you know everybody on "
                  "that network: Set-NetConnectionProfile -InterfaceAlias NAME -NetworkCategory "
                  "Private",
@@ -131,12 +131,12 @@ static size_t judge_port(const struct policy *policy, struct port port, struct f
     size_t closed = 1;
 
     if (!rule) {
-        finding_mend(add(findings, FINDING_BAD, port, "closed", "the rule is not there"),
+        finding_hint(add(findings, FINDING_BAD, port, "closed", "the rule is not there"),
                      "a group policy may forbid local rules: run gpresult /h report.html");
     } else if (block) {
         snprintf(sentence, sizeof sentence,
                  "the rule \"%s\" blocks it, which outweighs every rule that allows", block->name);
-        finding_mend(add(findings, FINDING_BAD, port, "closed", sentence),
+        finding_hint(add(findings, FINDING_BAD, port, "closed", sentence),
                      "wf.msc shows it under Inbound Rules: switch it off there");
     } else if (policy->profiles_known && (policy->active & ~rule->profiles)) {
         closed = judge_profiles(policy, rule, port, findings);
@@ -165,7 +165,7 @@ static void note_programs(const struct policy *policy, struct findings *findings
             findings, FINDING_NOTE, "program",
             "the rule \"%s\" blocks this program, whatever port it listens on", rule->name);
         finding_subject(note, "%s", rule->program);
-        finding_mend(note,
+        finding_hint(note,
                      "if it is the one that serves: wf.msc shows the rule under Inbound Rules");
         noted++;
     }
@@ -185,7 +185,7 @@ size_t windows_judge(const struct policy *policy, const struct wish *wish,
     }
     if (policy->profiles_known && (policy->active & policy->blocks_all)) {
         windows_profiles_text(policy->active & policy->blocks_all, profiles);
-        finding_mend(findings_add(findings, FINDING_BAD, "closed",
+        finding_hint(findings_add(findings, FINDING_BAD, "closed",
                                   "all that comes in is blocked on networks of the profile %s, "
                                   "whatever rules allow",
                                   profiles),
@@ -194,7 +194,7 @@ size_t windows_judge(const struct policy *policy, const struct wish *wish,
         return wish->ports.count;
     }
     if (!policy->rules_known) {
-        finding_mend(
+        finding_hint(
             findings_add(findings, FINDING_UNKNOWN, "open", "the rules could not be read back"),
             "look: netsh advfirewall firewall show rule name=all");
         return 0;
@@ -203,7 +203,7 @@ size_t windows_judge(const struct policy *policy, const struct wish *wish,
         closed += judge_port(policy, wish->ports.items[i], findings);
     note_programs(policy, findings);
     if (policy->overridden)
-        finding_mend(findings_add(findings, FINDING_WARNING, "policy",
+        finding_hint(findings_add(findings, FINDING_WARNING, "policy",
                                   "a group policy of the domain outweighs rules that are made on "
                                   "this machine: the ports may stay closed"),
                      "gpresult /h report.html shows it; its administrator can let the ports in");

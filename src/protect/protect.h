@@ -1,4 +1,4 @@
-/* Protection as the rooms above see it: a request goes in, a verdict comes out. */
+/* Protection as the higher layers see it: a request goes in, a verdict comes out. */
 #pragma once
 
 #include "protect/limits.h"

@@ -245,7 +245,7 @@ static void new_line(const struct face *face, unsigned indent)
     indent_by(face->out, indent);
 }
 
-void face_mend(const struct face *face, unsigned column, const char *text)
+void face_hint(const struct face *face, unsigned column, const char *text)
 {
     struct span rest = span_str(text);
     unsigned indent = face->width && column + NARROWEST > face->width ? 0 : column;

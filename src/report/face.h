@@ -43,7 +43,7 @@ size_t face_columns(struct span text);
 void face_wrap(const struct face *face, unsigned column, unsigned indent, const char *text);
 /** The same without the newline at the end. @return the column where it ended */
 unsigned face_flow(const struct face *face, unsigned column, unsigned indent, struct span text);
-/** Prints what mends something from column `column` on. Where it does not fit, each command in it
+/** Prints the hint from column `column` on. Where it does not fit, each command in it
  *  gets a line of its own without breaks, so that it can be copied as it is. Ends with a newline.
  */
-void face_mend(const struct face *face, unsigned column, const char *text);
+void face_hint(const struct face *face, unsigned column, const char *text);

@@ -26,7 +26,7 @@ static void finding_finish(struct finding *finding)
     free(finding->topic);
     free(finding->subject);
     free(finding->sentence);
-    free(finding->mend);
+    free(finding->hint);
     json_decref(finding->facts);
     *finding = (struct finding){0};
 }
@@ -65,13 +65,13 @@ void finding_subject(struct finding *finding, const char *subject, ...)
     va_end(args);
 }
 
-void finding_mend(struct finding *finding, const char *mend, ...)
+void finding_hint(struct finding *finding, const char *hint, ...)
 {
     va_list args;
 
-    free(finding->mend);
-    va_start(args, mend);
-    finding->mend = format_text(mend, args);
+    free(finding->hint);
+    va_start(args, hint);
+    finding->hint = format_text(hint, args);
     va_end(args);
 }
 
@@ -148,12 +148,12 @@ void finding_print(const struct face *face, const struct finding *finding)
         mem_format("%s%s%s%s", finding->subject ? finding->subject : "",
                    finding->subject ? ": " : "", finding->sentence, took);
     face_wrap(face, SENTENCE_COLUMN, SENTENCE_COLUMN, line);
-    if (!finding->mend)
+    if (!finding->hint)
         return;
     fprintf(face->out, "%*s", SENTENCE_COLUMN, "");
     face_styled(face, FACE_GREEN, "->");
     fputc(' ', face->out);
-    face_mend(face, SENTENCE_COLUMN + 3, finding->mend);
+    face_hint(face, SENTENCE_COLUMN + 3, finding->hint);
 }
 
 void findings_print(const struct face *face, const struct findings *findings)
@@ -169,7 +169,7 @@ static json_t *finding_json(const struct finding *finding)
     json_t *object =
         json_pack("{s:s, s:s, s:s*, s:s, s:s*, s:O*}", "grade", finding_grade_name(finding->grade),
                   "topic", finding->topic, "subject", finding->subject, "sentence",
-                  finding->sentence, "mend", finding->mend, "facts", finding->facts);
+                  finding->sentence, "hint", finding->hint, "facts", finding->facts);
 
     if (object && finding->took >= 0)
         json_object_set_new(object, "milliseconds", json_real((double)finding->took / 1e6));

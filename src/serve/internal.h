@@ -1,4 +1,4 @@
-/* What a worker's server and its connections share; nobody outside this room sees it. */
+/* What a worker's server and its connections share; nobody outside this module sees it. */
 #pragma once
 
 #include "base/list.h"

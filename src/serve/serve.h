@@ -1,4 +1,4 @@
-/* Serving, as the rooms above see it: sites, static files, and the server of one worker. */
+/* Serving, as the higher layers see it: sites, static files, and the server of one worker. */
 #pragma once
 
 #include "serve/access_log.h"

@@ -1,4 +1,4 @@
-/* What the files of this room share and no other room sees: OpenSSL's own types. */
+/* What the files of this module share and no other module sees: OpenSSL's own types. */
 #pragma once
 
 #include <openssl/ssl.h>

@@ -1,4 +1,4 @@
-/* TLS over TCP, as the rooms above see it: contexts (certificates, versions, tickets), sessions
+/* TLS over TCP, as the higher layers see it: contexts (certificates, versions, tickets), sessions
  * that own no socket, and private keys held elsewhere. The only room that calls a TLS library. */
 #pragma once
 

@@ -123,7 +123,7 @@ def bad(answer, topic):
     """The one bad finding of a topic."""
     found = [f for f in answer["by"].get(topic, []) if f["grade"] == "bad"]
     assert len(found) == 1, answer["findings"]
-    assert found[0]["mend"]
+    assert found[0]["hint"]
     return found[0]
 
 

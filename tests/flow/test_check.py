@@ -99,7 +99,7 @@ def test_a_drop_is_a_timeout_and_port_80_tells_that_the_machine_is_on(fresh):
                      "tcp dport 80 drop; }; }")
     answer = fresh.check("site.example")
     assert "or the machine is off" in bad(answer, "tcp")["sentence"]
-    assert "gardien open" in answer["mend"]
+    assert "gardien open" in answer["hint"]
 
 
 def test_nobody_there(lab):
@@ -165,7 +165,7 @@ def test_an_mtu_black_hole_is_proven(routed, pki):
     answer = routed.check(f"10.98.0.1:{port}", timeout=4 * PATIENCE)
     finding = bad(answer, "tls")
     assert "MTU black hole" in finding["sentence"]
-    assert "maxseg" in finding["mend"]
+    assert "maxseg" in finding["hint"]
 
 
 # ---- TLS ----
@@ -231,13 +231,13 @@ def test_a_name_that_the_server_refuses(lab, pki):
     answer = lab.check(f"site.example:{port}")
     finding = bad(answer, "tls")
     assert "the server refuses the handshake: unrecognized name" in finding["sentence"]
-    assert "does not know the name site.example" in finding["mend"]
+    assert "does not know the name site.example" in finding["hint"]
 
 
 @pytest.mark.parametrize("version, topic", [("-tls1_2", "tls"), ("-tls1_3", "http")])
 def test_a_server_that_wants_certificates_of_visitors(lab, pki, version, topic):
     port = s_server(lab, pki, version, "-Verify", "1", "-verify_return_error")
-    assert "certificates of their own" in bad(lab.check(f"site.example:{port}"), topic)["mend"]
+    assert "certificates of their own" in bad(lab.check(f"site.example:{port}"), topic)["hint"]
 
 
 def test_old_versions_alone_are_refused_by_browsers(lab, pki):
@@ -283,7 +283,7 @@ def test_each_fault_of_a_certificate(lab, pki, chain):
     assert CERTIFICATES[chain] in bad(answer, "certificate")["sentence"]
     assert answer["code"] == 1 and answer["open"] and answer["metrics"]["trusted"] is False
     if chain == ("linked",):
-        assert "http://ca.example/middle.der" in answer["mend"]
+        assert "http://ca.example/middle.der" in answer["hint"]
 
 
 LIST_PORT, RESPONDER_PORT = 8089, 8090  # on the server's own address in its namespace

@@ -34,7 +34,7 @@ def test_a_caa_record_that_forbids_the_issuer_is_a_warning(lab, dns, pki):
     port = lab.serve("tls", pki.bundle("public", "lets"))
     answer = lab.check(f"site.example:{port}", "-4", *dns)
     assert answer["code"] == 0 and "its renewal will fail" in answer["verdict"]
-    assert answer["mend"] == 'add the record: CAA 0 issue "letsencrypt.org"'
+    assert answer["hint"] == 'add the record: CAA 0 issue "letsencrypt.org"'
     assert "caa" not in lab.check(f"four.example:{port}", *dns)["by"]
 
 
@@ -81,7 +81,7 @@ def test_the_resolver_of_this_machine(pki, tmp_path):
         answer = lab.check("site.example:1", "--resolve", "unused.example:1.2.3.4")
         warning = next(f for f in answer["by"]["name"] if f["grade"] == "warning")
         assert "this machine's own resolver says 10.99.0.9, DNS says" in warning["sentence"]
-        assert "/etc/hosts" in warning["mend"]
+        assert "/etc/hosts" in warning["hint"]
         answer = lab.check("only.example:1", "--resolve", "unused.example:1.2.3.4")
         assert any("only this machine's own resolver knows it" in f["sentence"]
                    for f in answer["by"]["name"])
@@ -93,7 +93,7 @@ REJECT = ("table ip t { chain in { type filter hook input priority 0; "
           "tcp dport 443 reject with icmp type admin-prohibited; }; }")
 
 
-def test_the_last_lines_say_what_is_wrong_and_the_mend(lab):
+def test_the_last_lines_say_what_is_wrong_and_the_hint(lab):
     result = plain_run(lab, f"{V4}:19998")
     lines = result.stdout.strip().splitlines()
     assert result.returncode == 1
@@ -268,7 +268,7 @@ def test_this_machine_joins_listeners_firewall_and_visits(fresh, pki):
                      "iif lo accept; tcp dport 443 drop; }; }")
     answer = here(fresh)
     assert "closed to strangers over IPv6" in answer["verdict"]
-    assert "gardien open 443" in answer["mend"]
+    assert "gardien open 443" in answer["hint"]
     assert "nobody listens" in here(fresh, ":8443")["verdict"]
 
 

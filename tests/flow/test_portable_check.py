@@ -57,7 +57,7 @@ def test_a_site_that_accepts_is_open_and_the_rest_is_named(lab, pki):
     assert not {"tls", "certificate", "http", "hsts", "port80"} & set(answer["by"])
     rest = answer["by"]["layers"]
     assert len(rest) == 1 and rest[0]["grade"] == "note" and "TLS" in rest[0]["sentence"]
-    assert f"openssl s_client -connect site.example:{port} -servername site.example" in rest[0]["mend"]
+    assert f"openssl s_client -connect site.example:{port} -servername site.example" in rest[0]["hint"]
     metrics = answer["metrics"]
     assert (metrics["addresses"], metrics["failing"], metrics["ipv6"]) == (2, 0, True)
     assert 0 < metrics["rtt_milliseconds"] < 1000 * PATIENCE
@@ -68,8 +68,8 @@ def test_a_site_that_accepts_is_open_and_the_rest_is_named(lab, pki):
 def test_the_command_that_is_named_looks_at_the_rest(lab, pki):
     """openssl, as the line says it, reaches the server and shows its certificate."""
     port = lab.serve("tls", pki.bundle("good", "middle"))
-    mend = lab.check(f"{V4}:{port}")["by"]["layers"][0]["mend"]
-    command = re.search(r"openssl s_client .*", mend)[0].split()
+    hint = lab.check(f"{V4}:{port}")["by"]["layers"][0]["hint"]
+    command = re.search(r"openssl s_client .*", hint)[0].split()
     assert "-servername" not in command
     result = lab.client.run(*command, check=False, seconds=20 * PATIENCE)
     assert "site.example" in result.stdout + result.stderr, result
@@ -120,7 +120,7 @@ def test_a_drop_is_a_timeout_and_port_80_tells_that_the_machine_is_on(fresh):
                      "tcp dport 80 drop; }; }")
     answer = fresh.check("site.example", *pinned(V4))
     assert "or the machine is off" in bad(answer, "tcp")["sentence"]
-    assert "gardien open" in answer["mend"]
+    assert "gardien open" in answer["hint"]
 
 
 @between_hosts
@@ -177,7 +177,7 @@ def test_http3_is_asked_for_without_tls(lab, pki):
     assert answer["metrics"]["h3"] is True and answer["code"] == 0
     finding = answer["by"]["http3"][0]
     assert "QUIC version 1 and 2" in finding["sentence"]
-    assert "Alt-Svc is not looked at" in finding["sentence"] and "mend" not in finding
+    assert "Alt-Svc is not looked at" in finding["sentence"] and "hint" not in finding
 
 
 @between_hosts

@@ -236,7 +236,7 @@ for port, speak in ((22, greet), (23, flood), (24, flood_tls), (25, close), (26,
     (("10.0.0.1", "--raet", "1"), ["--raet", "did you mean --rate?"]),
     (("127.0.0.1", "-p", "1", "-oX", "/nonexistent/x"), ["/nonexistent/x", "may be written"]),
 ])
-def test_mistakes_are_told_with_the_mend(args, words):
+def test_mistakes_are_told_with_the_hint(args, words):
     result = lib.run(lib.BINARY, "scan", *args)
     assert result.returncode != 0 and result.stdout == ""
     for word in words:

@@ -1,4 +1,4 @@
-"""The command line of `gardien serve`: mistakes are told once, each with what mends it."""
+"""The command line of `gardien serve`: mistakes are told once, each with its hint."""
 
 import pytest
 from lib import BINARY, run, sanitizer_env

@@ -1,4 +1,4 @@
-"""Settings: every mistake at once with its place and mend, includes, environment, the schema for
+"""Settings: every mistake at once with its place and hint, includes, environment, the schema for
 editors, and starts that fail. What reloads do to connections is test_reload.py's."""
 
 import json
@@ -48,7 +48,7 @@ workers: many
 """
 
 
-def test_all_mistakes_are_found_at_once_each_with_place_line_and_mend(folder):
+def test_all_mistakes_are_found_at_once_each_with_place_line_and_hint(folder):
     result = check(folder, MISTAKES)
     assert result.returncode == 2
     for place, sentence in (
@@ -224,7 +224,7 @@ def test_reload_takes_over_and_a_bad_file_keeps_the_old_settings(start):
         assert kept.recv(65536).startswith(b"HTTP/1.1 200")
 
 
-# ---- starts that fail, and how to mend it ----
+# ---- starts that fail, and how to fix it ----
 
 def fails(*args, code, env=None, seconds=20):
     result = run(BINARY, "serve", *args, seconds=seconds, env=env)
@@ -243,7 +243,7 @@ def test_start_says_what_is_wrong_with_folder_name_and_options(folder):
     port = f"127.0.0.1:{free_port()}"
     state = ["--state", folder / "state", "--https", port]
     (folder / "file").write_text("x")
-    for words, sentence, mend in (
+    for words, sentence, hint in (
             ([folder / "none"], "does not exist", "mkdir"),
             ([folder / "file"], "not a folder", "folder"),
             ([folder / "root", "exa..mple"], "host name", ""),
@@ -253,7 +253,7 @@ def test_start_says_what_is_wrong_with_folder_name_and_options(folder):
             ([folder / "root", "--cert", folder / "file"], "cert", ""),
             (["--config", folder / "none.yaml"], "none.yaml", "")):
         said = fails(*words, *state, code=2)
-        assert sentence in said and mend in said, said
+        assert sentence in said and hint in said, said
     assert "not an address" in fails(folder / "root", "--https", "127.0.0.1:70000", code=2)
 
 

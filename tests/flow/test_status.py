@@ -165,9 +165,9 @@ def test_without_root_what_is_hidden_is_said():
         (one,) = port_of(report, "443/tcp")["listeners"]
         assert one["processes"] == [] and one["uid"] == 0 and one["takes_connections"] is True
         hidden = {f["topic"]: f for f in report["findings"] if f["grade"] == "unknown"}
-        assert hidden["listener"]["mend"] == "ask as root: sudo gardien status 443/tcp"
-        assert "as root" in hidden["container"]["mend"]
-        assert "as root" in hidden["firewall"]["mend"] and "filtered" not in report
+        assert hidden["listener"]["hint"] == "ask as root: sudo gardien status 443/tcp"
+        assert "as root" in hidden["container"]["hint"]
+        assert "as root" in hidden["firewall"]["hint"] and "filtered" not in report
         assert port_of(report, "443/tcp")["ipv4"]["state"] == "unknown"
         assert result.stderr == ""
 

@@ -138,8 +138,8 @@ def test_a_narrow_terminal_breaks_sentences_but_no_command(pair):
     server.nft("table inet filter {\n chain input {\n type filter hook input priority 0;"
                " policy drop;\n }\n}")
     lines = on_terminal(server, 40, lib.BINARY, "why", "443", "-4")
-    mend = why(server, "443", "-4", code=1)["ipv4"]["mend"]
-    assert f"-> {mend}" in lines and lines[-1] == "-> gardien open 443/tcp"
+    hint = why(server, "443", "-4", code=1)["ipv4"]["hint"]
+    assert f"-> {hint}" in lines and lines[-1] == "-> gardien open 443/tcp"
     assert lines[0].startswith("443/tcp over IPv4, from") and "".join(lines[:3]).count("closed") == 1
     assert all(len(line) <= 40 for line in lines if not line.startswith("-> ")), lines
 
@@ -182,7 +182,7 @@ def test_an_interface_that_is_down_is_said_so(pair):
     server, _ = pair
     stub(server, "dummy0", "10.98.0.1/24", up=False)
     path = why(server, "443", "--interface", "dummy0", "-4", code=1)["ipv4"]
-    assert path["obstacle"] == "link down" and path["mend"] == "ip link set dummy0 up"
+    assert path["obstacle"] == "link down" and path["hint"] == "ip link set dummy0 up"
 
 
 def test_a_missing_interface_and_family_cannot_be_told(pair):
@@ -199,13 +199,13 @@ def test_an_answer_that_finds_no_way_back_is_said_so(pair):
     with listening(server):
         path = why(server, "443", "--from", "2001:db8::1", "--interface", "eth0", code=1)["ipv6"]
         assert path["verdict"] == "accepted" and path["obstacle"] == "no way back"
-        server.run(*path["mend"].replace("GATEWAY", "fd99::2").split())
+        server.run(*path["hint"].replace("GATEWAY", "fd99::2").split())
         why(server, "443", "--from", "2001:db8::1", "--interface", "eth0", code=0)
 
 
 # ---- nftables itself ----
 
-def test_the_native_rule_that_drops_is_named_and_its_mend_mends(pair):
+def test_the_native_rule_that_drops_is_named_and_its_hint_works(pair):
     server, _ = pair
     server.nft("table inet filter {\n chain input {\n type filter hook input priority 0;\n"
                "tcp dport 22 accept\n tcp dport 443 counter drop comment \"no web\"\n }\n}")
@@ -215,11 +215,11 @@ def test_the_native_rule_that_drops_is_named_and_its_mend_mends(pair):
             assert (step["family"], step["table"], step["chain"]) == ("inet", "filter", "input")
             assert step["rule"] == 'tcp dport 443 counter drop comment "no web"', family
             assert (step["hook"], step["priority"], step["verdict"]) == ("input", 0, "drop")
-        server.run(*path["mend"].split())
+        server.run(*path["hint"].split())
         why(server, "443", code=0)
 
 
-def test_a_policy_that_drops_is_named_and_its_mend_mends(pair):
+def test_a_policy_that_drops_is_named_and_its_hint_works(pair):
     server, _ = pair
     server.nft("table ip one {\n chain input {\n type filter hook input priority -10;\n"
                "tcp dport 443 accept\n }\n}\n"
@@ -230,7 +230,7 @@ def test_a_policy_that_drops_is_named_and_its_mend_mends(pair):
         step = culprit(path)
         assert step["policy"] and (step["table"], step["chain"]) == ("two", "other")
         assert path["steps"][0]["verdict"] == "accept", "the accept that does not help comes first"
-        server.run(*path["mend"].split())
+        server.run(*path["hint"].split())
         why(server, "443", code=0)
 
 
@@ -278,14 +278,14 @@ def test_a_port_sent_to_a_container_ends_at_the_forward_policy(pair):
     assert step["policy"] and step["chain"] == "FORWARD"
     nat = [step for step in path["steps"] if step["verdict"] == "nat"]
     assert nat and nat[0]["target"] == "172.17.0.2:8443"
-    assert "-d 172.17.0.2 -p tcp --dport 8443" in path["mend"]
+    assert "-d 172.17.0.2 -p tcp --dport 8443" in path["hint"]
     server.nft("flush chain ip filter FORWARD\n"
                "add rule ip filter FORWARD ip daddr 172.17.0.2 tcp dport 8443 accept")
     path = why(server, "443", "-4", code=0)["ipv4"]
     assert path["verdict"] == "forwarded"
 
 
-def test_dockers_chain_for_the_owner_is_where_the_mend_goes(pair):
+def test_dockers_chain_for_the_owner_is_where_the_hint_goes(pair):
     server, _ = pair
     server.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
     stub(server, "docker0", "172.17.0.1/16")
@@ -295,8 +295,8 @@ def test_dockers_chain_for_the_owner_is_where_the_mend_goes(pair):
         server.run("iptables-nft", *rule.split())
     path = why(server, "443", "-4", code=1)["ipv4"]
     assert culprit(path)["chain"] == "FORWARD" and culprit(path)["policy"]
-    assert path["mend"] == "iptables -I DOCKER-USER -d 172.17.0.2 -p tcp --dport 8443 -j ACCEPT"
-    words = path["mend"].split()
+    assert path["hint"] == "iptables -I DOCKER-USER -d 172.17.0.2 -p tcp --dport 8443 -j ACCEPT"
+    words = path["hint"].split()
     server.run(words[0] + "-nft", *words[1:])
     assert why(server, "443", "-4", code=0)["ipv4"]["verdict"] == "forwarded"
 
@@ -372,7 +372,7 @@ def test_iptables_nft_is_named_in_its_own_words(pair):
         for path in why(server, "443", code=1).values():
             assert path["verdict"] == "rejected"
             assert culprit(path)["origin"].startswith("iptables: -A INPUT -j REJECT")
-            words = path["mend"].split()
+            words = path["hint"].split()
             server.run(words[0] + "-nft", *words[1:])
         why(server, "443", code=0)
 
@@ -384,13 +384,13 @@ def test_a_ban_of_fail2ban_is_lifted_for_its_address(pair):
                "tcp dport 443 ip saddr @addr-set-web reject\n }\n}")
     path = why(server, "443", "--from", "10.99.0.2", code=1)["ipv4"]
     assert culprit(path)["origin"] == "fail2ban, jail web"
-    assert path["mend"] == "fail2ban-client set web unbanip 10.99.0.2"
+    assert path["hint"] == "fail2ban-client set web unbanip 10.99.0.2"
     server.nft("flush ruleset")
     server.run("iptables-nft", "-N", "f2b-sshd")
     server.run("iptables-nft", "-A", "f2b-sshd", "-s", "10.99.0.2", "-j", "REJECT")
     server.run("iptables-nft", "-A", "INPUT", "-p", "tcp", "-j", "f2b-sshd")
     path = why(server, "443", "--from", "10.99.0.2", code=1)["ipv4"]
-    assert path["mend"] == "fail2ban-client set sshd unbanip 10.99.0.2"
+    assert path["hint"] == "fail2ban-client set sshd unbanip 10.99.0.2"
 
 
 @pytest.mark.skipif(not shutil.which("ufw"), reason="no ufw")
@@ -409,11 +409,11 @@ def test_ufw_rules_are_named_by_their_exact_rule():
                     six = "6" if family == "ipv6" else ""
                     assert culprit(path)["chain"] == f"ufw{six}-user-input"
                     assert culprit(path)["origin"].startswith("ufw: deny tcp 443"), path
-                    assert path["mend"] == "ufw delete deny 443/tcp"
-                server.run(*path["mend"].split())
+                    assert path["hint"] == "ufw delete deny 443/tcp"
+                server.run(*path["hint"].split())
                 for path in why(server, "443", code=1).values():
-                    assert path["mend"] == "ufw allow 443/tcp", path
-                server.run(*path["mend"].split())
+                    assert path["hint"] == "ufw allow 443/tcp", path
+                server.run(*path["hint"].split())
                 why(server, "443", code=0)
 
 
@@ -437,8 +437,8 @@ def test_firewalld_is_named_with_its_zone():
                 assert culprit(path)["origin"] == "firewalld, zone public", path
                 # Chains that end without a word from a rule are no steps.
                 assert all(step["policy"] or "rule" in step for step in path["steps"]), path
-                assert "--zone=public --add-port=443/tcp" in path["mend"]
-            server.run("sh", "-c", path["mend"])
+                assert "--zone=public --add-port=443/tcp" in path["hint"]
+            server.run("sh", "-c", path["hint"])
             why(server, "443", code=0)
 
 
@@ -458,13 +458,13 @@ def test_iptables_legacy_is_named_by_its_counters(pair, program, family):
         assert step["layer"] == "iptables-legacy" and path["told_by"] == "counters"
         assert (step["table"], step["chain"]) == ("filter", "web")
         assert step["rule"] == "-A web -p tcp -m tcp --dport 443 -j DROP"
-        server.run(*path["mend"].split())
+        server.run(*path["hint"].split())
         why(server, "443", option, code=0)
         server.run(program, "-F")
         server.run(program, "-P", "INPUT", "DROP")
         path = why(server, "443", option, code=1)[family]
         assert culprit(path)["policy"] and culprit(path)["chain"] == "INPUT"
-        server.run(*path["mend"].split())
+        server.run(*path["hint"].split())
         why(server, "443", option, code=0)
 
 
@@ -492,7 +492,7 @@ def test_the_burst_for_counters_reaches_nobody_and_makes_no_table(pair, port):
 
 # ---- drops outside of all rules ----
 
-def test_rp_filter_is_named_and_its_mend_mends(pair):
+def test_rp_filter_is_named_and_its_hint_works(pair):
     server, _ = pair
     server.run("sysctl", "-qw", "net.ipv4.conf.eth0.rp_filter=1")
     stub(server, "dummy0", "192.0.2.1/24")
@@ -500,7 +500,7 @@ def test_rp_filter_is_named_and_its_mend_mends(pair):
         path = why(server, "443", "--from", "192.0.2.7", "--interface", "eth0", code=1)["ipv4"]
         assert culprit(path)["rule"] == "net.ipv4.conf.eth0.rp_filter = 1"
         assert "would leave by dummy0" in path["reason"]
-        server.run(*path["mend"].split())
+        server.run(*path["hint"].split())
         why(server, "443", "--from", "192.0.2.7", "--interface", "eth0", code=0)
 
 
@@ -542,7 +542,7 @@ def pinning():
         yield server, pin
 
 
-def test_a_filter_of_traffic_control_is_named_and_its_mend_mends(pinning):
+def test_a_filter_of_traffic_control_is_named_and_its_hint_works(pinning):
     server, pin = pinning
     server.run("tc", "qdisc", "add", "dev", "eth0", "clsact")
     server.run("tc", "filter", "add", "dev", "eth0", "ingress", "bpf", "da", "pinned",
@@ -550,7 +550,7 @@ def test_a_filter_of_traffic_control_is_named_and_its_mend_mends(pinning):
     with listening(server):
         path = why(server, "443", "-4", code=1)["ipv4"]
         assert culprit(path)["layer"] == "tc" and path["told_by"] == "drop reason"
-        server.run(*path["mend"].split())
+        server.run(*path["hint"].split())
         why(server, "443", "-4", code=0)
 
 
@@ -576,7 +576,7 @@ def test_an_xdp_program_is_named_or_warned_of(pinning):
         server.run("ip", "link", "set", "dev", "eth0", "xdpgeneric", "pinned", drops)
         path = why(server, "443", "-4", code=1)["ipv4"]
         assert culprit(path)["layer"] == "xdp" and "stranger" in culprit(path)["rule"]
-        server.run(*path["mend"].split())
+        server.run(*path["hint"].split())
         server.run("ip", "link", "set", "dev", "eth0", "xdpdrv", "pinned", passes)
         path = why(server, "443", "-4", code=0)["ipv4"]
         assert [note["topic"] for note in path["notes"]] == ["xdp"]
@@ -618,7 +618,7 @@ def test_without_rights_it_says_which_are_needed(pair):
     server, _ = pair
     for path in why(server, "443", code=3, prefix=with_rights()).values():
         assert "cap_net_admin and cap_bpf" in path["reason"]
-        assert path["mend"] == "run it as root: sudo gardien why 443/tcp"
+        assert path["hint"] == "run it as root: sudo gardien why 443/tcp"
 
 
 # ---- nothing leaves, nothing stays ----

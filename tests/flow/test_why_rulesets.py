@@ -38,7 +38,7 @@ def test_json_needs_no_rights(tmp_path):
     assert culprit(path)["handle"] == 72
     assert culprit(path)["rule"] == "reject with icmpx admin-prohibited"
     assert culprit(path)["target"] == "icmpx admin-prohibited"
-    assert "--zone=public --add-port=80/tcp" in path["mend"]
+    assert "--zone=public --add-port=80/tcp" in path["hint"]
     path = why("443", "-4", "--ruleset", SAVED / "firewalld.json", "--interface", "eth0",
                code=0)["ipv4"]
     assert path["verdict"] == "accepted"
@@ -47,7 +47,7 @@ def test_json_needs_no_rights(tmp_path):
 @needs_hosts
 def test_text_tells_what_iptables_extensions_do():
     path = why("443", "-4", "--ruleset", SAVED / "ufw.json", "--interface", "eth0", code=3)["ipv4"]
-    assert "iptables' extension" in path["reason"] and "nft -a list ruleset" in path["mend"]
+    assert "iptables' extension" in path["reason"] and "nft -a list ruleset" in path["hint"]
     for family, chain, handle in (("-4", "ufw-user-input", 97), ("-6", "ufw6-user-input", 136)):
         path, = why("443", family, "--ruleset", SAVED / "ufw.nft", "--interface", "eth0",
                     code=1).values()
@@ -86,14 +86,14 @@ def test_what_is_missing_in_the_question_is_asked_for():
                        "right": "192.0.2.1"}},
             {"accept": None}]}}]})
     path = why("443", "-4", "--ruleset", "-", code=3, input=rules)["ipv4"]
-    assert "--interface" in path["mend"]
+    assert "--interface" in path["hint"]
     path = why("443", "-4", "--ruleset", "-", "--interface", "eth0", code=3, input=rules)["ipv4"]
-    assert "--to" in path["mend"]
+    assert "--to" in path["hint"]
     path = why("443", "-4", "--ruleset", "-", "--interface", "eth0", "--to", "192.0.2.1", code=0,
                input=rules)["ipv4"]
     path = why("443", "-4", "--ruleset", "-", "--interface", "eth0", "--to", "192.0.2.2", code=1,
                input=rules)["ipv4"]
-    assert path["mend"] == "nft add rule ip t c tcp dport 443 accept"
+    assert path["hint"] == "nft add rule ip t c tcp dport 443 accept"
 
 
 @needs_hosts
@@ -110,7 +110,7 @@ def test_elements_that_a_terse_listing_leaves_out_are_unknown(form):
     assert why(*asked, "198.51.100.1", code=0, input=whole)["ipv4"]["verdict"] == "accepted"
     assert why(*asked, "198.51.100.2", code=1, input=whole)["ipv4"]["verdict"] == "dropped"
     path = why(*asked, "198.51.100.1", code=3, input=terse)["ipv4"]
-    assert "the elements of set good" in path["reason"] and "nft -t" in path["mend"]
+    assert "the elements of set good" in path["reason"] and "nft -t" in path["hint"]
     assert culprit(path)["rule"] == "ip saddr @good accept"
 
 
@@ -143,6 +143,6 @@ def test_without_the_right_to_send_a_probe_the_rules_tell():
         for path in why("443", "--interface", "eth0", code=1, command=limited).values():
             assert path["told_by"] == "simulator" and path["verdict"] == "dropped"
             assert culprit(path)["rule"] == "tcp dport 443 drop"
-            assert path["mend"] == f"nft delete rule inet t c handle {culprit(path)['handle']}"
+            assert path["hint"] == f"nft delete rule inet t c handle {culprit(path)['handle']}"
         for path in why("80", "--interface", "eth0", code=1, command=limited).values():
             assert path["verdict"] == "accepted" and path["obstacle"] == "no listener"

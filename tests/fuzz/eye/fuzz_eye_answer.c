@@ -27,12 +27,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (!answer.error && !answer.verdict))
         abort();
     check_text(answer.verdict);
-    check_text(answer.mend);
+    check_text(answer.hint);
     for (size_t i = 0; i < answer.findings.count; i++) {
         check_text(answer.findings.items[i].topic);
         check_text(answer.findings.items[i].subject);
         check_text(answer.findings.items[i].sentence);
-        check_text(answer.findings.items[i].mend);
+        check_text(answer.findings.items[i].hint);
     }
     eye_answer_finish(&answer);
     return 0;

@@ -139,7 +139,7 @@ static void test_diags_go_through_json(void **state)
     (void)state;
     struct diag *diag = diags_add(&sent, "wrong \"%s\"", "x");
     diag_place(diag, "a.yaml", 3, 5, "the \xff line");
-    diag_hint(diag, "mend it");
+    diag_hint(diag, "fix it");
     diags_add(&sent, "only a warning")->warning = true;
     json_t *json = diags_to_json(&sent);
     json_array_append_new(json, json_integer(3)); /* passed over */
@@ -152,7 +152,7 @@ static void test_diags_go_through_json(void **state)
     assert_int_equal(got.items[0].line, 3);
     assert_int_equal(got.items[0].column, 5);
     assert_string_equal(got.items[0].line_text, "the ? line");
-    assert_string_equal(got.items[0].hint, "mend it");
+    assert_string_equal(got.items[0].hint, "fix it");
     assert_true(got.items[1].warning);
     assert_null(got.items[1].file);
     diags_finish(&sent);

@@ -199,7 +199,7 @@ static void test_diags_keep_a_hundred_and_count_all(void **state)
     for (int i = 0; i < 150; i++) {
         struct diag *diag = diags_add(&diags, "mistake %d", i);
         diag_place(diag, "file", (unsigned)i, 1, "text");
-        diag_hint(diag, "mend %d", i);
+        diag_hint(diag, "hint %d", i);
     }
     diags_warning(&diags, &diags.items[3]);
     diags_warning(&diags, &diags.items[3]);
@@ -207,7 +207,7 @@ static void test_diags_keep_a_hundred_and_count_all(void **state)
     assert_int_equal(diags.dropped, 50);
     assert_int_equal(diags.errors, 149);
     assert_string_equal(diags.items[99].sentence, "mistake 99");
-    assert_string_equal(diags.items[7].hint, "mend 7");
+    assert_string_equal(diags.items[7].hint, "hint 7");
     assert_int_equal(diags.items[7].line, 7);
     diags_finish(&diags);
     assert_int_equal(diags.count, 0);

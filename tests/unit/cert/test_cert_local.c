@@ -295,7 +295,7 @@ static void test_local_leaf_whose_key_others_could_read_is_made_anew(void **stat
     assert_int_equal(mode_of(f, "local/example.com/key.pem"), 0600);
 }
 
-static void test_local_ca_key_that_others_could_read_stops_with_the_mend(void **state)
+static void test_local_ca_key_that_others_could_read_stops_with_the_hint(void **state)
 {
     struct fixture *f = *state;
 
@@ -437,7 +437,7 @@ int main(void)
         TEST(test_local_refuses_names_that_are_none),
         TEST(test_local_damaged_leaf_is_made_anew),
         TEST(test_local_leaf_whose_key_others_could_read_is_made_anew),
-        TEST(test_local_ca_key_that_others_could_read_stops_with_the_mend),
+        TEST(test_local_ca_key_that_others_could_read_stops_with_the_hint),
         TEST(test_local_damaged_ca_is_made_anew_and_its_leaves_with_it),
         TEST(test_local_ca_is_replaced_before_it_ends_but_not_for_a_wrong_clock),
         TEST(test_local_survives_a_leftover_of_a_crash),

@@ -390,7 +390,7 @@ static void test_trust_takes_former_cas_out(void **state)
     issued_finish(&newer);
 }
 
-static void test_trust_mends_an_entry_without_trust(void **state)
+static void test_trust_fixes_an_entry_without_trust(void **state)
 {
     struct fixture *f = *state;
     scoped(mem_release) char *store = mem_format("%s/.pki/nssdb", f->home);
@@ -498,7 +498,7 @@ int main(void)
         TEST(test_trust_finds_profiles_of_firefox_wherever_they_are),
         TEST(test_untrust_keeps_others_certificates),
         TEST(test_trust_takes_former_cas_out),
-        TEST(test_trust_mends_an_entry_without_trust),
+        TEST(test_trust_fixes_an_entry_without_trust),
         TEST(test_trust_reports_a_broken_store),
         TEST(test_trust_under_sudo_acts_as_the_person),
         TEST(test_trust_without_certutil_says_what_to_install),

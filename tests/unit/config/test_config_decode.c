@@ -266,11 +266,11 @@ static void test_decode_complain_finds_the_place(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
         struct diag *diag = config_complain(reading.tree, &reading.diags, places[i].path,
                                             "wrong: %s%%", places[i].path);
-        diag_hint(diag, "mend it");
+        diag_hint(diag, "fix it");
         char expected[100];
         snprintf(expected, sizeof expected, "wrong: %s%%", places[i].path);
         expect_diag(&reading.diags, i,
-                    (struct expected){places[i].line, places[i].column, expected, "mend it"});
+                    (struct expected){places[i].line, places[i].column, expected, "fix it"});
     }
     assert_string_equal(reading.diags.items[0].line_text, "  - names: [a, b]");
     reading_finish(&reading);

@@ -80,7 +80,7 @@ static void test_what_an_eye_says_cannot_turn_the_terminal(void **state)
         eye_answer_read(
             SPAN("{\"source\":\"192.0.2.1\",\"look\":{\"open\":true,\"verdict\":"
                  "\"v\\u001b[2J\",\"findings\":[{\"grade\":\"good\",\"topic\":\"tcp\","
-                 "\"subject\":\"s\\u009b\",\"sentence\":\"a\\nb\\r%s\",\"mend\":\"\\u0007\","
+                 "\"subject\":\"s\\u009b\",\"sentence\":\"a\\nb\\r%s\",\"hint\":\"\\u0007\","
                  "\"milliseconds\":1.5,\"facts\":{\"x\":1}}]}}"),
             &answer),
         0);
@@ -89,7 +89,7 @@ static void test_what_an_eye_says_cannot_turn_the_terminal(void **state)
     assert_int_equal(answer.findings.count, 1);
     const struct finding *finding = &answer.findings.items[0];
     assert_int_equal(finding->took, 1500000);
-    const char *texts[] = {answer.verdict, finding->subject, finding->sentence, finding->mend};
+    const char *texts[] = {answer.verdict, finding->subject, finding->sentence, finding->hint};
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
         for (const char *c = texts[i]; *c; c++)
             assert_true((unsigned char)*c >= ' ' && (unsigned char)*c < 0x7f);

@@ -49,7 +49,7 @@ static void fill(struct firewall_path *path)
     path->verdict = FIREWALL_DROPPED;
     path->witness = FIREWALL_BY_TRACE;
     firewall_path_reason(path, "a rule drops it");
-    firewall_path_mend(path, "nft delete rule inet filter c handle 7");
+    firewall_path_hint(path, "nft delete rule inet filter c handle 7");
 }
 
 static void test_path_prints_its_steps_and_marks_the_culprit(void **state)

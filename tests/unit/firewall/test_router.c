@@ -32,21 +32,21 @@ static void test_addresses_outside(void **state)
         assert_int_equal(router_wan_kind(cases[i].text), cases[i].kind);
 }
 
-static void test_every_refusal_has_words_and_a_mend(void **state)
+static void test_every_refusal_has_words_and_a_hint(void **state)
 {
-    const char *mend;
+    const char *hint;
 
     (void)state;
-    assert_non_null(strstr(router_refusal(ROUTER_UPNP, 718, &mend), "another machine"));
-    assert_non_null(strstr(router_refusal(ROUTER_UPNP, 729, &mend), "by the router itself"));
-    assert_non_null(strstr(router_refusal(ROUTER_UPNP, 606, &mend), "not allow"));
-    assert_non_null(strstr(router_refusal(ROUTER_UPNP, 725, &mend), "for good"));
-    assert_non_null(strstr(router_refusal(ROUTER_NATPMP, 2, &mend), "not allow"));
-    assert_non_null(strstr(mend, "NAT-PMP"));
-    router_refusal(ROUTER_NATPMP, 3, &mend);
-    assert_non_null(strstr(mend, "100.64.0.0/10"));
-    assert_non_null(strstr(router_refusal(ROUTER_UPNP, 12345, &mend), "reason of its own"));
-    assert_non_null(mend);
+    assert_non_null(strstr(router_refusal(ROUTER_UPNP, 718, &hint), "another machine"));
+    assert_non_null(strstr(router_refusal(ROUTER_UPNP, 729, &hint), "by the router itself"));
+    assert_non_null(strstr(router_refusal(ROUTER_UPNP, 606, &hint), "not allow"));
+    assert_non_null(strstr(router_refusal(ROUTER_UPNP, 725, &hint), "for good"));
+    assert_non_null(strstr(router_refusal(ROUTER_NATPMP, 2, &hint), "not allow"));
+    assert_non_null(strstr(hint, "NAT-PMP"));
+    router_refusal(ROUTER_NATPMP, 3, &hint);
+    assert_non_null(strstr(hint, "100.64.0.0/10"));
+    assert_non_null(strstr(router_refusal(ROUTER_UPNP, 12345, &hint), "reason of its own"));
+    assert_non_null(hint);
 }
 
 static struct router_answer mapped(void)
@@ -114,8 +114,8 @@ static void test_carrier_nat_and_double_nat(void **state)
     router_judge(&answer, 0, &findings);
     const struct finding *carrier = find(&findings, "carrier NAT");
     assert_int_equal(carrier->grade, FINDING_BAD);
-    assert_non_null(strstr(carrier->mend, "IPv6"));
-    assert_non_null(strstr(carrier->mend, "tunnel"));
+    assert_non_null(strstr(carrier->hint, "IPv6"));
+    assert_non_null(strstr(carrier->hint, "tunnel"));
     findings_finish(&findings);
     snprintf(answer.wan, sizeof answer.wan, "192.168.0.2");
     router_judge(&answer, 0, &findings);
@@ -182,7 +182,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_addresses_outside),
-        cmocka_unit_test(test_every_refusal_has_words_and_a_mend),
+        cmocka_unit_test(test_every_refusal_has_words_and_a_hint),
         cmocka_unit_test(test_leases_are_renewed_after_half_of_the_shortest),
         cmocka_unit_test(test_what_worked),
         cmocka_unit_test(test_carrier_nat_and_double_nat),

@@ -100,9 +100,9 @@ static void test_a_listener_behind_a_closed_firewall(void **state)
 
     (void)state;
     add_listener(&status, AF_INET6, "::");
-    firewall_path_mend(&status.ports->paths[STATUS_IPV4], "ufw allow 443/tcp");
+    firewall_path_hint(&status.ports->paths[STATUS_IPV4], "ufw allow 443/tcp");
     status_judge(&status);
-    assert_string_equal(find(&status, "keeps strangers away over IPv4")->mend, "ufw allow 443/tcp");
+    assert_string_equal(find(&status, "keeps strangers away over IPv4")->hint, "ufw allow 443/tcp");
     assert_non_null(find(&status, "open over IPv6 and closed over IPv4"));
     assert_int_equal(status.findings.count, 2);
     status_finish(&status);
@@ -192,7 +192,7 @@ static void test_containers_are_told_together(void **state)
     status_judge(&status);
     assert_int_equal(status.findings.count, 1);
     const struct finding *finding = find(&status, "nginx and 2 more listens in the container");
-    assert_non_null(strstr(finding->mend, "-p 443:443"));
+    assert_non_null(strstr(finding->hint, "-p 443:443"));
     findings_finish(&status.findings);
     status.ports->paths[STATUS_IPV4].verdict = FIREWALL_FORWARDED;
     status.ports->paths[STATUS_IPV4].forwarded = mem_string(SPAN("172.17.0.2:443"));

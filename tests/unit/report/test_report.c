@@ -121,7 +121,7 @@ static void test_commands_are_never_broken(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct page page = page_open(cases[i].width, false);
         page_start(&page);
-        face_mend(&page.face, cases[i].column, cases[i].text);
+        face_hint(&page.face, cases[i].column, cases[i].text);
         page_is(&page, cases[i].printed);
     }
 }
@@ -137,7 +137,7 @@ static void test_a_pipe_gets_no_colours(void **state)
     fclose(out);
 }
 
-static void test_findings_print_with_mend_and_time(void **state)
+static void test_findings_print_with_hint_and_time(void **state)
 {
     struct findings findings = {0};
     struct page page = page_open(0, false);
@@ -146,7 +146,7 @@ static void test_findings_print_with_mend_and_time(void **state)
     finding_subject(finding, "%s:%d", "192.0.2.1", 443);
     finding->took = 1500000;
     finding = findings_add(&findings, FINDING_BAD, "firewall", "drops it");
-    finding_mend(finding, "gardien open %d", 443);
+    finding_hint(finding, "gardien open %d", 443);
     page_start(&page);
     findings_print(&page.face, &findings);
     page_is(&page, "ok tcp        192.0.2.1:443: connects (1.5 ms)\n"
@@ -162,7 +162,7 @@ static void test_findings_are_bounded(void **state)
     struct findings findings = {0};
 
     for (int i = 0; i < 1500; i++)
-        finding_mend(findings_add(&findings, FINDING_NOTE, "scan", "%d", i), "%d", i);
+        finding_hint(findings_add(&findings, FINDING_NOTE, "scan", "%d", i), "%d", i);
     assert_int_equal(findings.count, 1000);
     assert_int_equal(findings.dropped, 500);
     findings_finish(&findings);
@@ -177,7 +177,7 @@ static void test_findings_json_holds_what_programs_need(void **state)
     json_t *list = findings_json(&findings), *first = json_array_get(list, 0);
     assert_string_equal(json_string_value(json_object_get(first, "grade")), "warning");
     assert_string_equal(json_string_value(json_object_get(first, "sentence")), "ends in 3 days");
-    assert_null(json_object_get(first, "mend"));
+    assert_null(json_object_get(first, "hint"));
     assert_null(json_object_get(first, "milliseconds"));
     assert_int_equal(json_integer_value(json_object_get(json_object_get(first, "facts"), "days")),
                      3);
@@ -244,7 +244,7 @@ int main(void)
         cmocka_unit_test(test_wrap_breaks_at_blanks_and_indents),
         cmocka_unit_test(test_wrap_leaves_a_file_alone_and_keeps_long_words),
         cmocka_unit_test(test_a_pipe_gets_no_colours),
-        cmocka_unit_test(test_findings_print_with_mend_and_time),
+        cmocka_unit_test(test_findings_print_with_hint_and_time),
         cmocka_unit_test(test_findings_are_bounded),
         cmocka_unit_test(test_findings_json_holds_what_programs_need),
         cmocka_unit_test(test_commands_are_never_broken),
