@@ -36,7 +36,7 @@ static char *verdict_of(const struct check *check, const struct check_result *re
                           layers_deed(result->metrics.addresses == 1));
     const char *how = !result->open                ? "is not open"
                       : wrong->grade < FINDING_BAD ? "is open, but"
-                                                   : "is open, but not well";
+                                                   : "is open, but has a fault";
     bool about_it = !wrong->subject || strcmp(wrong->subject, authority) == 0 ||
                     strcmp(wrong->subject, check->options->target->host) == 0;
     return mem_format(

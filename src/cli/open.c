@@ -82,7 +82,7 @@ static void show_plan(const struct change *c)
     if (c->planned.plan.count == 0 && findings_worst(&c->planned.plan.notes) == FINDING_BAD)
         puts("there is nothing that gardien could change");
     else if (is_unseen(c))
-        puts("there is no plan: what is to be done could not be told");
+        puts("no plan: the firewall could not be read");
     else if (c->planned.plan.count == 0)
         puts(c->opens ? "already open: no rule closes it" : "nothing of gardien's to close");
     plan_print(&face, &c->planned.plan);
@@ -119,7 +119,7 @@ static int agree(const struct change *c)
         return APP_OK;
     if (c->json || !self_is_terminal(STDIN_FILENO) || !self_is_terminal(STDOUT_FILENO)) {
         print_error("--yes does it, --dry-run only shows it",
-                    "nobody is here to agree to the plan");
+                    "there is no terminal to ask for confirmation of the plan");
         return APP_USAGE;
     }
     printf("Do this? [y/N] ");

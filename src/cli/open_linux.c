@@ -111,7 +111,8 @@ const struct verb open_verb = {
     OPEN_USAGE,
     OPEN_FIRST
     "proves by a probe that the port is open over IPv4 and IPv6. A rule goes into each\n"
-    "chain that would drop, and survives a restart of the firewall. Twice is the same as once. "
+    "chain that would drop, and survives a restart of the firewall. Running it again changes "
+    "nothing. "
     "If\n"
     "a step fails, those before it are undone. With --confirm a process of its own undoes all,\n"
     "even if your connection is lost, unless you type \"yes\" or run `gardien open --confirmed`.",

@@ -24,7 +24,8 @@ const struct verb open_verb = {
     "reads back that pf has the rules. They go into an anchor of gardien's own, for\n"
     "IPv4 and IPv6, and come back at each start of the machine; the application firewall, where "
     "it\n"
-    "is on, is told to let connections in. Twice is the same as once. If a step fails, those "
+    "is on, is told to let connections in. Running it again changes nothing. If a step fails, "
+    "those "
     "before\n"
     "it are undone. With --confirm a process of its own undoes all, even if your connection is\n"
     "lost, unless you type \"yes\" or run `gardien open --confirmed`.",

@@ -62,7 +62,8 @@ const struct verb open_verb = {
     OPEN_FIRST
     "reads back that the rules are there and count on the network that the machine is\n"
     "on. They are an inbound and an outbound one a port, named \"gardien 443/tcp\" and \"gardien\n"
-    "443/tcp out\". Twice is the same as once. If a step fails, those before it are undone. It "
+    "443/tcp out\". Running it again changes nothing. If a step fails, those before it are undone. "
+    "It "
     "takes\n"
     "a terminal that was started as administrator; the plan is shown to everybody. With --confirm "
     "a\n"

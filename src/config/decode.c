@@ -248,7 +248,7 @@ static void hint_keys(struct diag *diag, const struct config_row *rows)
         free(list);
         list = longer;
     }
-    diag_hint(diag, "here may stand: %s", list);
+    diag_hint(diag, "allowed here: %s", list);
     free(list);
 }
 

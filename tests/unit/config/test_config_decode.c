@@ -136,7 +136,7 @@ static void test_decode_mistakes(void **state)
         {"sites:\n  - names: a\n    fils: b",
          {3, 5, "unknown key \"fils\"", "did you mean \"files\"?"}},
         {"sites: {name: a}", {1, 9, "unknown key \"name\"", "did you mean \"names\"?"}},
-        {"listen: {smtp: x}", {1, 10, "unknown key \"smtp\"", "here may stand: https, http"}},
+        {"listen: {smtp: x}", {1, 10, "unknown key \"smtp\"", "allowed here: https, http"}},
         {"files: /srv",
          {1, 1, "unknown key \"files\"",
           "it is a key of an item of \"sites\": indent it to stand there"}},
