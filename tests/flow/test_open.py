@@ -319,7 +319,7 @@ def test_rules_that_were_not_seen_are_not_called_open(machine, verb):
                               "--bounding-set", "-all", lib.BINARY, verb, "443", "--state",
                               "/nonexistent", "--dry-run", check=False, env=lib.sanitizer_env())
     assert said.returncode == 1, said.stdout
-    assert "there is no plan" in said.stdout and "sudo" in said.stdout
+    assert "no plan: the firewall could not be read" in said.stdout and "sudo" in said.stdout
     assert "already open" not in said.stdout and "nothing of gardien's" not in said.stdout
 
 
