@@ -5,7 +5,8 @@
 
 #include <stdint.h>
 
-#include "firewall/firewall.h"
+#include "os/ports.h"
+#include "report/finding.h"
 
 enum { DOOR_NEWS_TEXT = 600 };
 

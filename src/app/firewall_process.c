@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "firewall/firewall.h"
 
 struct keeper {
     const char *state;
@@ -49,11 +50,11 @@ static void tell_outcome(const struct keeper *keeper, struct port port,
 }
 
 /* A port that a probe does not reach is worth a word; that it reaches it is not. */
-static void prove(const struct keeper *keeper, const struct wish *wish)
+static void prove(const struct keeper *keeper, const struct firewall_request *request)
 {
     struct findings proof = {0};
 
-    if (open_prove(wish, &proof) > 0)
+    if (open_prove(request, &proof) > 0)
         for (size_t i = 0; i < proof.count; i++)
             if (proof.items[i].grade >= FINDING_WARNING) {
                 const struct findings one = {.items = &proof.items[i], .count = 1};
@@ -81,18 +82,18 @@ static int carry_out(const struct keeper *keeper, struct port port, bool opens,
 /* @return 0, or a negative error; what is wrong has been told */
 static int change(const struct keeper *keeper, struct port port, bool opens)
 {
-    struct wish wish = {.ports = {.items = {port}, .count = 1}};
+    struct firewall_request request = {.ports = {.items = {port}, .count = 1}};
     struct opening_plan planned;
     struct diags diags = {0};
-    struct look look;
+    struct firewall_facts facts;
     int lock = opening_lock(keeper->state, NULL), r = lock;
 
     if (lock < 0) {
         diags_add(&diags, "%s cannot be locked: %s", keeper->state, error_text(lock));
     } else {
-        look_take(&look, "", keeper->state);
-        r = opens ? open_plan(&look, &wish, &diags, &planned)
-                  : close_plan(&look, &wish, &diags, &planned);
+        firewall_facts_take(&facts, "", keeper->state);
+        r = opens ? open_plan(&facts, &request, &diags, &planned)
+                  : close_plan(&facts, &request, &diags, &planned);
         if (r >= 0 && planned.plan.count && planned.changed_by_root) {
             diag_hint(diags_add(&diags, "only root may change the firewall"), "sudo gardien %s %u",
                       opens ? "open" : "close", port.number);
@@ -103,13 +104,13 @@ static int change(const struct keeper *keeper, struct port port, bool opens)
         if (r >= 0 && opens)
             tell_outcome(keeper, port, &planned);
         opening_plan_finish(&planned);
-        look_finish(&look);
+        firewall_facts_finish(&facts);
         opening_unlock(lock);
     }
     tell_diags(keeper, &diags);
     diags_finish(&diags);
     if (r >= 0 && opens)
-        prove(keeper, &wish);
+        prove(keeper, &request);
     return r;
 }
 

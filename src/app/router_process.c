@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "os/sandbox.h"
+#include "router/router.h"
 
 #define RETRY_MIN (30 * NSEC_PER_SEC)
 #define RETRY_MAX (3600 * NSEC_PER_SEC)
@@ -64,9 +65,9 @@ static bool any_mapped(const struct router_answer *answer)
 /* Asks for some ports, or gives them back. @return when to ask again, ns from now */
 static nsec_t ask(struct keep *keep, const struct ports *ports, bool close)
 {
-    struct router_wish wish = {.ports = *ports, .close = close, .lease = ROUTER_LEASE_SHORT};
+    struct router_request request = {.ports = *ports, .close = close, .lease = ROUTER_LEASE_SHORT};
     struct router_answer answer = {.count = 0};
-    int r = router_talk(&wish, &answer);
+    int r = router_talk(&request, &answer);
 
     if (is_news(keep, &answer, r)) {
         if (r < 0)

@@ -68,13 +68,13 @@ static void find_addresses(struct check_request *request, uint16_t port)
 
 static void take_status(uint16_t port, struct firewall_status *ret_status)
 {
-    struct status_wish wish = {.root = "", .here = true};
+    struct status_request request = {.root = "", .here = true};
     const struct port shown[] = {{port, PORT_TCP}, {port, PORT_UDP}, {80, PORT_TCP}};
 
     for (size_t i = 0; i < ARRAY_SIZE(shown); i++)
-        if (ports_add(&wish.ports, shown[i]) < 0)
+        if (ports_add(&request.ports, shown[i]) < 0)
             break; /* three fit */
-    status_take(&wish, ret_status);
+    status_take(&request, ret_status);
 }
 
 static const struct port_status *find_port(const struct firewall_status *status, uint16_t number)

@@ -63,7 +63,7 @@ static void wait_and_undo(const struct confirm *confirm, const char *state, cons
         int r = plan_undo(plan, NULL, &diags);
         (void)lock;
         if (r >= 0)
-            r = done_record(state, plan, true, &diags);
+            r = journal_record(state, plan, true, &diags);
         _exit(r < 0);
     }
     _exit(0);

@@ -16,8 +16,8 @@ static int read_elsewhere(struct change *c, struct diags *diags)
 {
     const char *on = arguments_get(c->arguments, "on");
 
-    c->wish.profile = arguments_get(c->arguments, "profile");
-    if (!on && c->wish.profile && !managers_are_of("windows")) {
+    c->request.profile = arguments_get(c->arguments, "profile");
+    if (!on && c->request.profile && !managers_are_of("windows")) {
         diag_hint(diags_add(diags, "profiles are those of Windows"), "add --on windows");
         return ERR_SYNTAX;
     }
@@ -31,24 +31,24 @@ static int read_elsewhere(struct change *c, struct diags *diags)
     return ERR_SYNTAX;
 }
 
-static int read_wish(struct change *c, struct diags *diags)
+static int read_request(struct change *c, struct diags *diags)
 {
     const char *from = arguments_get(c->arguments, "from");
-    struct wish *wish = &c->wish;
-    int r = ports_parse(c->arguments->words, c->arguments->word_count, diags, &wish->ports);
+    struct firewall_request *request = &c->request;
+    int r = ports_parse(c->arguments->words, c->arguments->word_count, diags, &request->ports);
 
-    if (from && network_parse(from, diags, &wish->from) < 0)
+    if (from && network_parse(from, diags, &request->from) < 0)
         r = ERR_SYNTAX;
     if (r < 0)
         return r;
-    if (c->opens && wish->ports.count == 0)
-        wish->ports = ports_default();
-    wish->interface = arguments_get(c->arguments, "interface");
-    wish->zone = arguments_get(c->arguments, "zone");
+    if (c->opens && request->ports.count == 0)
+        request->ports = ports_default();
+    request->interface = arguments_get(c->arguments, "interface");
+    request->zone = arguments_get(c->arguments, "zone");
     if (read_elsewhere(c, diags) < 0)
         return ERR_SYNTAX;
-    wish->force = arguments_get(c->arguments, "force") != NULL;
-    if (wish->force && wish->ports.count == 0) {
+    request->force = arguments_get(c->arguments, "force") != NULL;
+    if (request->force && request->ports.count == 0) {
         diag_hint(diags_add(diags, "--force needs to know which ports"),
                   "name them: gardien close --force 443/tcp");
         return ERR_SYNTAX;
@@ -61,8 +61,8 @@ static int read_wish(struct change *c, struct diags *diags)
 static void print_in_force(const struct change *c)
 {
     for (size_t i = 0; managers[i]; i++)
-        if (c->planned.sights[i].presence == PRESENCE_IN_FORCE)
-            printf("in force: %s (%s)\n", managers[i]->name, c->planned.sights[i].sentence);
+        if (c->planned.states[i].presence == PRESENCE_IN_FORCE)
+            printf("in force: %s (%s)\n", managers[i]->name, c->planned.states[i].sentence);
 }
 
 /* Whether nothing can be said: there is no step, and the rules could not be read. */
@@ -150,10 +150,10 @@ char *change_command_line(void)
 static int plan_it(struct change *c, struct diags *diags)
 {
     if (c->elsewhere)
-        return elsewhere_plan(c->elsewhere, c->opens, &c->wish, diags, &c->planned);
-    look_take(&c->look, "", c->state);
-    return c->opens ? open_plan(&c->look, &c->wish, diags, &c->planned)
-                    : close_plan(&c->look, &c->wish, diags, &c->planned);
+        return elsewhere_plan(c->elsewhere, c->opens, &c->request, diags, &c->planned);
+    firewall_facts_take(&c->facts, "", c->state);
+    return c->opens ? open_plan(&c->facts, &c->request, diags, &c->planned)
+                    : close_plan(&c->facts, &c->request, diags, &c->planned);
 }
 
 /* @return an enum app_exit */
@@ -176,7 +176,7 @@ static int carry_out(struct change *c, struct diags *diags)
     if (!c->dry)
         code = change_it(c, diags);
     if (code == APP_OK && c->opens && !c->dry)
-        c->closed = open_prove(&c->wish, &c->proof);
+        c->closed = open_prove(&c->request, &c->proof);
     if (code == APP_OK && !c->dry)
         settled = change_settle(c, diags);
     if (code != APP_USAGE)
@@ -190,13 +190,13 @@ static int run(struct change *c, struct diags *diags)
 {
     int lock = -1, code = APP_USAGE;
 
-    if (read_wish(c, diags) < 0)
+    if (read_request(c, diags) < 0)
         return APP_USAGE;
     if (!c->dry && self_is_privileged() && (lock = change_lock(c, diags)) < 0)
         return APP_FAILED;
     if (plan_it(c, diags) >= 0)
         code = carry_out(c, diags);
-    look_finish(&c->look);
+    firewall_facts_finish(&c->facts);
     opening_plan_finish(&c->planned);
     findings_finish(&c->proof);
     if (lock >= 0)

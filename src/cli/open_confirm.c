@@ -29,7 +29,7 @@ static int parse_time(const char *text, nsec_t *ret_wait, struct diags *diags)
 int change_check(struct change *c, struct diags *diags)
 {
     const char *confirm = arguments_get(c->arguments, "confirm");
-    const char *interface = c->wish.interface;
+    const char *interface = c->request.interface;
 
     if (interface && strspn(interface, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRST"
                                        "UVWXYZ0123456789_-.:@") != strlen(interface)) {

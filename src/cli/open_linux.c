@@ -42,7 +42,7 @@ void change_note(struct change *c)
     struct buffer names = buffer_make(1024);
     int r = 0;
 
-    if (!c->wish.interface || c->elsewhere || !all || if_nametoindex(c->wish.interface)) {
+    if (!c->request.interface || c->elsewhere || !all || if_nametoindex(c->request.interface)) {
         if (all)
             if_freenameindex(all);
         return;
@@ -51,7 +51,7 @@ void change_note(struct change *c)
         r = buffer_printf(&names, "%s%s", names.len ? ", " : "", at->if_name);
     finding_hint(findings_add(&c->planned.plan.notes, FINDING_WARNING, "interface",
                               "there is no interface \"%s\" now: the rules count once there is one",
-                              c->wish.interface),
+                              c->request.interface),
                  "there are %.*s%s", SPAN_ARGS(buffer_span(&names)), r < 0 ? ", ..." : "");
     buffer_finish(&names);
     if_freenameindex(all);
@@ -72,7 +72,7 @@ void change_print_more(const struct change *c, const struct face *face)
     if (!is_behind_a_cloud(c, &cloud))
         return;
     putchar('\n');
-    cloud_print(face, &cloud, &c->wish.ports);
+    cloud_print(face, &cloud, &c->request.ports);
 }
 
 void change_json_more(const struct change *c, json_t *answer)
@@ -80,24 +80,25 @@ void change_json_more(const struct change *c, json_t *answer)
     struct cloud cloud;
 
     if (is_behind_a_cloud(c, &cloud))
-        json_object_set_new(answer, "cloud", cloud_json(&cloud, &c->wish.ports));
+        json_object_set_new(answer, "cloud", cloud_json(&cloud, &c->request.ports));
 }
 
 /* The router is asked once this machine lets the ports in. @return an enum app_exit */
 static int ask_router(struct change *c)
 {
-    struct router_wish wish = {.ports = c->wish.ports.count ? c->wish.ports : ports_default(),
-                               .close = !c->opens,
-                               .lease = ROUTER_LEASE_LONG};
+    struct router_request request = {.ports = c->request.ports.count ? c->request.ports
+                                                                     : ports_default(),
+                                     .close = !c->opens,
+                                     .lease = ROUTER_LEASE_LONG};
 
     if (!arguments_get(c->arguments, "router"))
         return APP_OK;
-    return router_ask_and_tell(&wish, c->json ? &c->router : NULL);
+    return router_ask_and_tell(&request, c->json ? &c->router : NULL);
 }
 
 int change_settle(struct change *c, struct diags *diags)
 {
-    if (opening_disown(c->state, &c->wish.ports, diags) < 0)
+    if (opening_disown(c->state, &c->request.ports, diags) < 0)
         return APP_FAILED;
     return ask_router(c);
 }

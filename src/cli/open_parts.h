@@ -12,9 +12,9 @@ struct change {
     bool opens, json, dry;
     const struct manager *elsewhere; /* --on; NULL: this machine */
     char *state;
-    struct wish wish;
+    struct firewall_request request;
     nsec_t confirm; /* 0: not wanted */
-    struct look look;
+    struct firewall_facts facts;
     struct opening_plan planned;
     struct findings proof;
     bool applied;

@@ -4,12 +4,12 @@
 #include "report/face.h"
 #include "report/finding.h"
 
-int router_ask_and_tell(const struct router_wish *wish, json_t **ret_json)
+int router_ask_and_tell(const struct router_request *request, json_t **ret_json)
 {
     struct face face = face_of(stdout);
     struct findings findings = {0};
     struct router_answer answer;
-    int r = router_talk(wish, &answer);
+    int r = router_talk(request, &answer);
 
     if (ret_json)
         *ret_json = NULL;

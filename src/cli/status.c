@@ -86,22 +86,22 @@ static void add_listening(const json_t *answer, struct ports *ports)
 
 /* @return 0, or ERR_SYNTAX or ERR_LIMIT with what is wrong printed */
 static int choose_ports(const struct arguments *arguments, const json_t *answer,
-                        struct status_wish *wish)
+                        struct status_request *request)
 {
-    static const struct port perhaps[] = {{8443, PORT_TCP}, {2096, PORT_TCP}};
+    static const struct port maybe[] = {{8443, PORT_TCP}, {2096, PORT_TCP}};
     struct diags diags = {0};
     int r = 0;
 
     if (arguments->word_count) {
-        r = ports_parse(arguments->words, arguments->word_count, &diags, &wish->ports);
+        r = ports_parse(arguments->words, arguments->word_count, &diags, &request->ports);
         print_diags(stderr, &diags);
         diags_finish(&diags);
         return r;
     }
-    wish->ports = ports_default();
-    add_listening(answer, &wish->ports);
-    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(perhaps); i++)
-        r = ports_add(&wish->perhaps, perhaps[i]);
+    request->ports = ports_default();
+    add_listening(answer, &request->ports);
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(maybe); i++)
+        r = ports_add(&request->maybe, maybe[i]);
     return r;
 }
 
@@ -126,20 +126,20 @@ static void show(const struct arguments *arguments, const struct firewall_status
 
 static int status_run(const struct arguments *arguments)
 {
-    struct status_wish wish = {.named = arguments->word_count > 0,
-                               .connect = !arguments_get(arguments, "no-connect"),
-                               .here = arguments_get(arguments, "here") != NULL,
-                               .root = ""};
+    struct status_request request = {.named = arguments->word_count > 0,
+                                     .connect = !arguments_get(arguments, "no-connect"),
+                                     .here = arguments_get(arguments, "here") != NULL,
+                                     .root = ""};
     struct firewall_status status;
     json_t *answer = NULL;
     int code = ask_gardien(arguments, &answer);
 
-    if (code != APP_USAGE && choose_ports(arguments, answer, &wish) < 0)
+    if (code != APP_USAGE && choose_ports(arguments, answer, &request) < 0)
         code = APP_USAGE;
     if (code != APP_USAGE) { /* the ports are there to see, whoever runs */
-        status_take(&wish, &status);
+        status_take(&request, &status);
         show(arguments, &status, answer);
-        if (code == APP_OK && wish.named)
+        if (code == APP_OK && request.named)
             code = findings_worst(&status.findings) >= FINDING_WARNING ? STATUS_WARNED
                    : status_unknown(&status)                           ? STATUS_UNKNOWN
                                                                        : APP_OK;

@@ -185,7 +185,7 @@ def same(told, seen, probe):
 
 def culprit(path):
     """The rule or policy that closes it; None where it is open or one of several."""
-    if "culprit" not in path or any(step["verdict"] == "perhaps" for step in path["steps"]):
+    if "culprit" not in path or any(step["verdict"] == "maybe" for step in path["steps"]):
         return None
     step = path["steps"][path["culprit"]]
     return (step.get("family"), step.get("table"), step.get("chain"),
@@ -195,7 +195,7 @@ def culprit(path):
 def rules_met(path):
     """The rules that matched, in order, whether or not they decided; None where some are unsure.
     The simulator leaves out what it is unsure about when that makes no difference."""
-    if any(step["verdict"] == "perhaps" for step in path["steps"]):
+    if any(step["verdict"] == "maybe" for step in path["steps"]):
         return None
     return [(step["family"], step["table"], step["chain"], step["handle"]) for step in path["steps"]
             if step.get("handle") and not step["policy"] and

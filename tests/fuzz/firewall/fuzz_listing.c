@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "firewall/listing.h"
+#include "firewall/model/listing.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -8,13 +8,14 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static char *plan_text(const struct look *look, const struct wish *wish, bool opens)
+static char *plan_text(const struct firewall_facts *facts, const struct firewall_request *request,
+                       bool opens)
 {
     struct plan plan = {0};
     struct diags diags = {0};
     char *text = NULL;
-    int r = opens ? manager_pf.plan_open(look, wish, &plan, &diags)
-                  : manager_pf.plan_close(look, wish, &plan, &diags);
+    int r = opens ? manager_pf.plan_open(facts, request, &plan, &diags)
+                  : manager_pf.plan_close(facts, request, &plan, &diags);
 
     if (r < 0)
         abort();
@@ -29,33 +30,34 @@ static char *plan_text(const struct look *look, const struct wish *wish, bool op
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct wish wish = {.ports = {.items = {{443, PORT_TCP}}, .count = 1}}, all = {0};
-    struct look look = {.here = true};
+    struct firewall_request request = {.ports = {.items = {{443, PORT_TCP}}, .count = 1}},
+                            all = {0};
+    struct firewall_facts facts = {.here = true};
     bool blocked;
 
     if (size > 64 * 1024)
         return 0;
-    look.pf = (struct pf){.there = true, .on = PF_ON};
-    look.pf.rules = mem_string(span_of((const char *)data, size));
-    (void)pf_read_info(look.pf.rules);
-    (void)pf_read_global(look.pf.rules);
-    (void)pf_read_block_all(look.pf.rules, look.pf.rules);
-    (void)pf_read_program(look.pf.rules, &blocked);
-    (void)pf_read_conf(look.pf.rules);
-    free(pf_listener_ids(look.pf.rules));
-    pf_read_listeners(look.pf.rules, look.pf.rules, &look.pf);
-    char *opened = plan_text(&look, &wish, true);
+    facts.pf = (struct pf){.there = true, .on = PF_ON};
+    facts.pf.rules = mem_string(span_of((const char *)data, size));
+    (void)pf_read_info(facts.pf.rules);
+    (void)pf_read_global(facts.pf.rules);
+    (void)pf_read_block_all(facts.pf.rules, facts.pf.rules);
+    (void)pf_read_program(facts.pf.rules, &blocked);
+    (void)pf_read_conf(facts.pf.rules);
+    free(pf_listener_ids(facts.pf.rules));
+    pf_read_listeners(facts.pf.rules, facts.pf.rules, &facts.pf);
+    char *opened = plan_text(&facts, &request, true);
     if (opened) {
-        free(look.pf.rules);
-        look.pf.rules = opened;
+        free(facts.pf.rules);
+        facts.pf.rules = opened;
     }
-    char *again = plan_text(&look, &wish, true);
-    char *closed = plan_text(&look, &all, false);
-    if (again || !pf_has_rule(look.pf.rules, wish.ports.items[0], 4))
+    char *again = plan_text(&facts, &request, true);
+    char *closed = plan_text(&facts, &all, false);
+    if (again || !pf_has_rule(facts.pf.rules, request.ports.items[0], 4))
         abort();
-    if (closed && pf_has_rule(closed, wish.ports.items[0], 4))
+    if (closed && pf_has_rule(closed, request.ports.items[0], 4))
         abort();
     free(closed);
-    look_finish(&look);
+    firewall_facts_finish(&facts);
     return 0;
 }

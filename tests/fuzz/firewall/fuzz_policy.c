@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 #include "firewall/firewall.h"
-#include "firewall/windows_judge.h"
+#include "firewall/windows/windows_judge.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -51,32 +51,33 @@ static void parse_plan(const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct wish wish = {.ports = {.items = {{443, PORT_TCP}}, .count = 1}, .force = true};
+    struct firewall_request request = {.ports = {.items = {{443, PORT_TCP}}, .count = 1},
+                                       .force = true};
     struct span text = span_of((const char *)data, size), line;
-    struct look look = {.here = true};
+    struct firewall_facts facts = {.here = true};
     struct findings findings = {0};
     struct diags diags = {0};
 
-    look.policy = (struct policy){.seen = true,
-                                  .profiles_known = true,
-                                  .active = POLICY_PRIVATE,
-                                  .enabled = POLICY_PRIVATE,
-                                  .rules_known = true};
+    facts.policy = (struct policy){.seen = true,
+                                   .profiles_known = true,
+                                   .active = POLICY_PRIVATE,
+                                   .enabled = POLICY_PRIVATE,
+                                   .rules_known = true};
     parse_plan(data, size);
-    while (look.policy.count < 100 && span_next(&text, '\n', &line))
-        add(&look.policy, line);
+    while (facts.policy.count < 100 && span_next(&text, '\n', &line))
+        add(&facts.policy, line);
     for (int opens = 0; opens < 2; opens++) {
         struct plan plan = {0};
-        int r = opens ? manager_windows.plan_open(&look, &wish, &plan, &diags)
-                      : manager_windows.plan_close(&look, &wish, &plan, &diags);
+        int r = opens ? manager_windows.plan_open(&facts, &request, &plan, &diags)
+                      : manager_windows.plan_close(&facts, &request, &plan, &diags);
         if (r < 0)
             abort();
         plan_finish(&plan);
     }
-    if (windows_judge(&look.policy, &wish, &findings) > 1)
+    if (windows_judge(&facts.policy, &request, &findings) > 1)
         abort();
     findings_finish(&findings);
     diags_finish(&diags);
-    look_finish(&look);
+    firewall_facts_finish(&facts);
     return 0;
 }

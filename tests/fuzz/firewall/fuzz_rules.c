@@ -20,54 +20,55 @@ static void check(const struct plan *plan)
     }
 }
 
-static void plan_with(const struct manager *manager, const struct look *look)
+static void plan_with(const struct manager *manager, const struct firewall_facts *facts)
 {
-    struct wish wish = {.ports = {.items = {{443, PORT_TCP}, {443, PORT_UDP}}, .count = 2}};
-    struct sight sight;
+    struct firewall_request request = {
+        .ports = {.items = {{443, PORT_TCP}, {443, PORT_UDP}}, .count = 2}};
+    struct detection state;
 
     for (int i = 0; i < 4; i++) {
         struct plan plan = {0};
         struct diags diags = {0};
-        wish.force = i == 3;
-        int r = i < 2 ? manager->plan_open(look, &wish, &plan, &diags)
-                      : manager->plan_close(look, &wish, &plan, &diags);
+        request.force = i == 3;
+        int r = i < 2 ? manager->plan_open(facts, &request, &plan, &diags)
+                      : manager->plan_close(facts, &request, &plan, &diags);
         if (r >= 0)
             check(&plan);
         plan_finish(&plan);
         diags_finish(&diags);
-        wish.interface = i == 0 ? "eth0" : NULL;
+        request.interface = i == 0 ? "eth0" : NULL;
     }
-    manager->detect(look, &sight);
-    free(sight.sentence);
+    manager->detect(facts, &state);
+    free(state.sentence);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0)
         return 0;
-    struct look look = {.here = true,
-                        .privileged = true,
-                        .root = mem_string(SPAN("/nonexistent")),
-                        .has_nft = true,
-                        .has_iptables = true,
-                        .has_iptables_legacy = true};
+    struct firewall_facts facts = {.here = true,
+                                   .privileged = true,
+                                   .root = mem_string(SPAN("/nonexistent")),
+                                   .has_nft = true,
+                                   .has_iptables = true,
+                                   .has_iptables_legacy = true};
     char *text = mem_string(span_of((const char *)data + 1, size - 1));
     if (data[0] == 'j') {
-        look.ruleset = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+        facts.ruleset = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
         free(text);
-        if (!json_is_array(look.ruleset)) { /* look_take() hands on nothing else */
-            json_decref(look.ruleset);
-            look.ruleset = NULL;
+        if (!json_is_array(facts.ruleset)) { /* firewall_facts_take() hands on nothing else */
+            json_decref(facts.ruleset);
+            facts.ruleset = NULL;
         }
-        plan_with(&manager_nftables, &look);
+        plan_with(&manager_nftables, &facts);
     } else {
         bool legacy = data[0] & 1, ipv6 = data[0] & 2;
         if (data[0] & 4)
-            look.xt[legacy][ipv6].nat = text;
+            facts.xt[legacy][ipv6].nat = text;
         else
-            look.xt[legacy][ipv6].filter = text;
-        plan_with(legacy ? &manager_iptables_legacy : &manager_iptables_nft, &look);
+            facts.xt[legacy][ipv6].filter = text;
+        plan_with(legacy ? &manager_iptables_legacy : &manager_iptables_nft, &facts);
     }
-    look_finish(&look);
+    firewall_facts_finish(&facts);
     return 0;
 }

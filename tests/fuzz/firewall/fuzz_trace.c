@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "firewall/trace_message.h"
+#include "firewall/trace/trace_message.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "firewall/ufw_rules.h"
+#include "firewall/linux/ufw_rules.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

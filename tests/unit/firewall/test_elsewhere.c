@@ -11,23 +11,24 @@
 #include "base/error.h"
 #include "firewall/firewall.h"
 
-static struct wish wish_for(const char *port)
+static struct firewall_request request_for(const char *port)
 {
-    struct wish wish = {0};
+    struct firewall_request request = {0};
     struct diags diags = {0};
 
-    assert_int_equal(ports_parse(&port, 1, &diags, &wish.ports), 0);
-    return wish;
+    assert_int_equal(ports_parse(&port, 1, &diags, &request.ports), 0);
+    return request;
 }
 
-static struct opening_plan plan_on(const char *name, bool opens, const struct wish *wish)
+static struct opening_plan plan_on(const char *name, bool opens,
+                                   const struct firewall_request *request)
 {
     struct opening_plan plan;
     struct diags diags = {0};
     const struct manager *manager = manager_find(name);
 
     assert_non_null(manager);
-    assert_int_equal(elsewhere_plan(manager, opens, wish, &diags, &plan), 0);
+    assert_int_equal(elsewhere_plan(manager, opens, request, &diags, &plan), 0);
     assert_int_equal(diags.errors, 0);
     return plan;
 }
@@ -51,8 +52,8 @@ static bool notes(const struct opening_plan *plan, const char *text)
 
 static void test_windows_gets_a_rule_in_and_one_out_looked_for_first(void **state)
 {
-    struct wish wish = wish_for("443/tcp");
-    struct opening_plan plan = plan_on("windows", true, &wish);
+    struct firewall_request request = request_for("443/tcp");
+    struct opening_plan plan = plan_on("windows", true, &request);
 
     assert_int_equal(plan.plan.count, 2);
     assert_true(types(&plan,
@@ -80,16 +81,16 @@ static void test_windows_gets_a_rule_in_and_one_out_looked_for_first(void **stat
 
 static void test_windows_profile_public_is_warned_of_and_a_wrong_one_refused(void **state)
 {
-    struct wish wish = wish_for("8443/udp");
+    struct firewall_request request = request_for("8443/udp");
     struct diags diags = {0};
 
-    wish.profile = "Public, domain";
-    struct opening_plan plan = plan_on("windows", true, &wish);
+    request.profile = "Public, domain";
+    struct opening_plan plan = plan_on("windows", true, &request);
     assert_true(types(&plan, "protocol=UDP localport=8443 profile=domain,public"));
     assert_int_equal(findings_worst(&plan.plan.notes), FINDING_WARNING);
     opening_plan_finish(&plan);
-    wish.profile = "home";
-    assert_int_equal(elsewhere_plan(&manager_windows, true, &wish, &diags, &plan), ERR_SETTINGS);
+    request.profile = "home";
+    assert_int_equal(elsewhere_plan(&manager_windows, true, &request, &diags, &plan), ERR_SETTINGS);
     assert_non_null(strstr(diags.items[0].hint, "domain,private,public"));
     opening_plan_finish(&plan);
     diags_finish(&diags);
@@ -97,25 +98,25 @@ static void test_windows_profile_public_is_warned_of_and_a_wrong_one_refused(voi
 
 static void test_windows_knows_networks_but_no_interfaces(void **state)
 {
-    struct wish wish = wish_for("443/tcp");
+    struct firewall_request request = request_for("443/tcp");
     struct diags diags = {0};
     struct opening_plan plan;
 
-    assert_int_equal(network_parse("192.0.2.0/24", &diags, &wish.from), 0);
-    plan = plan_on("windows", true, &wish);
+    assert_int_equal(network_parse("192.0.2.0/24", &diags, &request.from), 0);
+    plan = plan_on("windows", true, &request);
     assert_true(types(&plan, "localport=443 remoteip=192.0.2.0/24"));
     assert_true(types(&plan, "-RemoteAddress 192.0.2.0/24"));
     opening_plan_finish(&plan);
-    wish.interface = "eth0";
-    assert_int_equal(elsewhere_plan(&manager_windows, true, &wish, &diags, &plan), ERR_SETTINGS);
+    request.interface = "eth0";
+    assert_int_equal(elsewhere_plan(&manager_windows, true, &request, &diags, &plan), ERR_SETTINGS);
     opening_plan_finish(&plan);
     diags_finish(&diags);
 }
 
 static void test_macos_keeps_pf_conf_and_the_token(void **state)
 {
-    struct wish wish = wish_for("443/tcp");
-    struct opening_plan plan = plan_on("macos", true, &wish);
+    struct firewall_request request = request_for("443/tcp");
+    struct opening_plan plan = plan_on("macos", true, &request);
 
     assert_true(types(&plan,
                       "pass in quick inet proto tcp from any to any port 443 flags S/SA keep "
@@ -129,12 +130,12 @@ static void test_macos_keeps_pf_conf_and_the_token(void **state)
         if (plan.plan.items[i].action.path)
             assert_string_not_equal(plan.plan.items[i].action.path, "/etc/pf.conf");
     opening_plan_finish(&plan);
-    plan = plan_on("macos", false, &wish);
+    plan = plan_on("macos", false, &request);
     assert_true(types(&plan, "sed -i '' '/label \"gardien:443\\/tcp\"/d' /etc/pf.anchors/gardien"));
     assert_false(types(&plan, "pfctl -X"));
     opening_plan_finish(&plan);
-    wish.ports.count = 0;
-    plan = plan_on("macos", false, &wish);
+    request.ports.count = 0;
+    plan = plan_on("macos", false, &request);
     assert_true(types(&plan, "pfctl -q -a com.apple/gardien -F rules"));
     assert_true(types(&plan, "pfctl -X \"$(cat /var/db/gardien.pf-token)\""));
     opening_plan_finish(&plan);
@@ -153,14 +154,14 @@ static void test_each_linux_manager_has_a_plan_and_its_way_back(void **state)
         {"linux-firewalld", "firewall-cmd --permanent --zone=public --add-service=https",
          "firewall-cmd --permanent --zone=public --remove-service=https"},
     };
-    struct wish wish = wish_for("443/tcp");
+    struct firewall_request request = request_for("443/tcp");
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        struct opening_plan plan = plan_on(cases[i].name, true, &wish);
+        struct opening_plan plan = plan_on(cases[i].name, true, &request);
         if (!types(&plan, cases[i].open))
             fail_msg("%s: no \"%s\"", cases[i].name, cases[i].open);
         opening_plan_finish(&plan);
-        plan = plan_on(cases[i].name, false, &wish);
+        plan = plan_on(cases[i].name, false, &request);
         if (!types(&plan, cases[i].close))
             fail_msg("%s: no \"%s\"", cases[i].name, cases[i].close);
         opening_plan_finish(&plan);
@@ -169,12 +170,12 @@ static void test_each_linux_manager_has_a_plan_and_its_way_back(void **state)
 
 static void test_what_saves_the_rules_runs_last_in_both_directions(void **state)
 {
-    struct wish wish = wish_for("443/tcp");
-    struct opening_plan plan = plan_on("linux-iptables", true, &wish);
+    struct firewall_request request = request_for("443/tcp");
+    struct opening_plan plan = plan_on("linux-iptables", true, &request);
 
     assert_string_equal(plan.plan.items[plan.plan.count - 1].typed, "netfilter-persistent save");
     opening_plan_finish(&plan);
-    plan = plan_on("linux-iptables", false, &wish);
+    plan = plan_on("linux-iptables", false, &request);
     assert_string_equal(plan.plan.items[plan.plan.count - 1].typed, "netfilter-persistent save");
     opening_plan_finish(&plan);
 }

@@ -16,8 +16,8 @@
 #define RUNTIME "firewall-cmd --zone="
 
 struct machine {
-    struct look look;
-    struct wish wish;
+    struct firewall_facts facts;
+    struct firewall_request request;
     struct plan plan;
     struct diags diags;
 };
@@ -46,18 +46,18 @@ static void set_up(struct machine *machine, const char *permanent, const char *r
              "%s}, 'home': {'path': '/zone/3', 'interfaces': ['eth1'], 'permanent': " NONE
              ", 'runtime': " NONE "}}}",
              permanent, runtime);
-    *machine = (struct machine){.look = {.here = true,
-                                         .privileged = true,
-                                         .firewalld_on_bus = true,
-                                         .firewalld = read_json(text)}};
-    machine->wish.ports.items[0] = (struct port){443, PORT_TCP};
-    machine->wish.ports.count = 1;
+    *machine = (struct machine){.facts = {.here = true,
+                                          .privileged = true,
+                                          .firewalld_on_bus = true,
+                                          .firewalld = read_json(text)}};
+    machine->request.ports.items[0] = (struct port){443, PORT_TCP};
+    machine->request.ports.count = 1;
 }
 
 static void tear_down(struct machine *machine)
 {
-    json_decref(machine->look.firewalld);
-    json_decref(machine->look.done);
+    json_decref(machine->facts.firewalld);
+    json_decref(machine->facts.done);
     plan_finish(&machine->plan);
     diags_finish(&machine->diags);
 }
@@ -66,7 +66,7 @@ static int plan_for(struct machine *machine, bool open)
 {
     const struct manager *firewalld = manager_find("firewalld");
 
-    return (open ? firewalld->plan_open : firewalld->plan_close)(&machine->look, &machine->wish,
+    return (open ? firewalld->plan_open : firewalld->plan_close)(&machine->facts, &machine->request,
                                                                  &machine->plan, &machine->diags);
 }
 
@@ -124,7 +124,7 @@ static void test_a_port_without_service_is_a_port(void **state)
 
     (void)state;
     set_up(&machine, NONE, NONE);
-    machine.wish.ports.items[0].protocol = PORT_UDP; /* this firewalld has no http3 */
+    machine.request.ports.items[0].protocol = PORT_UDP; /* this firewalld has no http3 */
     EXPECT(&machine, true, PERMANENT "public --add-port=443/udp",
            RUNTIME "public --add-port=443/udp");
     assert_string_equal(machine.plan.items[1].action.dbus.types, "sssi");
@@ -138,7 +138,7 @@ static void test_the_zone_is_the_one_of_the_interface(void **state)
 
     (void)state;
     set_up(&machine, NONE, NONE);
-    machine.wish.interface = "eth1";
+    machine.request.interface = "eth1";
     EXPECT(&machine, true, PERMANENT "home --add-service=https",
            RUNTIME "home --add-service=https");
     assert_int_equal(machine.plan.notes.count, 1);
@@ -151,7 +151,7 @@ static void test_a_zone_that_is_not_there_is_a_mistake(void **state)
 
     (void)state;
     set_up(&machine, NONE, NONE);
-    machine.wish.zone = "pubic";
+    machine.request.zone = "pubic";
     assert_int_equal(plan_for(&machine, true), ERR_SETTINGS);
     assert_non_null(strstr(machine.diags.items[0].hint, "--get-zones"));
     tear_down(&machine);
@@ -163,7 +163,7 @@ static void test_a_network_becomes_a_rich_rule(void **state)
 
     (void)state;
     set_up(&machine, NONE, NONE);
-    assert_int_equal(network_parse("2001:db8::/32", &machine.diags, &machine.wish.from), 0);
+    assert_int_equal(network_parse("2001:db8::/32", &machine.diags, &machine.request.from), 0);
     EXPECT(&machine, true,
            PERMANENT
            "public --add-rich-rule='rule family=\"ipv6\" source address=\"2001:db8::/32\" "
@@ -179,9 +179,10 @@ static void test_close_takes_back_what_is_recorded_and_still_there(void **state)
 
     (void)state;
     set_up(&machine, "{'services': ['https']}", NONE);
-    machine.look.done = read_json("[{'manager': 'firewalld', 'port': '443/tcp', 'detail': 'public "
-                                  "permanent service https\\npublic runtime service https\\nbroken "
-                                  "line\\n'}]");
+    machine.facts.done =
+        read_json("[{'manager': 'firewalld', 'port': '443/tcp', 'detail': 'public "
+                  "permanent service https\\npublic runtime service https\\nbroken "
+                  "line\\n'}]");
     EXPECT(&machine, false, PERMANENT "public --remove-service=https");
     assert_int_equal(machine.plan.items[0].record.what, PLAN_RECORD_CLOSED);
     tear_down(&machine);
@@ -196,10 +197,10 @@ static void test_close_without_ports_takes_back_all_that_is_recorded(void **stat
 
     (void)state;
     set_up(&machine, "{'services': ['https']}", NONE);
-    machine.look.done =
+    machine.facts.done =
         read_json("[{'manager': 'firewalld', 'port': '443/tcp', 'detail': 'public permanent "
                   "service https\\n'}, {'manager': 'other', 'port': '80/tcp'}]");
-    machine.wish.ports.count = 0;
+    machine.request.ports.count = 0;
     EXPECT(&machine, false, PERMANENT "public --remove-service=https");
     tear_down(&machine);
 }
@@ -211,7 +212,7 @@ static void test_close_by_force_takes_what_others_added(void **state)
     (void)state;
     set_up(&machine, "{'services': ['https'], 'ports': [['443', 'tcp'], ['400-500', 'tcp']]}",
            NONE);
-    machine.wish.force = true;
+    machine.request.force = true;
     EXPECT(&machine, false, PERMANENT "public --remove-service=https",
            PERMANENT "public --remove-port=443/tcp");
     assert_int_equal(machine.plan.notes.count, 2);
@@ -224,47 +225,47 @@ static void test_without_rights_the_plan_is_shown_all_the_same(void **state)
 
     (void)state;
     set_up(&machine, NONE, NONE);
-    machine.look.privileged = false;
-    json_decref(machine.look.firewalld);
-    machine.look.firewalld = read_json("{'default': 'public', 'uplinks': [], 'zones': {}}");
+    machine.facts.privileged = false;
+    json_decref(machine.facts.firewalld);
+    machine.facts.firewalld = read_json("{'default': 'public', 'uplinks': [], 'zones': {}}");
     EXPECT(&machine, true, PERMANENT "public --add-port=443/tcp",
            RUNTIME "public --add-port=443/tcp");
     assert_non_null(findings_first(&machine.plan.notes, FINDING_UNKNOWN));
     tear_down(&machine);
 }
 
-static enum presence presence_of(const struct look *look)
+static enum presence presence_of(const struct firewall_facts *facts)
 {
-    struct sight sight;
+    struct detection state;
 
-    manager_find("firewalld")->detect(look, &sight);
-    free(sight.sentence);
-    return sight.presence;
+    manager_find("firewalld")->detect(facts, &state);
+    free(state.sentence);
+    return state.presence;
 }
 
 static void test_it_is_in_force_only_where_its_rules_are(void **state)
 {
-    struct look look = {.here = true, .privileged = true, .firewalld_on_bus = true};
-    struct look_xt *legacy = &look.xt[LOOK_XT_LEGACY][0];
+    struct firewall_facts facts = {.here = true, .privileged = true, .firewalld_on_bus = true};
+    struct iptables_tables *legacy = &facts.xt[IPTABLES_LEGACY][0];
 
     (void)state;
-    assert_int_equal(presence_of(&look), PRESENCE_IDLE); /* the bus is another network's */
-    look.ruleset = read_json("[{'table': {'family': 'inet', 'name': 'firewalld'}}]");
-    assert_int_equal(presence_of(&look), PRESENCE_IN_FORCE);
-    json_decref(look.ruleset);
-    look.ruleset = NULL;
+    assert_int_equal(presence_of(&facts), PRESENCE_IDLE); /* the bus is another network's */
+    facts.ruleset = read_json("[{'table': {'family': 'inet', 'name': 'firewalld'}}]");
+    assert_int_equal(presence_of(&facts), PRESENCE_IN_FORCE);
+    json_decref(facts.ruleset);
+    facts.ruleset = NULL;
     legacy->filter = (char[]){"-P INPUT ACCEPT\n-N INPUT_ZONES\n-A INPUT -j REJECT\n"};
-    assert_int_equal(presence_of(&look), PRESENCE_IN_FORCE);
+    assert_int_equal(presence_of(&facts), PRESENCE_IN_FORCE);
     legacy->filter = (char[]){"-P INPUT ACCEPT\n-N INPUT_POLICIES\n-A INPUT -j REJECT\n"};
-    assert_int_equal(presence_of(&look), PRESENCE_IN_FORCE);
+    assert_int_equal(presence_of(&facts), PRESENCE_IN_FORCE);
     legacy->filter = NULL;
-    look.privileged = false;
-    assert_int_equal(presence_of(&look), PRESENCE_IN_FORCE);
+    facts.privileged = false;
+    assert_int_equal(presence_of(&facts), PRESENCE_IN_FORCE);
 }
 
 static void test_a_plan_for_another_machine_needs_no_bus(void **state)
 {
-    struct machine machine = {.wish.ports = {{{443, PORT_UDP}}, 1}};
+    struct machine machine = {.request.ports = {{{443, PORT_UDP}}, 1}};
 
     (void)state;
     EXPECT(&machine, true, PERMANENT "public --add-service=http3",

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "firewall/listing.h"
+#include "firewall/model/listing.h"
 
 static void test_a_base_chain_is_read_rule_by_rule(void **state)
 {

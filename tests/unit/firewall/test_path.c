@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "firewall/path.h"
+#include "firewall/model/path.h"
 #include "report/face.h"
 
 static const struct firewall_probe probe = {

@@ -128,9 +128,22 @@ static void test_a_missing_program_is_told_with_its_name(void **state)
     plan_finish(&plan);
 }
 
+static void test_tags_are_read_back(void **state)
+{
+    char out[TAG_TEXT];
+    struct port port = {443, PORT_UDP}, back;
+
+    assert_string_equal(tag_text(port, out), "gardien:443/udp");
+    assert_true(tag_parse(out, &back));
+    assert_true(port_equal(port, back));
+    assert_false(tag_parse("gardien:", &back));
+    assert_false(tag_parse("web", &back));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tags_are_read_back),
         cmocka_unit_test(test_commands_are_quoted_for_a_shell),
         cmocka_unit_test(test_a_plan_reads_in_order_with_its_reasons),
         cmocka_unit_test(test_json_has_steps_and_notes),

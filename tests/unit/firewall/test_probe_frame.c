@@ -9,7 +9,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include "firewall/probe_frame.h"
+#include "firewall/trace/probe_frame.h"
 
 static const struct probe_marks marks = {
     .ip_id = 0x1235, .flow = 0xabcde, .token = 0x01020304, .source_port = 40000};

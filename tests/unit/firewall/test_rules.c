@@ -10,7 +10,7 @@
 
 #include "base/mem.h"
 #include "firewall/firewall.h"
-#include "firewall/rules.h"
+#include "firewall/model/rules.h"
 
 /* ---- iptables ---- */
 
@@ -130,42 +130,42 @@ static const char dropping[] =
     "{\"rule\":{\"family\":\"inet\",\"table\":\"f\",\"chain\":\"in\",\"handle\":" #handle          \
     ",\"expr\":[" expr "]}}"
 
-static struct look privileged(json_t *rules)
+static struct firewall_facts privileged(json_t *rules)
 {
-    return (struct look){.here = true,
-                         .privileged = true,
-                         .root = mem_string(span_str("/nonexistent")),
-                         .ruleset = rules,
-                         .has_nft = true};
+    return (struct firewall_facts){.here = true,
+                                   .privileged = true,
+                                   .root = mem_string(span_str("/nonexistent")),
+                                   .ruleset = rules,
+                                   .has_nft = true};
 }
 
-static struct plan plan_for(const struct manager *manager, const struct look *look)
+static struct plan plan_for(const struct manager *manager, const struct firewall_facts *facts)
 {
-    struct wish wish = {.ports = {.items = {{443, PORT_TCP}}, .count = 1}};
+    struct firewall_request request = {.ports = {.items = {{443, PORT_TCP}}, .count = 1}};
     struct diags diags = {0};
     struct plan plan = {0};
 
-    assert_int_equal(manager->plan_open(look, &wish, &plan, &diags), 0);
+    assert_int_equal(manager->plan_open(facts, &request, &plan, &diags), 0);
     assert_int_equal(diags.count, 0);
     return plan;
 }
 
-static enum presence presence_of(const struct manager *manager, const struct look *look)
+static enum presence presence_of(const struct manager *manager, const struct firewall_facts *facts)
 {
-    struct sight sight = {0};
+    struct detection state = {0};
 
-    manager->detect(look, &sight);
-    assert_non_null(sight.sentence);
-    free(sight.sentence);
-    return sight.presence;
+    manager->detect(facts, &state);
+    assert_non_null(state.sentence);
+    free(state.sentence);
+    return state.presence;
 }
 
 static void test_nftables_appends_where_the_policy_drops(void **state)
 {
-    struct look look = privileged(ruleset(dropping, ""));
-    struct plan plan = plan_for(&manager_nftables, &look);
+    struct firewall_facts facts = privileged(ruleset(dropping, ""));
+    struct plan plan = plan_for(&manager_nftables, &facts);
 
-    assert_int_equal(presence_of(&manager_nftables, &look), PRESENCE_IN_FORCE);
+    assert_int_equal(presence_of(&manager_nftables, &facts), PRESENCE_IN_FORCE);
     assert_int_equal(plan.count, 1); /* no /etc/nftables.conf to keep it in */
     assert_string_equal(plan.items[0].action.text,
                         "add chain inet f gardien_in\n"
@@ -174,22 +174,22 @@ static void test_nftables_appends_where_the_policy_drops(void **state)
                         "add rule inet f in jump gardien_in comment \"gardien\"\n");
     assert_non_null(findings_first(&plan.notes, FINDING_WARNING));
     plan_finish(&plan);
-    look_finish(&look);
+    firewall_facts_finish(&facts);
 }
 
 static void test_nftables_goes_before_the_rule_that_decides(void **state)
 {
-    struct look look = privileged(
+    struct firewall_facts facts = privileged(
         ruleset(dropping, RULE(7, "{\"match\":{\"op\":\"==\",\"left\":{\"payload\":{\"protocol\":"
                                   "\"ip\",\"field\":\"saddr\"}},\"right\":\"192.0.2.1\"}},"
                                   "{\"drop\":null}") "," RULE(9, "{\"reject\":null}")));
-    struct plan plan = plan_for(&manager_nftables, &look);
+    struct plan plan = plan_for(&manager_nftables, &facts);
 
     assert_int_equal(plan.count, 1);
     assert_non_null(strstr(plan.items[0].action.text,
                            "insert rule inet f in handle 9 jump gardien_in comment"));
     plan_finish(&plan);
-    look_finish(&look);
+    firewall_facts_finish(&facts);
 }
 
 static void test_nftables_adds_nothing_to_what_is_open(void **state)
@@ -207,11 +207,11 @@ static void test_nftables_adds_nothing_to_what_is_open(void **state)
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(open); i++) {
-        struct look look = privileged(ruleset(dropping, open[i]));
-        struct plan plan = plan_for(&manager_nftables, &look);
+        struct firewall_facts facts = privileged(ruleset(dropping, open[i]));
+        struct plan plan = plan_for(&manager_nftables, &facts);
         assert_int_equal(plan.count, 0);
         plan_finish(&plan);
-        look_finish(&look);
+        firewall_facts_finish(&facts);
     }
 }
 
@@ -223,13 +223,13 @@ static void test_tables_of_firewalld_and_iptables_are_theirs(void **state)
         "{\"chain\":{\"family\":\"ip\",\"table\":\"filter\",\"name\":\"INPUT\",\"hook\":\"input\","
         "\"type\":\"filter\",\"policy\":\"drop\"}}]",
         0, NULL);
-    struct look look = privileged(rules);
+    struct firewall_facts facts = privileged(rules);
 
-    look.has_iptables = true;
-    assert_int_equal(presence_of(&manager_nftables, &look), PRESENCE_IDLE);
-    look.has_iptables = false; /* nobody else could change them */
-    assert_int_equal(presence_of(&manager_nftables, &look), PRESENCE_IN_FORCE);
-    look_finish(&look);
+    facts.has_iptables = true;
+    assert_int_equal(presence_of(&manager_nftables, &facts), PRESENCE_IDLE);
+    facts.has_iptables = false; /* nobody else could change them */
+    assert_int_equal(presence_of(&manager_nftables, &facts), PRESENCE_IN_FORCE);
+    firewall_facts_finish(&facts);
 }
 
 static void test_a_table_of_a_running_program_is_left_to_it(void **state)
@@ -238,40 +238,40 @@ static void test_a_table_of_a_running_program_is_left_to_it(void **state)
     static const char *const flags[] = {"owner", "owner,persist", "dormant,owner"};
 
     for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
-        struct look look = privileged(ruleset(dropping, ""));
-        look.ruleset_text = mem_format("table inet e { # handle 1\n\tchain x {\n\t}\n}\n"
-                                       "table inet f { # handle 2 progname nft\n\tflags %s\n\n"
-                                       "\tchain in { # handle 1\n\t}\n}\n",
-                                       flags[i]);
-        struct plan plan = plan_for(&manager_nftables, &look);
+        struct firewall_facts facts = privileged(ruleset(dropping, ""));
+        facts.ruleset_text = mem_format("table inet e { # handle 1\n\tchain x {\n\t}\n}\n"
+                                        "table inet f { # handle 2 progname nft\n\tflags %s\n\n"
+                                        "\tchain in { # handle 1\n\t}\n}\n",
+                                        flags[i]);
+        struct plan plan = plan_for(&manager_nftables, &facts);
         assert_int_equal(plan.count, 0);
         assert_non_null(findings_first(&plan.notes, FINDING_BAD));
         plan_finish(&plan);
-        look_finish(&look);
+        firewall_facts_finish(&facts);
     }
 }
 
 static void test_without_rights_a_manager_is_unknown(void **state)
 {
-    struct look look = {.here = true, .nftables_unit = true};
+    struct firewall_facts facts = {.here = true, .nftables_unit = true};
 
-    assert_int_equal(presence_of(&manager_nftables, &look), PRESENCE_UNKNOWN);
-    look.nftables_unit = false;
-    assert_int_equal(presence_of(&manager_nftables, &look), PRESENCE_ABSENT);
+    assert_int_equal(presence_of(&manager_nftables, &facts), PRESENCE_UNKNOWN);
+    facts.nftables_unit = false;
+    assert_int_equal(presence_of(&manager_nftables, &facts), PRESENCE_ABSENT);
 }
 
 static void test_iptables_inserts_each_rule_where_it_counts(void **state)
 {
-    struct look look = privileged(NULL);
-    struct wish wish = {.ports = ports_default()};
+    struct firewall_facts facts = privileged(NULL);
+    struct firewall_request request = {.ports = ports_default()};
     struct diags diags = {0};
     struct plan plan = {0};
 
-    look.has_iptables = look.has_persistent = true;
-    look.xt[LOOK_XT_NFT][0].filter =
+    facts.has_iptables = facts.has_persistent = true;
+    facts.xt[IPTABLES_NFT][0].filter =
         mem_string(span_str("-P INPUT ACCEPT\n-A INPUT -p icmp -j ACCEPT\n-A INPUT -j REJECT\n"));
-    assert_int_equal(presence_of(&manager_iptables_nft, &look), PRESENCE_IN_FORCE);
-    assert_int_equal(manager_iptables_nft.plan_open(&look, &wish, &plan, &diags), 0);
+    assert_int_equal(presence_of(&manager_iptables_nft, &facts), PRESENCE_IN_FORCE);
+    assert_int_equal(manager_iptables_nft.plan_open(&facts, &request, &plan, &diags), 0);
     assert_int_equal(plan.count, 4);
     assert_string_equal(plan.items[2].typed,
                         "iptables-nft -w 5 -I INPUT 4 -p udp -m udp --dport 443 -m comment "
@@ -279,20 +279,20 @@ static void test_iptables_inserts_each_rule_where_it_counts(void **state)
     assert_string_equal(plan.items[3].typed, "netfilter-persistent save");
     assert_true(plan.items[3].undo_last);
     plan_finish(&plan);
-    look_finish(&look);
+    firewall_facts_finish(&facts);
 }
 
 static void test_rules_of_ufw_are_left_to_ufw(void **state)
 {
-    struct look look = privileged(NULL);
+    struct firewall_facts facts = privileged(NULL);
 
-    look.has_iptables = look.ufw_enabled = true;
-    look.xt[LOOK_XT_NFT][0].filter =
+    facts.has_iptables = facts.ufw_enabled = true;
+    facts.xt[IPTABLES_NFT][0].filter =
         mem_string(span_str("-P INPUT DROP\n-N ufw-user-input\n-A INPUT -j ufw-user-input\n"));
-    assert_int_equal(presence_of(&manager_iptables_nft, &look), PRESENCE_IDLE);
-    look.ufw_enabled = false;
-    assert_int_equal(presence_of(&manager_iptables_nft, &look), PRESENCE_IN_FORCE);
-    look_finish(&look);
+    assert_int_equal(presence_of(&manager_iptables_nft, &facts), PRESENCE_IDLE);
+    facts.ufw_enabled = false;
+    assert_int_equal(presence_of(&manager_iptables_nft, &facts), PRESENCE_IN_FORCE);
+    firewall_facts_finish(&facts);
 }
 
 int main(void)

@@ -13,7 +13,7 @@
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "firewall/firewall.h"
-#include "firewall/ruleset_internal.h"
+#include "firewall/model/ruleset_internal.h"
 
 static const char *folder; /* of the saved rulesets */
 

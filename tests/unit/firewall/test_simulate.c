@@ -198,13 +198,13 @@ static void test_an_unknown_that_changes_nothing_is_no_matter(void **state)
     becomes(INPUT("drop") RULE("in", "5", MATCH(USER, "==", "0") DROP), FIREWALL_DROPPED, 0);
 }
 
-static void test_a_perhaps_changed_mark_is_unknown_in_its_changed_bits_only(void **state)
+static void test_a_maybe_changed_mark_is_unknown_in_its_changed_bits_only(void **state)
 {
-#define PERHAPS_MARKED                                                                             \
+#define MAYBE_MARKED                                                                               \
     RULE("in", "5", MATCH(USER, "==", "0") "{'mangle': {'key': " MARK ", 'value': 1}}")
-    becomes(INPUT("drop") PERHAPS_MARKED RULE("in", "6", MATCH(MARK, "==", "1") ACCEPT),
+    becomes(INPUT("drop") MAYBE_MARKED RULE("in", "6", MATCH(MARK, "==", "1") ACCEPT),
             FIREWALL_UNKNOWN, 6);
-    becomes(INPUT("drop") PERHAPS_MARKED RULE("in", "6", MATCH(MARK, "<", "2") ACCEPT),
+    becomes(INPUT("drop") MAYBE_MARKED RULE("in", "6", MATCH(MARK, "<", "2") ACCEPT),
             FIREWALL_ACCEPTED, -1);
 }
 
@@ -304,7 +304,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_what_is_unknown_stays_unknown_and_is_named),
         cmocka_unit_test(test_sets_whose_elements_were_left_out_are_unknown),
         cmocka_unit_test(test_an_unknown_that_changes_nothing_is_no_matter),
-        cmocka_unit_test(test_a_perhaps_changed_mark_is_unknown_in_its_changed_bits_only),
+        cmocka_unit_test(test_a_maybe_changed_mark_is_unknown_in_its_changed_bits_only),
         cmocka_unit_test(test_a_circle_of_jumps_ends),
         cmocka_unit_test(test_a_header_that_is_not_there_never_matches),
         cmocka_unit_test(test_conntrack_knows_the_packet_from_its_priority_on),

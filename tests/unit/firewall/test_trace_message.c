@@ -12,7 +12,7 @@
 #include <linux/netlink.h>
 
 #include "base/error.h"
-#include "firewall/trace_message.h"
+#include "firewall/trace/trace_message.h"
 
 struct message {
     _Alignas(struct nlmsghdr) char bytes[512];

@@ -14,7 +14,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "firewall/firewall.h"
-#include "firewall/ufw_rules.h"
+#include "firewall/linux/ufw_rules.h"
 
 #define TUPLE "### tuple ### "
 #define V4 " 0.0.0.0/0 any 0.0.0.0/0 in"
@@ -26,8 +26,8 @@ static const struct port https = {443, PORT_TCP}, quic = {443, PORT_UDP};
 /* A machine whose files are in a folder of its own. */
 struct machine {
     char folder[64];
-    struct look look;
-    struct wish wish;
+    struct firewall_facts facts;
+    struct firewall_request request;
     struct plan plan;
     struct diags diags;
 };
@@ -55,12 +55,12 @@ static void set_up(struct machine *machine, const char *v4, const char *v6)
     put_file(machine, "etc/ufw/user.rules", v4);
     put_file(machine, "etc/ufw/user6.rules", v6);
     put_file(machine, "etc/default/ufw", "IPV6=yes\n");
-    machine->look = (struct look){.here = true,
-                                  .privileged = true,
-                                  .root = machine->folder,
-                                  .has_ufw = true,
-                                  .ufw_enabled = true};
-    machine->wish.ports.items[machine->wish.ports.count++] = https;
+    machine->facts = (struct firewall_facts){.here = true,
+                                             .privileged = true,
+                                             .root = machine->folder,
+                                             .has_ufw = true,
+                                             .ufw_enabled = true};
+    machine->request.ports.items[machine->request.ports.count++] = https;
 }
 
 static void tear_down(struct machine *machine)
@@ -85,8 +85,8 @@ static int plan_for(struct machine *machine, bool open)
 {
     const struct manager *ufw = manager_find("ufw");
 
-    return (open ? ufw->plan_open : ufw->plan_close)(&machine->look, &machine->wish, &machine->plan,
-                                                     &machine->diags);
+    return (open ? ufw->plan_open : ufw->plan_close)(&machine->facts, &machine->request,
+                                                     &machine->plan, &machine->diags);
 }
 
 static void expect_steps(struct machine *machine, bool open, const char *const *typed)
@@ -161,8 +161,8 @@ static void test_open_for_a_network_and_an_interface(void **state)
 
     (void)state;
     set_up(&machine, "", "");
-    assert_int_equal(network_parse("192.0.2.0/24", &machine.diags, &machine.wish.from), 0);
-    machine.wish.interface = "eth0";
+    assert_int_equal(network_parse("192.0.2.0/24", &machine.diags, &machine.request.from), 0);
+    machine.request.interface = "eth0";
     EXPECT(&machine, true,
            "ufw allow in on eth0 from 192.0.2.0/24 to any port 443 proto tcp comment "
            "gardien:443/tcp");
@@ -222,7 +222,7 @@ static void test_close_without_ports_takes_back_all_that_is_tagged(void **state)
 
     (void)state;
     set_up(&machine, TUPLE "allow tcp 443" V4 TAG_443 "\n" TUPLE "allow tcp 80" V4 "\n", "");
-    machine.wish.ports.count = 0;
+    machine.request.ports.count = 0;
     EXPECT(&machine, false, "ufw delete allow 443/tcp");
     tear_down(&machine);
 }
@@ -236,7 +236,7 @@ static void test_close_by_force_takes_others_rules_too_and_says_so(void **state)
            TUPLE "allow any 443" V4 "\n" TUPLE "allow tcp 80,443" V4 "\n" TUPLE
                  "allow tcp 443 0.0.0.0/0 any 0.0.0.0/0 Nginx%20HTTPS - in\n",
            "");
-    machine.wish.force = true;
+    machine.request.force = true;
     EXPECT(&machine, false, "ufw delete allow 443",
            "ufw delete allow from any to any app 'Nginx HTTPS'");
     assert_int_equal(machine.plan.notes.count, 2);
@@ -245,22 +245,21 @@ static void test_close_by_force_takes_others_rules_too_and_says_so(void **state)
 
 static void test_ufw_is_in_force_only_with_its_chain_in_the_kernel(void **state)
 {
-    struct look look = {.privileged = true, .has_ufw = true, .ufw_enabled = true};
-    struct look_xt *legacy = &look.xt[LOOK_XT_LEGACY][0];
-    struct sight sight;
+    struct firewall_facts facts = {.privileged = true, .has_ufw = true, .ufw_enabled = true};
+    struct iptables_tables *legacy = &facts.xt[IPTABLES_LEGACY][0];
+    struct detection found;
 
-    (void)state;
-    manager_find("ufw")->detect(&look, &sight);
-    assert_int_equal(sight.presence, PRESENCE_IDLE);
-    free(sight.sentence);
+    manager_find("ufw")->detect(&facts, &found);
+    assert_int_equal(found.presence, PRESENCE_IDLE);
+    free(found.sentence);
     legacy->filter = mem_format("-P INPUT DROP\n-N ufw-user-input\n");
-    manager_find("ufw")->detect(&look, &sight);
-    assert_int_equal(sight.presence, PRESENCE_IN_FORCE);
-    free(sight.sentence);
-    look.ufw_enabled = false;
-    manager_find("ufw")->detect(&look, &sight);
-    assert_int_equal(sight.presence, PRESENCE_IDLE);
-    free(sight.sentence);
+    manager_find("ufw")->detect(&facts, &found);
+    assert_int_equal(found.presence, PRESENCE_IN_FORCE);
+    free(found.sentence);
+    facts.ufw_enabled = false;
+    manager_find("ufw")->detect(&facts, &found);
+    assert_int_equal(found.presence, PRESENCE_IDLE);
+    free(found.sentence);
     free(legacy->filter);
 }
 

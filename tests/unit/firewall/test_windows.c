@@ -11,26 +11,26 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "firewall/firewall.h"
-#include "firewall/windows_judge.h"
+#include "firewall/windows/windows_judge.h"
 
 enum { DOMAIN = POLICY_DOMAIN, PRIVATE = POLICY_PRIVATE, PUBLIC = POLICY_PUBLIC };
 
 /* A Windows on a private network, its firewall on, whose rules are these. */
-static struct look machine(void)
+static struct firewall_facts machine(void)
 {
-    struct look look = {.here = true, .privileged = true};
+    struct firewall_facts facts = {.here = true, .privileged = true};
 
-    look.policy = (struct policy){.seen = true,
-                                  .profiles_known = true,
-                                  .active = PRIVATE,
-                                  .enabled = DOMAIN | PRIVATE | PUBLIC,
-                                  .rules_known = true};
-    return look;
+    facts.policy = (struct policy){.seen = true,
+                                   .profiles_known = true,
+                                   .active = PRIVATE,
+                                   .enabled = DOMAIN | PRIVATE | PUBLIC,
+                                   .rules_known = true};
+    return facts;
 }
 
-static struct policy_rule *add(struct look *look, const char *name, const char *ports)
+static struct policy_rule *add(struct firewall_facts *facts, const char *name, const char *ports)
 {
-    struct policy *policy = &look->policy;
+    struct policy *policy = &facts->policy;
     struct policy_rule rule = {.name = (char *)name,
                                .ports = (char *)ports,
                                .protocol = POLICY_TCP,
@@ -43,28 +43,29 @@ static struct policy_rule *add(struct look *look, const char *name, const char *
 }
 
 /* Both rules of a port, as gardien makes them. */
-static void add_ours(struct look *look)
+static void add_ours(struct firewall_facts *facts)
 {
-    add(look, "gardien 443/tcp", "443");
-    add(look, "gardien 443/tcp out", "443")->out = true;
+    add(facts, "gardien 443/tcp", "443");
+    add(facts, "gardien 443/tcp out", "443")->out = true;
 }
 
-static struct wish wish_for(const char *port)
+static struct firewall_request request_for(const char *port)
 {
-    struct wish wish = {0};
+    struct firewall_request request = {0};
     struct diags diags = {0};
 
     if (port)
-        assert_int_equal(ports_parse(&port, 1, &diags, &wish.ports), 0);
-    return wish;
+        assert_int_equal(ports_parse(&port, 1, &diags, &request.ports), 0);
+    return request;
 }
 
-static struct plan plan(const struct look *look, const struct wish *wish, bool opens)
+static struct plan plan(const struct firewall_facts *facts, const struct firewall_request *request,
+                        bool opens)
 {
     struct plan plan = {0};
     struct diags diags = {0};
-    int r = opens ? manager_windows.plan_open(look, wish, &plan, &diags)
-                  : manager_windows.plan_close(look, wish, &plan, &diags);
+    int r = opens ? manager_windows.plan_open(facts, request, &plan, &diags)
+                  : manager_windows.plan_close(facts, request, &plan, &diags);
 
     assert_int_equal(r, 0);
     return plan;
@@ -89,51 +90,51 @@ static bool says(const struct findings *findings, const char *text)
 
 static void test_it_is_in_force_when_it_is_on_for_a_network_that_is_there(void **state)
 {
-    struct look look = machine(), other = {.here = true};
-    struct sight sight;
+    struct firewall_facts facts = machine(), other = {.here = true};
+    struct detection found;
 
-    manager_windows.detect(&look, &sight);
-    assert_int_equal(sight.presence, PRESENCE_IN_FORCE);
-    assert_non_null(strstr(sight.sentence, "private"));
-    free(sight.sentence);
-    look.policy.enabled = DOMAIN | PUBLIC;
-    manager_windows.detect(&look, &sight);
-    assert_int_equal(sight.presence, PRESENCE_IDLE);
-    free(sight.sentence);
-    look.policy.profiles_known = false;
-    manager_windows.detect(&look, &sight);
-    assert_int_equal(sight.presence, PRESENCE_IN_FORCE);
-    free(sight.sentence);
-    manager_windows.detect(&other, &sight);
-    assert_int_equal(sight.presence, PRESENCE_ABSENT);
-    free(sight.sentence);
+    manager_windows.detect(&facts, &found);
+    assert_int_equal(found.presence, PRESENCE_IN_FORCE);
+    assert_non_null(strstr(found.sentence, "private"));
+    free(found.sentence);
+    facts.policy.enabled = DOMAIN | PUBLIC;
+    manager_windows.detect(&facts, &found);
+    assert_int_equal(found.presence, PRESENCE_IDLE);
+    free(found.sentence);
+    facts.policy.profiles_known = false;
+    manager_windows.detect(&facts, &found);
+    assert_int_equal(found.presence, PRESENCE_IN_FORCE);
+    free(found.sentence);
+    manager_windows.detect(&other, &found);
+    assert_int_equal(found.presence, PRESENCE_ABSENT);
+    free(found.sentence);
 }
 
 /* ---- open ---- */
 
 static void test_open_twice_is_open_once(void **state)
 {
-    struct wish wish = wish_for("443");
-    struct look look = machine();
-    struct plan made = plan(&look, &wish, true);
+    struct firewall_request request = request_for("443");
+    struct firewall_facts facts = machine();
+    struct plan made = plan(&facts, &request, true);
 
     assert_int_equal(made.count, 2);
     plan_finish(&made);
-    add_ours(&look);
-    made = plan(&look, &wish, true);
+    add_ours(&facts);
+    made = plan(&facts, &request, true);
     assert_int_equal(made.count, 0);
     plan_finish(&made);
-    policy_finish(&look.policy);
+    policy_finish(&facts.policy);
 }
 
 static void test_another_rule_of_the_name_is_replaced_and_its_undo_brings_it_back(void **state)
 {
-    struct wish wish = wish_for("443");
-    struct look look = machine();
+    struct firewall_request request = request_for("443");
+    struct firewall_facts facts = machine();
 
-    add_ours(&look);
-    look.policy.rules[0].remote = mem_string(SPAN("192.0.2.0/255.255.255.0"));
-    struct plan made = plan(&look, &wish, true);
+    add_ours(&facts);
+    facts.policy.rules[0].remote = mem_string(SPAN("192.0.2.0/255.255.255.0"));
+    struct plan made = plan(&facts, &request, true);
     assert_int_equal(made.count, 2);
     assert_int_equal(order(&made, 0)->verb, POLICY_REMOVE);
     assert_int_equal(made.items[0].undo.policy.verb, POLICY_ADD);
@@ -141,7 +142,7 @@ static void test_another_rule_of_the_name_is_replaced_and_its_undo_brings_it_bac
     assert_int_equal(order(&made, 1)->verb, POLICY_ADD);
     assert_null(order(&made, 1)->rule.remote);
     plan_finish(&made);
-    policy_finish(&look.policy);
+    policy_finish(&facts.policy);
 }
 
 static void test_addresses_are_the_same_however_windows_writes_them(void **state)
@@ -152,61 +153,61 @@ static void test_addresses_are_the_same_however_windows_writes_them(void **state
                                            {"2001:db8::/32", "2001:db8::/32"}};
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        struct wish wish = wish_for("443");
-        struct look look = machine();
+        struct firewall_request request = request_for("443");
+        struct firewall_facts facts = machine();
         struct diags diags = {0};
-        assert_int_equal(network_parse(cases[i][0], &diags, &wish.from), 0);
-        add_ours(&look);
+        assert_int_equal(network_parse(cases[i][0], &diags, &request.from), 0);
+        add_ours(&facts);
         for (size_t k = 0; k < 2; k++)
-            look.policy.rules[k].remote = mem_string(span_str(cases[i][1]));
-        struct plan made = plan(&look, &wish, true);
+            facts.policy.rules[k].remote = mem_string(span_str(cases[i][1]));
+        struct plan made = plan(&facts, &request, true);
         assert_int_equal(made.count, 0);
         plan_finish(&made);
-        policy_finish(&look.policy);
+        policy_finish(&facts.policy);
     }
 }
 
 static void test_two_rules_of_one_name_become_one(void **state)
 {
-    struct wish wish = wish_for("443");
-    struct look look = machine();
+    struct firewall_request request = request_for("443");
+    struct firewall_facts facts = machine();
 
-    add_ours(&look);
-    add(&look, "gardien 443/tcp", "443");
-    struct plan made = plan(&look, &wish, true);
+    add_ours(&facts);
+    add(&facts, "gardien 443/tcp", "443");
+    struct plan made = plan(&facts, &request, true);
     assert_int_equal(made.count, 3);
     for (size_t i = 0; i < 2; i++)
         assert_int_equal(order(&made, i)->verb, POLICY_REMOVE);
     assert_int_equal(order(&made, 2)->verb, POLICY_ADD);
     plan_finish(&made);
-    policy_finish(&look.policy);
+    policy_finish(&facts.policy);
 }
 
 static void test_a_rule_that_was_switched_off_is_made_anew(void **state)
 {
-    struct wish wish = wish_for("443");
-    struct look look = machine();
+    struct firewall_request request = request_for("443");
+    struct firewall_facts facts = machine();
 
-    add_ours(&look);
-    look.policy.rules[0].enabled = false;
-    struct plan made = plan(&look, &wish, true);
+    add_ours(&facts);
+    facts.policy.rules[0].enabled = false;
+    struct plan made = plan(&facts, &request, true);
     assert_int_equal(made.count, 2);
     assert_true(order(&made, 1)->rule.enabled);
     plan_finish(&made);
-    policy_finish(&look.policy);
+    policy_finish(&facts.policy);
 }
 
 static void test_a_network_of_another_profile_is_warned_of_before(void **state)
 {
-    struct wish wish = wish_for("443");
-    struct look look = machine();
+    struct firewall_request request = request_for("443");
+    struct firewall_facts facts = machine();
 
-    look.policy.active = PUBLIC;
-    struct plan made = plan(&look, &wish, true);
+    facts.policy.active = PUBLIC;
+    struct plan made = plan(&facts, &request, true);
     assert_true(says(&made.notes, "on a network of the profile public"));
     plan_finish(&made);
-    wish.profile = "domain,private,public";
-    made = plan(&look, &wish, true);
+    request.profile = "domain,private,public";
+    made = plan(&facts, &request, true);
     assert_false(says(&made.notes, "on a network of the profile public"));
     assert_true(says(&made.notes, "everybody there can reach the ports"));
     plan_finish(&made);
@@ -216,44 +217,44 @@ static void test_a_network_of_another_profile_is_warned_of_before(void **state)
 
 static void test_close_without_ports_removes_all_of_ours_and_no_other(void **state)
 {
-    struct wish wish = wish_for(NULL);
-    struct look look = machine();
+    struct firewall_request request = request_for(NULL);
+    struct firewall_facts facts = machine();
 
-    add_ours(&look);
-    add(&look, "gardien 8443/tcp", "8443");
-    add(&look, "gardien of the galaxy", "443");
-    add(&look, "Web", "443");
-    struct plan made = plan(&look, &wish, false);
+    add_ours(&facts);
+    add(&facts, "gardien 8443/tcp", "8443");
+    add(&facts, "gardien of the galaxy", "443");
+    add(&facts, "Web", "443");
+    struct plan made = plan(&facts, &request, false);
     assert_int_equal(made.count, 3);
     for (size_t i = 0; i < made.count; i++) {
         assert_int_equal(order(&made, i)->verb, POLICY_REMOVE);
         assert_int_equal(made.items[i].undo.policy.verb, POLICY_ADD);
     }
     plan_finish(&made);
-    wish = wish_for("8443");
-    made = plan(&look, &wish, false);
+    request = request_for("8443");
+    made = plan(&facts, &request, false);
     assert_int_equal(made.count, 1);
     assert_string_equal(order(&made, 0)->rule.name, "gardien 8443/tcp");
     plan_finish(&made);
-    wish = wish_for("443/udp");
-    made = plan(&look, &wish, false);
+    request = request_for("443/udp");
+    made = plan(&facts, &request, false);
     assert_int_equal(made.count, 0);
     plan_finish(&made);
-    policy_finish(&look.policy);
+    policy_finish(&facts.policy);
 }
 
 static void test_force_switches_off_what_lets_in_just_that_port(void **state)
 {
-    struct wish wish = wish_for("443");
-    struct look look = machine();
+    struct firewall_request request = request_for("443");
+    struct firewall_facts facts = machine();
 
-    add(&look, "It's the web", "443");
-    add(&look, "Many", "80,443");
-    add(&look, "Blocks", "443")->block = true;
-    add(&look, "Out", "443")->out = true;
-    add(&look, "Over UDP", "443")->protocol = POLICY_UDP;
-    wish.force = true;
-    struct plan made = plan(&look, &wish, false);
+    add(&facts, "It's the web", "443");
+    add(&facts, "Many", "80,443");
+    add(&facts, "Blocks", "443")->block = true;
+    add(&facts, "Out", "443")->out = true;
+    add(&facts, "Over UDP", "443")->protocol = POLICY_UDP;
+    request.force = true;
+    struct plan made = plan(&facts, &request, false);
     assert_int_equal(made.count, 1);
     assert_int_equal(order(&made, 0)->verb, POLICY_SWITCH);
     assert_false(order(&made, 0)->rule.enabled);
@@ -261,16 +262,16 @@ static void test_force_switches_off_what_lets_in_just_that_port(void **state)
     assert_non_null(strstr(made.items[0].typed, "-DisplayName 'It''s the web'"));
     assert_true(says(&made.notes, "It's the web"));
     plan_finish(&made);
-    policy_finish(&look.policy);
+    policy_finish(&facts.policy);
 }
 
 static void test_where_rules_cannot_be_read_the_names_are_removed(void **state)
 {
-    struct wish wish = wish_for(NULL);
-    struct look look = machine();
+    struct firewall_request request = request_for(NULL);
+    struct firewall_facts facts = machine();
 
-    look.policy.rules_known = false;
-    struct plan made = plan(&look, &wish, false);
+    facts.policy.rules_known = false;
+    struct plan made = plan(&facts, &request, false);
     assert_int_equal(made.count, 6);
     assert_string_equal(order(&made, 5)->rule.name, "gardien 443/udp out");
     plan_finish(&made);
@@ -278,13 +279,13 @@ static void test_where_rules_cannot_be_read_the_names_are_removed(void **state)
 
 static void test_the_way_back_crosses_to_another_process(void **state)
 {
-    struct wish wish = wish_for("443");
-    struct look look = machine();
+    struct firewall_request request = request_for("443");
+    struct firewall_facts facts = machine();
     struct plan back;
 
-    add_ours(&look);
-    look.policy.rules[0].remote = mem_string(SPAN("192.0.2.0/24"));
-    struct plan made = plan(&look, &wish, true);
+    add_ours(&facts);
+    facts.policy.rules[0].remote = mem_string(SPAN("192.0.2.0/24"));
+    struct plan made = plan(&facts, &request, true);
     json_t *list = policy_plan_json(&made);
     assert_int_equal(policy_plan_parse(list, &back), 0);
     assert_int_equal(back.count, 2);
@@ -299,16 +300,16 @@ static void test_the_way_back_crosses_to_another_process(void **state)
     plan_finish(&back);
     json_decref(list);
     plan_finish(&made);
-    policy_finish(&look.policy);
+    policy_finish(&facts.policy);
 }
 
 /* ---- the proof ---- */
 
-static size_t judge(const struct look *look, const struct wish *wish, const char *sentence,
-                    enum finding_grade grade)
+static size_t judge(const struct firewall_facts *facts, const struct firewall_request *request,
+                    const char *sentence, enum finding_grade grade)
 {
     struct findings findings = {0};
-    size_t closed = windows_judge(&look->policy, wish, &findings);
+    size_t closed = windows_judge(&facts->policy, request, &findings);
 
     if (!says(&findings, sentence))
         fail_msg("no \"%s\"", sentence);
@@ -319,52 +320,52 @@ static size_t judge(const struct look *look, const struct wish *wish, const char
 
 static void test_what_is_read_back_is_the_proof(void **state)
 {
-    struct wish wish = wish_for("443");
-    struct look look = machine();
+    struct firewall_request request = request_for("443");
+    struct firewall_facts facts = machine();
 
-    assert_int_equal(judge(&look, &wish, "the rule is not there", FINDING_BAD), 1);
-    add_ours(&look);
-    assert_int_equal(judge(&look, &wish, "profiles domain,private", FINDING_GOOD), 0);
-    look.policy.active = PRIVATE | PUBLIC;
-    assert_int_equal(judge(&look, &wish, "has the profile public", FINDING_WARNING), 0);
-    look.policy.active = PUBLIC;
-    assert_int_equal(judge(&look, &wish, "this one has the profile public", FINDING_BAD), 1);
-    look.policy.active = PRIVATE;
-    look.policy.blocks_all = PRIVATE;
-    assert_int_equal(judge(&look, &wish, "all that comes in is blocked", FINDING_BAD), 1);
-    look.policy.blocks_all = 0;
-    look.policy.enabled = PUBLIC;
-    assert_int_equal(judge(&look, &wish, "switched off", FINDING_NOTE), 0);
-    look.policy.rules_known = look.policy.profiles_known = false;
-    assert_int_equal(judge(&look, &wish, "could not be read back", FINDING_UNKNOWN), 0);
-    policy_finish(&look.policy);
+    assert_int_equal(judge(&facts, &request, "the rule is not there", FINDING_BAD), 1);
+    add_ours(&facts);
+    assert_int_equal(judge(&facts, &request, "profiles domain,private", FINDING_GOOD), 0);
+    facts.policy.active = PRIVATE | PUBLIC;
+    assert_int_equal(judge(&facts, &request, "has the profile public", FINDING_WARNING), 0);
+    facts.policy.active = PUBLIC;
+    assert_int_equal(judge(&facts, &request, "this one has the profile public", FINDING_BAD), 1);
+    facts.policy.active = PRIVATE;
+    facts.policy.blocks_all = PRIVATE;
+    assert_int_equal(judge(&facts, &request, "all that comes in is blocked", FINDING_BAD), 1);
+    facts.policy.blocks_all = 0;
+    facts.policy.enabled = PUBLIC;
+    assert_int_equal(judge(&facts, &request, "switched off", FINDING_NOTE), 0);
+    facts.policy.rules_known = facts.policy.profiles_known = false;
+    assert_int_equal(judge(&facts, &request, "could not be read back", FINDING_UNKNOWN), 0);
+    policy_finish(&facts.policy);
 }
 
 static void test_a_rule_that_blocks_outweighs_ours(void **state)
 {
-    struct wish wish = wish_for("443");
-    struct look look = machine();
+    struct firewall_request request = request_for("443");
+    struct firewall_facts facts = machine();
 
-    add_ours(&look);
-    struct policy_rule *block = add(&look, "No web", "80, 400-500");
+    add_ours(&facts);
+    struct policy_rule *block = add(&facts, "No web", "80, 400-500");
     block->block = true;
-    assert_int_equal(judge(&look, &wish, "\"No web\" blocks it", FINDING_BAD), 1);
+    assert_int_equal(judge(&facts, &request, "\"No web\" blocks it", FINDING_BAD), 1);
     block->profiles = PUBLIC; /* of networks that are not there */
-    assert_int_equal(judge(&look, &wish, "the rule is there", FINDING_GOOD), 0);
-    policy_finish(&look.policy);
+    assert_int_equal(judge(&facts, &request, "the rule is there", FINDING_GOOD), 0);
+    policy_finish(&facts.policy);
 }
 
 static void test_a_program_that_was_refused_is_named(void **state)
 {
-    struct wish wish = wish_for("443");
-    struct look look = machine();
+    struct firewall_request request = request_for("443");
+    struct firewall_facts facts = machine();
 
-    add_ours(&look);
-    struct policy_rule *refused = add(&look, "node", NULL);
+    add_ours(&facts);
+    struct policy_rule *refused = add(&facts, "node", NULL);
     refused->block = true;
     refused->program = mem_string(SPAN("C:\\node.exe"));
-    assert_int_equal(judge(&look, &wish, "\"node\" blocks this program", FINDING_NOTE), 0);
-    policy_finish(&look.policy);
+    assert_int_equal(judge(&facts, &request, "\"node\" blocks this program", FINDING_NOTE), 0);
+    policy_finish(&facts.policy);
 }
 
 static void test_lists_of_ports_as_windows_writes_them(void **state)

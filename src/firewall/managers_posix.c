@@ -1,4 +1,0 @@
-/* The managers that may be in force on macOS and its like. */
-#include "firewall/manager.h"
-
-const struct manager *const managers[] = {&manager_pf, NULL};

@@ -1,0 +1,69 @@
+/* Plans for people and for programs. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "firewall/plan/plan.h"
+#include "report/face.h"
+
+static void print_typed(const struct face *face, const char *typed)
+{
+    struct span rest = span_str(typed), line;
+
+    while (span_next(&rest, '\n', &line)) {
+        fputs("       ", face->out);
+        face_style(face, FACE_BOLD);
+        face_foreign(face, line);
+        face_style(face, FACE_PLAIN);
+        fputc('\n', face->out);
+    }
+}
+
+void plan_print(const struct face *face, const struct plan *plan)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct plan_step *step = &plan->items[i];
+        scoped(mem_release) char *reason = mem_format("%s: %s", step->manager, step->reason);
+        scoped(mem_release) char *shown = face_escape(span_str(reason));
+        fprintf(face->out, "%4zu. ", i + 1);
+        face_wrap(face, 6, 6, shown);
+        if (step->typed)
+            print_typed(face, step->typed);
+    }
+    findings_print(face, &plan->notes);
+}
+
+static const char *kind_name(enum plan_kind kind)
+{
+    static const char *const names[] = {
+        [PLAN_NOTHING] = "nothing", [PLAN_COMMAND] = "command", [PLAN_NFT] = "nft",
+        [PLAN_UNTAG] = "nft",       [PLAN_WRITE] = "write",     [PLAN_REMOVE] = "remove",
+        [PLAN_DBUS] = "dbus",       [PLAN_SYSTEM] = "system",
+    };
+
+    return names[kind];
+}
+
+static json_t *argv_json(const struct plan_action *action)
+{
+    json_t *list = action->kind == PLAN_COMMAND ? json_array() : NULL;
+
+    for (char **word = action->argv; list && *word; word++)
+        json_array_append_new(list, json_string(*word));
+    return list;
+}
+
+json_t *plan_json(const struct plan *plan)
+{
+    json_t *steps = json_array();
+
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct plan_step *step = &plan->items[i];
+        json_array_append_new(steps, json_pack("{s:s, s:s, s:s, s:o*, s:s*, s:s*, s:s*}", "manager",
+                                               step->manager, "kind", kind_name(step->action.kind),
+                                               "reason", step->reason, "argv",
+                                               argv_json(&step->action), "path", step->action.path,
+                                               "typed", step->typed, "undo", step->untyped));
+    }
+    return json_pack("{s:o, s:o}", "steps", steps, "notes", findings_json(&plan->notes));
+}
