@@ -6,7 +6,7 @@
 #include "cert/cert.h"
 #include "check/internal.h"
 #include "check/revocation.h"
-#include "report/face.h"
+#include "report/printer.h"
 #include "tls/tls.h"
 
 enum { NAMES_SHOWN = 8 };
@@ -53,7 +53,7 @@ static char *names_text(const struct cert_info *leaf)
 /* What somebody else wrote, for facts: a terminal may show them, too. */
 static json_t *foreign_json(const char *text)
 {
-    scoped(mem_release) char *escaped = face_escape(span_str(text));
+    scoped(mem_release) char *escaped = printer_escape(span_str(text));
 
     return json_string(escaped);
 }
@@ -65,11 +65,11 @@ static char *short_name(const char *subject)
     size_t len = 0;
 
     if (!at || (at != subject && at[-1] != ',' && at[-1] != '+'))
-        return face_escape(span_str(subject));
+        return printer_escape(span_str(subject));
     at += 3;
     while (at[len] && at[len] != ',' && at[len] != '+')
         len += at[len] == '\\' && at[len + 1] ? 2 : 1;
-    return face_escape(span_of(at, len));
+    return printer_escape(span_of(at, len));
 }
 
 /* ---- names ---- */

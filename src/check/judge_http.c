@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "check/internal.h"
 #include "http/http.h"
-#include "report/face.h"
+#include "report/printer.h"
 #include "tls/tls.h"
 
 enum {
@@ -20,7 +20,7 @@ static const char *version_text(int version)
 
 static char *escape(const char *text)
 {
-    return face_escape(span_str(text));
+    return printer_escape(span_str(text));
 }
 
 /* ---- the answer ---- */

@@ -14,7 +14,7 @@
 #include "cert/cert.h"
 #include "cli/cli.h"
 #include "os/state.h"
-#include "report/face.h"
+#include "report/printer.h"
 
 static const struct option cert_options[] = {
     OPTION_STATE, OPTION_CONFIG,
@@ -69,19 +69,19 @@ static json_t *info_json(const struct cert_info *info)
 
 static void print_info(const struct cert_info *info)
 {
-    const struct face face = {.out = stdout};
+    const struct printer printer = {.out = stdout};
     char from[CERT_DATE_TEXT], until[CERT_DATE_TEXT], print[CERT_FINGERPRINT_TEXT];
 
     fputs("  ", stdout);
-    face_foreign(&face, span_str(info->subject[0] ? info->subject : "(no subject)"));
+    printer_foreign(&printer, span_str(info->subject[0] ? info->subject : "(no subject)"));
     for (size_t i = 0; i < info->name_count && !info->names_from_common_name; i++) {
         fputs(i ? ", " : "\n    names    ", stdout);
-        face_foreign(&face, span_str(info->names[i]));
+        printer_foreign(&printer, span_str(info->names[i]));
     }
     printf("\n    key      %s\n    valid    %s to %s%s\n    issuer   ", info->key_text,
            cert_date_text(info->not_before, from), cert_date_text(info->not_after, until),
            info->not_after < nsec_realtime() ? " (expired)" : "");
-    face_foreign(&face, span_str(info->issuer));
+    printer_foreign(&printer, span_str(info->issuer));
     printf("\n    sha256   %s\n", cert_fingerprint_text(info, print));
 }
 

@@ -9,7 +9,7 @@
 #include "cli/check_parts.h"
 #include "cli/cli.h"
 #include "os/net.h"
-#include "report/face.h"
+#include "report/printer.h"
 
 /* ---- the command line ---- */
 
@@ -129,26 +129,26 @@ int check_look(struct check_request *request, struct check_result *ret_result, b
     return 0;
 }
 
-void check_print(const struct face *face, const struct check_result *result, bool well)
+void check_print(const struct printer *printer, const struct check_result *result, bool well)
 {
-    enum face_style style = !result->open ? FACE_RED : well ? FACE_GREEN : FACE_YELLOW;
+    enum printer_style style = !result->open ? STYLE_RED : well ? STYLE_GREEN : STYLE_YELLOW;
 
-    findings_print(face, &result->findings);
-    fputc('\n', face->out);
-    check_print_verdict(face, style, result->verdict, result->hint);
+    findings_print(printer, &result->findings);
+    fputc('\n', printer->out);
+    check_print_verdict(printer, style, result->verdict, result->hint);
 }
 
-void check_print_verdict(const struct face *face, enum face_style style, const char *verdict,
-                         const char *hint)
+void check_print_verdict(const struct printer *printer, enum printer_style style,
+                         const char *verdict, const char *hint)
 {
-    face_style(face, style);
-    face_wrap(face, 0, 0, verdict);
-    face_style(face, FACE_PLAIN);
+    printer_style(printer, style);
+    printer_wrap(printer, 0, 0, verdict);
+    printer_style(printer, STYLE_PLAIN);
     if (!hint)
         return;
-    face_styled(face, FACE_GREEN, "->");
-    fputc(' ', face->out);
-    face_hint(face, 3, hint);
+    printer_styled(printer, STYLE_GREEN, "->");
+    fputc(' ', printer->out);
+    printer_hint(printer, 3, hint);
 }
 
 static int print_nagios(const struct check_result *result, bool well, bool expected)
@@ -163,9 +163,9 @@ static int print_nagios(const struct check_result *result, bool well, bool expec
 static int look_once(struct check_request *request, const struct arguments *arguments)
 {
     struct check_result result;
-    struct face face = face_of(stdout);
+    struct printer printer = printer_of(stdout);
     bool well, nagios = arguments_get(arguments, "nagios");
-    bool watched = face.terminal && !nagios && !arguments_get(arguments, "json");
+    bool watched = printer.terminal && !nagios && !arguments_get(arguments, "json");
     int code;
 
     if (watched) { /* a look at a site that is closed takes its whole time */
@@ -186,7 +186,7 @@ static int look_once(struct check_request *request, const struct arguments *argu
     else if (arguments_get(arguments, "json"))
         print_json(check_json(&request->options, &result));
     else
-        check_print(&face, &result, well);
+        check_print(&printer, &result, well);
     check_result_finish(&result);
     return code;
 }

@@ -1,6 +1,6 @@
 /* `gardien check --from EYE`: asks an eye over each family that it has, looks from inside as well,
  * and shows both. What they mean together is check_from_judge.c's, how they look
- * check_from_face.c's. */
+ * check_from_text.c's. */
 #include "cli/check_from.h"
 
 #include <errno.h>
@@ -191,16 +191,16 @@ static int prepare(const struct arguments *arguments, struct from *from)
 /* @return is all well? */
 static bool look_once(struct from *from, bool show)
 {
-    struct face face = face_of(stdout);
+    struct printer printer = printer_of(stdout);
     bool well = true;
 
     for (size_t i = 0; i < from->count; i++) {
         from_take_view(from, &from->views[i]);
         well = well && from->views[i].well;
         if (show && i > 0)
-            fputc('\n', face.out);
+            fputc('\n', printer.out);
         if (show)
-            from_print_view(&face, from, &from->views[i]);
+            from_print_view(&printer, from, &from->views[i]);
         fflush(stdout);
     }
     return well;

@@ -41,9 +41,9 @@ void from_view_finish(struct from_view *view);
  *  @return did the last look find all well? */
 bool from_watch(struct from *from, bool json);
 
-/* ---- how it is shown: check_from_face.c ---- */
+/* ---- how it is shown: check_from_text.c ---- */
 
-void from_print_view(const struct face *face, const struct from *from,
+void from_print_view(const struct printer *printer, const struct from *from,
                      const struct from_view *view);
 /** All views. A new reference. */
 json_t *from_json(const struct from *from);

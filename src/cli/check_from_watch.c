@@ -14,7 +14,7 @@ static bool is_limited(const struct from_view *view)
     return view->error == 0 && view->talk.answer.error == EYE_LIMITED;
 }
 
-static bool print_changes(const struct face *face, const struct from_view *before,
+static bool print_changes(const struct printer *printer, const struct from_view *before,
                           const struct from_view *after)
 {
     char time[32], ip[ADDRESS_TEXT];
@@ -22,32 +22,33 @@ static bool print_changes(const struct face *face, const struct from_view *befor
                  (!from_view_seen(after) && strcmp(before->verdict, after->verdict) != 0);
 
     check_watch_time(time);
-    size_t changes = check_watch_changes(face, &before->talk.answer.findings,
+    size_t changes = check_watch_changes(printer, &before->talk.answer.findings,
                                          &after->talk.answer.findings, time);
-    changes += check_watch_changes(face, &before->joined, &after->joined, time);
+    changes += check_watch_changes(printer, &before->joined, &after->joined, time);
     if (changes == 0 && !other)
         return false;
     if (from_view_seen(after))
-        fprintf(face->out, "%s  %s, seen from %s\n", time, after->verdict,
+        fprintf(printer->out, "%s  %s, seen from %s\n", time, after->verdict,
                 address_ip_text(&after->eye, ip));
     else
-        fprintf(face->out, "%s  %s\n", time, after->verdict);
+        fprintf(printer->out, "%s  %s\n", time, after->verdict);
     return true;
 }
 
 /* @return did anything change? */
-static bool show(const struct face *face, const struct from *from, const struct from_view *befores)
+static bool show(const struct printer *printer, const struct from *from,
+                 const struct from_view *befores)
 {
     bool changed = false;
 
     for (size_t i = 0; i < from->count; i++) {
         const struct from_view *before = &befores[i], *after = &from->views[i];
         if (before->verdict && !is_limited(after)) {
-            changed = print_changes(face, before, after) || changed;
+            changed = print_changes(printer, before, after) || changed;
         } else if (!before->verdict) {
             if (i > 0)
-                fputc('\n', face->out);
-            from_print_view(face, from, after);
+                fputc('\n', printer->out);
+            from_print_view(printer, from, after);
         }
     }
     return changed;
@@ -82,7 +83,7 @@ static nsec_t keep(struct from_view *before, struct from_view *after)
 bool from_watch(struct from *from, bool json)
 {
     struct from_view befores[FROM_VIEWS_MAX] = {0};
-    struct face face = face_of(stdout);
+    struct printer printer = printer_of(stdout);
     bool well = false;
 
     interrupt_watch(&interrupted);
@@ -94,8 +95,8 @@ bool from_watch(struct from *from, bool json)
             break; /* half a look tells nothing */
         if (json)
             print_json_line(from);
-        else if (show(&face, from, befores) && face.terminal)
-            fputc('\a', face.out);
+        else if (show(&printer, from, befores) && printer.terminal)
+            fputc('\a', printer.out);
         well = true;
         for (size_t i = 0; i < from->count; i++) {
             nsec_t wait = keep(&befores[i], &from->views[i]);

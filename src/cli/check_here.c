@@ -11,7 +11,7 @@
 #include "cli/check_parts.h"
 #include "cli/cli.h"
 #include "firewall/firewall.h"
-#include "report/face.h"
+#include "report/printer.h"
 
 /* ---- this machine's addresses ---- */
 
@@ -145,19 +145,19 @@ static void join(const struct firewall_status *status, uint16_t number,
 
 /* ---- the verb ---- */
 
-static void print_here(const struct face *face, const struct firewall_status *status,
+static void print_here(const struct printer *printer, const struct firewall_status *status,
                        const struct check_result *visit, const struct check_here *here)
 {
-    status_print(face, status);
-    fputc('\n', face->out);
-    findings_print(face, &visit->findings);
-    fputc('\n', face->out);
-    check_print_verdict(face, here->well ? FACE_GREEN : FACE_RED, here->verdict, here->hint);
+    status_print(printer, status);
+    fputc('\n', printer->out);
+    findings_print(printer, &visit->findings);
+    fputc('\n', printer->out);
+    check_print_verdict(printer, here->well ? STYLE_GREEN : STYLE_RED, here->verdict, here->hint);
 }
 
 int check_this_machine(struct check_request *request, uint16_t port, bool json)
 {
-    struct face face = face_of(stdout);
+    struct printer printer = printer_of(stdout);
     struct firewall_status status;
     struct check_result visit;
     struct check_here here = {NULL};
@@ -181,7 +181,7 @@ int check_this_machine(struct check_request *request, uint16_t port, bool json)
                              here.verdict, "hint", here.hint, "status", status_json(&status),
                              "visit", check_json(&request->options, &visit)));
     else
-        print_here(&face, &status, &visit, &here);
+        print_here(&printer, &status, &visit, &here);
     free(here.verdict);
     free(here.hint);
     status_finish(&status);

@@ -3,7 +3,7 @@
 
 #include "check/check.h"
 #include "cli/arguments.h"
-#include "report/face.h"
+#include "report/printer.h"
 
 /** The command line, read. */
 struct check_request {
@@ -72,10 +72,10 @@ int check_run_other(struct check_request *request, const struct arguments *argum
 must_check int check_look(struct check_request *request, struct check_result *ret_result,
                           bool *ret_well);
 /** All findings, the verdict and the hint. */
-void check_print(const struct face *face, const struct check_result *result, bool well);
+void check_print(const struct printer *printer, const struct check_result *result, bool well);
 /** The last lines: what it comes to. */
-void check_print_verdict(const struct face *face, enum face_style style, const char *verdict,
-                         const char *hint);
+void check_print_verdict(const struct printer *printer, enum printer_style style,
+                         const char *verdict, const char *hint);
 
 /** Looks again and again until it is interrupted: check_watch.c. @return an enum app_exit, that of
  *  the last look */
@@ -84,7 +84,7 @@ int check_watch(struct check_request *request, bool json);
 void check_watch_time(char out[32]);
 /** A line for each finding that the look before had not. @param time  of check_watch_time()
  *  @return how many those are, and one more when a complaint is no longer made */
-size_t check_watch_changes(const struct face *face, const struct findings *before,
+size_t check_watch_changes(const struct printer *printer, const struct findings *before,
                            const struct findings *after, const char *time);
 
 /* ---- Linux: this machine, and from elsewhere ---- */

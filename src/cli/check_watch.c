@@ -6,7 +6,7 @@
 #include "cli/check_parts.h"
 #include "cli/cli.h"
 #include "os/interrupt.h"
-#include "report/face.h"
+#include "report/printer.h"
 
 static volatile sig_atomic_t interrupted;
 
@@ -42,13 +42,14 @@ void check_watch_time(char out[32])
         out[0] = '\0';
 }
 
-static void print_change(const struct face *face, const struct finding *finding, const char *time)
+static void print_change(const struct printer *printer, const struct finding *finding,
+                         const char *time)
 {
-    fprintf(face->out, "%s  ", time);
-    finding_print(face, finding);
+    fprintf(printer->out, "%s  ", time);
+    finding_print(printer, finding);
 }
 
-size_t check_watch_changes(const struct face *face, const struct findings *before,
+size_t check_watch_changes(const struct printer *printer, const struct findings *before,
                            const struct findings *after, const char *time)
 {
     size_t changes = 0;
@@ -58,7 +59,7 @@ size_t check_watch_changes(const struct face *face, const struct findings *befor
         const struct finding *finding = &after->items[i];
         if (is_measure(finding) || has(before, finding))
             continue;
-        print_change(face, finding, time);
+        print_change(printer, finding, time);
         changes++;
     }
     for (size_t i = 0; i < before->count; i++)
@@ -67,15 +68,15 @@ size_t check_watch_changes(const struct face *face, const struct findings *befor
     return changes + gone;
 }
 
-static bool print_changes(const struct face *face, const struct check_result *before,
+static bool print_changes(const struct printer *printer, const struct check_result *before,
                           const struct check_result *after)
 {
     char time[32];
 
     check_watch_time(time);
-    if (check_watch_changes(face, &before->findings, &after->findings, time) == 0)
+    if (check_watch_changes(printer, &before->findings, &after->findings, time) == 0)
         return false;
-    fprintf(face->out, "%s  %s\n", time, after->verdict);
+    fprintf(printer->out, "%s  %s\n", time, after->verdict);
     return true;
 }
 
@@ -93,7 +94,7 @@ static void print_json_line(const struct check_request *request, const struct ch
 
 int check_watch(struct check_request *request, bool json)
 {
-    struct face face = face_of(stdout);
+    struct printer printer = printer_of(stdout);
     struct check_result before = {.open = false}, after;
     bool first = true, well = false;
 
@@ -105,11 +106,11 @@ int check_watch(struct check_request *request, bool json)
         if (json)
             print_json_line(request, &after);
         else if (first)
-            check_print(&face, &after, well);
+            check_print(&printer, &after, well);
         else
-            changed = print_changes(&face, &before, &after);
-        if (changed && !first && face.terminal && !json)
-            fputc('\a', face.out);
+            changed = print_changes(&printer, &before, &after);
+        if (changed && !first && printer.terminal && !json)
+            fputc('\a', printer.out);
         check_result_finish(&before);
         before = after;
         first = false;

@@ -73,7 +73,7 @@ static bool is_unseen(const struct change *c)
 
 static void show_plan(const struct change *c)
 {
-    struct face face = face_of(stdout);
+    struct printer printer = printer_of(stdout);
 
     if (c->json)
         return;
@@ -85,13 +85,13 @@ static void show_plan(const struct change *c)
         puts("no plan: the firewall could not be read");
     else if (c->planned.plan.count == 0)
         puts(c->opens ? "already open: no rule closes it" : "nothing of gardien's to close");
-    plan_print(&face, &c->planned.plan);
+    plan_print(&printer, &c->planned.plan);
     fflush(stdout);
 }
 
 static void show_outcome(struct change *c)
 {
-    struct face face = face_of(stdout);
+    struct printer printer = printer_of(stdout);
 
     if (c->json) {
         json_t *answer =
@@ -104,8 +104,8 @@ static void show_outcome(struct change *c)
     }
     if (c->applied)
         puts(c->opens ? "opened" : "closed");
-    findings_print(&face, &c->proof);
-    change_print_more(c, &face);
+    findings_print(&printer, &c->proof);
+    change_print_more(c, &printer);
 }
 
 /* ---- consent ---- */

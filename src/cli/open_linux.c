@@ -65,14 +65,14 @@ static bool is_behind_a_cloud(const struct change *c, struct cloud *ret_cloud)
     return c->opens && !c->elsewhere && cloud_detect("", ret_cloud);
 }
 
-void change_print_more(const struct change *c, const struct face *face)
+void change_print_more(const struct change *c, const struct printer *printer)
 {
     struct cloud cloud;
 
     if (!is_behind_a_cloud(c, &cloud))
         return;
     putchar('\n');
-    cloud_print(face, &cloud, &c->request.ports);
+    cloud_print(printer, &cloud, &c->request.ports);
 }
 
 void change_json_more(const struct change *c, json_t *answer)

@@ -4,7 +4,7 @@
 
 #include "cli/cli.h"
 #include "firewall/firewall.h"
-#include "report/face.h"
+#include "report/printer.h"
 
 /* One run of either verb. */
 struct change {
@@ -45,7 +45,7 @@ int change_apply(struct change *c, struct diags *diags);
  *  @return an enum app_exit */
 int change_settle(struct change *c, struct diags *diags);
 /** What more there is to say of the machine, for people, or as members of the answer. */
-void change_print_more(const struct change *c, const struct face *face);
+void change_print_more(const struct change *c, const struct printer *printer);
 void change_json_more(const struct change *c, json_t *answer);
 
 /** Says that the plan takes other rights, and how to get them. @return an enum app_exit */

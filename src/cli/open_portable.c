@@ -13,10 +13,10 @@ int change_settle(struct change *c, struct diags *diags)
     return APP_OK; /* home routers are asked on Linux */
 }
 
-void change_print_more(const struct change *c, const struct face *face)
+void change_print_more(const struct change *c, const struct printer *printer)
 {
     (void)c;
-    (void)face;
+    (void)printer;
 }
 
 void change_json_more(const struct change *c, json_t *answer)

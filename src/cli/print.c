@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-#include "report/face.h"
+#include "report/printer.h"
 
 /* The user's own text, which may hold escape sequences that a terminal would obey. */
 static void print_text(FILE *out, const char *text)
@@ -14,7 +14,7 @@ static void print_text(FILE *out, const char *text)
 }
 
 /* A caret beneath the column: tabs stay tabs, bytes that continue a character take no room. */
-static void print_caret(FILE *out, const struct diag *diag, const struct face *face)
+static void print_caret(FILE *out, const struct diag *diag, const struct printer *printer)
 {
     unsigned column = 1;
 
@@ -25,34 +25,34 @@ static void print_caret(FILE *out, const struct diag *diag, const struct face *f
         fputc(*at == '\t' ? '\t' : ' ', out);
         column++;
     }
-    face_styled(face, FACE_GREEN, "^\n");
+    printer_styled(printer, STYLE_GREEN, "^\n");
 }
 
-static void print_one(FILE *out, const struct diag *diag, const struct face *face)
+static void print_one(FILE *out, const struct diag *diag, const struct printer *printer)
 {
     bool placed = diag->file && *diag->file && strcmp(diag->file, DIAG_COMMAND_LINE) != 0;
 
-    face_style(face, FACE_BOLD);
+    printer_style(printer, STYLE_BOLD);
     if (placed && diag->line)
         fprintf(out, "%s:%u:%u: ", diag->file, diag->line, diag->column);
     else if (placed)
         fprintf(out, "%s: ", diag->file);
     else
         fputs("gardien: ", out);
-    face_style(face, FACE_PLAIN);
+    printer_style(printer, STYLE_PLAIN);
     if (diag->warning)
-        face_styled(face, FACE_YELLOW, "warning: ");
+        printer_styled(printer, STYLE_YELLOW, "warning: ");
     print_text(out, diag->sentence);
     fputc('\n', out);
     if (placed && diag->line && diag->line_text) {
         fputs("    ", out);
         print_text(out, diag->line_text);
         fputc('\n', out);
-        print_caret(out, diag, face);
+        print_caret(out, diag, printer);
     }
     if (diag->hint) {
         fputs("  ", out);
-        face_styled(face, FACE_GREEN, "->");
+        printer_styled(printer, STYLE_GREEN, "->");
         fputc(' ', out);
         print_text(out, diag->hint);
         fputc('\n', out);
@@ -61,10 +61,10 @@ static void print_one(FILE *out, const struct diag *diag, const struct face *fac
 
 void print_diags(FILE *out, const struct diags *diags)
 {
-    struct face face = face_of(out);
+    struct printer printer = printer_of(out);
 
     for (size_t i = 0; i < diags->count; i++)
-        print_one(out, &diags->items[i], &face);
+        print_one(out, &diags->items[i], &printer);
     if (diags->dropped)
         fprintf(out, "gardien: and %zu more\n", diags->dropped);
 }

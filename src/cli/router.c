@@ -1,12 +1,12 @@
 /* `gardien open --router` and `close --router`: asks the router, and says what became of it. */
 #include "cli/router.h"
 #include "base/error.h"
-#include "report/face.h"
 #include "report/finding.h"
+#include "report/printer.h"
 
 int router_ask_and_tell(const struct router_request *request, json_t **ret_json)
 {
-    struct face face = face_of(stdout);
+    struct printer printer = printer_of(stdout);
     struct findings findings = {0};
     struct router_answer answer;
     int r = router_talk(request, &answer);
@@ -23,7 +23,7 @@ int router_ask_and_tell(const struct router_request *request, json_t **ret_json)
         *ret_json = router_json(&answer);
         json_object_set_new(*ret_json, "findings", findings_json(&findings));
     } else {
-        findings_print(&face, &findings);
+        findings_print(&printer, &findings);
     }
     findings_finish(&findings);
     return router_fine(&answer) ? APP_OK : APP_FAILED;

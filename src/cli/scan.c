@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "cli/scan_parts.h"
 #include "os/interrupt.h"
-#include "report/face.h"
+#include "report/printer.h"
 #include "scan/scan.h"
 
 enum { MANY_ADDRESSES = 65536 /* a /16; more need --yes */ };
@@ -16,8 +16,8 @@ enum { MANY_ADDRESSES = 65536 /* a /16; more need --yes */ };
 static volatile sig_atomic_t stop_asked;
 
 struct output {
-    struct face face;  /* results */
-    struct face watch; /* progress, on standard error */
+    struct printer printer; /* results */
+    struct printer watch;   /* progress, on standard error */
     bool text;
     json_t *hosts; /* NULL without --json */
     struct scan_xml xml;
@@ -64,7 +64,7 @@ static void on_host(void *context, const struct scan_host *host)
     if (output->hosts && worth_it)
         json_array_append_new(output->hosts, scan_host_json(host));
     if (output->text && worth_it)
-        scan_print_host(&output->face, host);
+        scan_print_host(&output->printer, host);
     if (output->xml.out)
         scan_xml_host(&output->xml, host);
 }
@@ -203,7 +203,7 @@ static int run(const struct scan_request *request, struct output *output)
         print_error(scan_sends_syns ? "--connect does without raw sockets" : NULL,
                     "the scan failed: %s", error_text(r));
     else if (output->text)
-        scan_print_summary(&output->face, &summary);
+        scan_print_summary(&output->printer, &summary);
     if (output->hosts)
         print_json(json_pack("{s:O, s:o}", "hosts", output->hosts, "summary",
                              scan_summary_json(&summary)));
@@ -214,7 +214,7 @@ static int run(const struct scan_request *request, struct output *output)
 
 static int scan_it(const struct arguments *arguments, struct scan_request *request)
 {
-    struct output output = {.face = face_of(stdout), .watch = face_of(stderr)};
+    struct output output = {.printer = printer_of(stdout), .watch = printer_of(stderr)};
 
     if (open_xml(arguments, &output.xml) < 0)
         return APP_FAILED;
@@ -223,7 +223,8 @@ static int scan_it(const struct arguments *arguments, struct scan_request *reque
     scoped(mem_release) char *line = command_line();
     output.xml.command_line = line;
     if (output.text && !is_own(request->targets))
-        face_wrap(&output.watch, 0, 0, "Scan only what is yours, or what its owner lets you scan.");
+        printer_wrap(&output.watch, 0, 0,
+                     "Scan only what is yours, or what its owner lets you scan.");
     interrupt_watch(&stop_asked);
     int code = run(request, &output);
     json_decref(output.hosts);

@@ -8,7 +8,7 @@
 #include "cli/cli.h"
 #include "firewall/firewall.h"
 #include "os/state.h"
-#include "report/face.h"
+#include "report/printer.h"
 
 enum { STATUS_WARNED = 4, STATUS_UNKNOWN = 5 };
 
@@ -110,7 +110,7 @@ static int choose_ports(const struct arguments *arguments, const json_t *answer,
 static void show(const struct arguments *arguments, const struct firewall_status *status,
                  json_t *answer)
 {
-    struct face face = face_of(stdout);
+    struct printer printer = printer_of(stdout);
 
     if (arguments_get(arguments, "json")) {
         json_t *object = status_json(status);
@@ -119,7 +119,7 @@ static void show(const struct arguments *arguments, const struct firewall_status
         print_json(object);
         return;
     }
-    status_print(&face, status);
+    status_print(&printer, status);
     if (answer)
         print_gardien(answer);
 }

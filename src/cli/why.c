@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "firewall/firewall.h"
-#include "report/face.h"
+#include "report/printer.h"
 
 static const struct option why_options[] = {
     {"from", "ADDR", false, "as if it came from this address (default: from the Internet)"},
@@ -169,7 +169,7 @@ static bool may_open(const struct firewall_answer *answers, size_t count)
 }
 
 /* The command on a line of its own, to be copied. */
-static void print_open(const struct face *face, const struct inquiry *inquiry)
+static void print_open(const struct printer *printer, const struct inquiry *inquiry)
 {
     bool any = false;
 
@@ -179,9 +179,10 @@ static void print_open(const struct face *face, const struct inquiry *inquiry)
             continue;
         if (!any) {
             putchar('\n');
-            face_wrap(face, 0, 0,
-                      "the same by whoever is in charge of the firewall, and kept over restarts:");
-            face_styled(face, FACE_GREEN, "->");
+            printer_wrap(
+                printer, 0, 0,
+                "the same by whoever is in charge of the firewall, and kept over restarts:");
+            printer_styled(printer, STYLE_GREEN, "->");
             fputs(" gardien open", stdout);
         }
         printf(" %u/%s", (unsigned)question->port,
@@ -194,15 +195,15 @@ static void print_open(const struct face *face, const struct inquiry *inquiry)
 
 static void print_text(const struct inquiry *inquiry, bool live)
 {
-    struct face face = face_of(stdout);
+    struct printer printer = printer_of(stdout);
 
     for (size_t i = 0; i < inquiry->ports * inquiry->families; i++) {
         if (i > 0)
             putchar('\n');
-        firewall_path_print(&face, &inquiry->answers[i].path);
+        firewall_path_print(&printer, &inquiry->answers[i].path);
     }
     if (live)
-        print_open(&face, inquiry);
+        print_open(&printer, inquiry);
 }
 
 static void print_answers(const struct inquiry *inquiry, int code)

@@ -9,7 +9,7 @@
 #include "config/values.h"
 
 /** How a format writes an entry. Texts come with `code` in backticks. */
-struct face {
+struct markup {
     void (*name)(FILE *out, const char *path);
     void (*paragraph)(FILE *out, const char *text);
 };
@@ -68,27 +68,27 @@ static char *sentence(const char *help)
     return text;
 }
 
-static void write_rows(FILE *out, const struct face *face, const struct config_row *rows,
+static void write_rows(FILE *out, const struct markup *markup, const struct config_row *rows,
                        const char *prefix)
 {
     for (const struct config_row *row = rows; row->name; row++) {
         char *path scoped(mem_release) = mem_format("%s%s", prefix, row->name);
         char *fact scoped(mem_release) = facts(row);
-        face->name(out, path);
+        markup->name(out, path);
         if (row->help) {
             char *help scoped(mem_release) = sentence(row->help);
-            face->paragraph(out, help);
+            markup->paragraph(out, help);
         }
-        face->paragraph(out, fact);
+        markup->paragraph(out, fact);
         if (row->example) {
             char *example scoped(mem_release) =
                 mem_format("Example: `%s: %s`", row->name, row->example);
-            face->paragraph(out, example);
+            markup->paragraph(out, example);
         }
         if (row_has_rows(row)) {
             char *inner scoped(mem_release) =
                 mem_format("%s%s.", path, row->type == CONFIG_LIST ? "[]" : "");
-            write_rows(out, face, row->rows, inner);
+            write_rows(out, markup, row->rows, inner);
         }
     }
 }
@@ -151,14 +151,14 @@ static void markdown_paragraph(FILE *out, const char *text)
 
 void config_reference_man(const struct config_row *rows, FILE *out)
 {
-    const struct face face = {man_name, man_paragraph};
+    const struct markup markup = {man_name, man_paragraph};
 
-    write_rows(out, &face, rows, "");
+    write_rows(out, &markup, rows, "");
 }
 
 void config_reference_markdown(const struct config_row *rows, FILE *out)
 {
-    const struct face face = {markdown_name, markdown_paragraph};
+    const struct markup markup = {markdown_name, markdown_paragraph};
 
-    write_rows(out, &face, rows, "");
+    write_rows(out, &markup, rows, "");
 }

@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 #include "os/address.h"
-#include "report/face.h"
+#include "report/printer.h"
 
 static const char *const words[] = {
     [EYE_NO_ERROR] = "",   [EYE_WRONG_KEY] = "key", [EYE_LIMITED] = "limit",
@@ -200,7 +200,8 @@ static char *tame(const json_t *value)
 
     if (!json_is_string(value))
         return NULL;
-    return face_escape(span_of(json_string_value(value), len > EYE_TEXT_MAX ? EYE_TEXT_MAX : len));
+    return printer_escape(
+        span_of(json_string_value(value), len > EYE_TEXT_MAX ? EYE_TEXT_MAX : len));
 }
 
 static bool read_grade(const json_t *item, enum finding_grade *ret_grade)

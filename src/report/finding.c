@@ -1,11 +1,11 @@
-/* Collecting findings, and their two faces. */
+/* Collecting findings, and their two formats. */
 #include "report/finding.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "report/face.h"
+#include "report/printer.h"
 
 enum {
     FINDINGS_MAX = 1000,
@@ -109,7 +109,7 @@ void findings_finish(struct findings *findings)
     *findings = (struct findings){0};
 }
 
-/* ---- faces ---- */
+/* ---- formats ---- */
 
 const char *finding_grade_name(enum finding_grade grade)
 {
@@ -121,47 +121,48 @@ const char *finding_grade_name(enum finding_grade grade)
     return names[grade];
 }
 
-static void print_mark(const struct face *face, enum finding_grade grade)
+static void print_mark(const struct printer *printer, enum finding_grade grade)
 {
     static const struct {
-        enum face_style style;
+        enum printer_style style;
         const char *symbol, *word;
     } marks[] = {
-        [FINDING_GOOD] = {FACE_GREEN, "✓", "ok"},  [FINDING_NOTE] = {FACE_CYAN, "·", "--"},
-        [FINDING_UNKNOWN] = {FACE_DIM, "?", "??"}, [FINDING_WARNING] = {FACE_YELLOW, "!", "!!"},
-        [FINDING_BAD] = {FACE_RED, "✗", "XX"},
+        [FINDING_GOOD] = {STYLE_GREEN, "✓", "ok"},  [FINDING_NOTE] = {STYLE_CYAN, "·", "--"},
+        [FINDING_UNKNOWN] = {STYLE_DIM, "?", "??"}, [FINDING_WARNING] = {STYLE_YELLOW, "!", "!!"},
+        [FINDING_BAD] = {STYLE_RED, "✗", "XX"},
     };
 
-    face_styled(face, marks[grade].style, face->unicode ? marks[grade].symbol : marks[grade].word);
-    fputs(face->unicode ? "  " : " ", face->out);
+    printer_styled(printer, marks[grade].style,
+                   printer->unicode ? marks[grade].symbol : marks[grade].word);
+    fputs(printer->unicode ? "  " : " ", printer->out);
 }
 
-void finding_print(const struct face *face, const struct finding *finding)
+void finding_print(const struct printer *printer, const struct finding *finding)
 {
     char took[32] = "";
 
     if (finding->took >= 0)
         snprintf(took, sizeof took, " (%.1f ms)", (double)finding->took / 1e6);
-    print_mark(face, finding->grade);
-    fprintf(face->out, "%-10s ", finding->topic);
+    print_mark(printer, finding->grade);
+    fprintf(printer->out, "%-10s ", finding->topic);
     scoped(mem_release) char *line =
         mem_format("%s%s%s%s", finding->subject ? finding->subject : "",
                    finding->subject ? ": " : "", finding->sentence, took);
-    face_wrap(face, SENTENCE_COLUMN, SENTENCE_COLUMN, line);
+    printer_wrap(printer, SENTENCE_COLUMN, SENTENCE_COLUMN, line);
     if (!finding->hint)
         return;
-    fprintf(face->out, "%*s", SENTENCE_COLUMN, "");
-    face_styled(face, FACE_GREEN, "->");
-    fputc(' ', face->out);
-    face_hint(face, SENTENCE_COLUMN + 3, finding->hint);
+    fprintf(printer->out, "%*s", SENTENCE_COLUMN, "");
+    printer_styled(printer, STYLE_GREEN, "->");
+    fputc(' ', printer->out);
+    printer_hint(printer, SENTENCE_COLUMN + 3, finding->hint);
 }
 
-void findings_print(const struct face *face, const struct findings *findings)
+void findings_print(const struct printer *printer, const struct findings *findings)
 {
     for (size_t i = 0; i < findings->count; i++)
-        finding_print(face, &findings->items[i]);
+        finding_print(printer, &findings->items[i]);
     if (findings->dropped)
-        fprintf(face->out, "and %zu more\n", findings->dropped);
+        fprintf(printer->out, "and %zu more\n", findings->dropped);
 }
 
 static json_t *finding_json(const struct finding *finding)

@@ -7,7 +7,7 @@
 #include "base/macros.h"
 #include "base/nsec.h"
 
-struct face;
+struct printer;
 
 enum finding_grade {
     FINDING_GOOD,
@@ -53,8 +53,8 @@ void findings_finish(struct findings *findings);
 /** "good", "note", "unknown", "warning", "bad" */
 const char *finding_grade_name(enum finding_grade grade);
 /** One line a finding: mark, topic, subject, sentence, time; the hint beneath. */
-void findings_print(const struct face *face, const struct findings *findings);
-void finding_print(const struct face *face, const struct finding *finding);
+void findings_print(const struct printer *printer, const struct findings *findings);
+void finding_print(const struct printer *printer, const struct finding *finding);
 /** An array of objects {grade, topic, subject?, sentence, hint?, milliseconds?, facts?}; a new
  *  reference. */
 json_t *findings_json(const struct findings *findings);

@@ -10,17 +10,17 @@ enum {
     LAST_LEAST = 20, /* columns that the last cell needs to be worth wrapping */
 };
 
-void table_add(struct table *table, enum face_style style, const char *text)
+void table_add(struct table *table, enum printer_style style, const char *text)
 {
     table->cells = mem_resize(table->cells, table->count + 1, sizeof *table->cells);
     table->cells[table->count++] =
-        (struct table_cell){.text = face_escape(span_str(text)), .style = style};
+        (struct table_cell){.text = printer_escape(span_str(text)), .style = style};
 }
 
 void table_end_row(struct table *table)
 {
     while (table->count % table->columns)
-        table_add(table, FACE_PLAIN, NULL);
+        table_add(table, STYLE_PLAIN, NULL);
 }
 
 /* Columns before the last, gaps included. */
@@ -31,7 +31,7 @@ static size_t measure(const struct table *table, size_t *widths)
     for (size_t c = 0; c < table->columns; c++)
         widths[c] = 0;
     for (size_t i = 0; i < table->count; i++) {
-        size_t wide = face_columns(span_str(table->cells[i].text));
+        size_t wide = printer_columns(span_str(table->cells[i].text));
         if (wide > widths[i % table->columns])
             widths[i % table->columns] = wide;
     }
@@ -40,7 +40,7 @@ static size_t measure(const struct table *table, size_t *widths)
     return left;
 }
 
-static void print_row(const struct face *face, const struct table *table, size_t row,
+static void print_row(const struct printer *printer, const struct table *table, size_t row,
                       const size_t *widths)
 {
     const struct table_cell *cells = &table->cells[row * table->columns];
@@ -49,17 +49,17 @@ static void print_row(const struct face *face, const struct table *table, size_t
     while (last > 0 && !*cells[last].text) /* no blanks at the end of a line */
         last--;
     for (size_t c = 0; c < last; c++) {
-        face_styled(face, cells[c].style, cells[c].text);
-        size_t pad = widths[c] + GAP - face_columns(span_str(cells[c].text));
-        fprintf(face->out, "%*s", (int)pad, "");
+        printer_styled(printer, cells[c].style, cells[c].text);
+        size_t pad = widths[c] + GAP - printer_columns(span_str(cells[c].text));
+        fprintf(printer->out, "%*s", (int)pad, "");
         column += widths[c] + GAP;
     }
-    face_style(face, cells[last].style);
-    face_wrap(face, (unsigned)column, (unsigned)column, cells[last].text);
-    face_style(face, FACE_PLAIN);
+    printer_style(printer, cells[last].style);
+    printer_wrap(printer, (unsigned)column, (unsigned)column, cells[last].text);
+    printer_style(printer, STYLE_PLAIN);
 }
 
-static void print_stacked(const struct face *face, const struct table *table, size_t row)
+static void print_stacked(const struct printer *printer, const struct table *table, size_t row)
 {
     const struct table_cell *cells = &table->cells[row * table->columns];
 
@@ -68,30 +68,30 @@ static void print_stacked(const struct face *face, const struct table *table, si
             continue;
         const char *label = table->labels ? table->labels[c] : NULL;
         unsigned column = c ? GAP : 0;
-        fputs(c ? "  " : "", face->out);
+        fputs(c ? "  " : "", printer->out);
         if (c && label) {
-            face_styled(face, FACE_DIM, label);
-            fputs(": ", face->out);
-            column += (unsigned)face_columns(span_str(label)) + 2;
+            printer_styled(printer, STYLE_DIM, label);
+            fputs(": ", printer->out);
+            column += (unsigned)printer_columns(span_str(label)) + 2;
         }
-        face_style(face, cells[c].style);
-        face_wrap(face, column, c ? GAP * 2 : GAP, cells[c].text);
-        face_style(face, FACE_PLAIN);
+        printer_style(printer, cells[c].style);
+        printer_wrap(printer, column, c ? GAP * 2 : GAP, cells[c].text);
+        printer_style(printer, STYLE_PLAIN);
     }
 }
 
-void table_print(const struct face *face, const struct table *table)
+void table_print(const struct printer *printer, const struct table *table)
 {
     size_t widths[TABLE_COLUMNS_MAX];
     size_t left = measure(table, widths);
-    bool fits = !face->width || left + LAST_LEAST <= face->width ||
-                left + widths[table->columns - 1] <= face->width;
+    bool fits = !printer->width || left + LAST_LEAST <= printer->width ||
+                left + widths[table->columns - 1] <= printer->width;
 
     for (size_t row = 0; row < table->count / table->columns; row++) {
         if (fits)
-            print_row(face, table, row, widths);
+            print_row(printer, table, row, widths);
         else if (row > 0 || !table->headed)
-            print_stacked(face, table, row);
+            print_stacked(printer, table, row);
     }
 }
 

@@ -1,13 +1,13 @@
 /* Rows of text in columns as wide as their widest cell, for a terminal or a file. */
 #pragma once
 
-#include "report/face.h"
+#include "report/printer.h"
 
 enum { TABLE_COLUMNS_MAX = 12 };
 
 struct table_cell {
     char *text;
-    enum face_style style;
+    enum printer_style style;
 };
 
 /** All zero but `columns` is an empty table. */
@@ -20,11 +20,11 @@ struct table {
     size_t count; /**< cells; rows are filled from left to right */
 };
 
-/** Adds the next cell; the text is copied, and escaped as face_foreign() does. NULL is empty. */
-void table_add(struct table *table, enum face_style style, const char *text);
+/** Adds the next cell; the text is copied, and escaped as printer_foreign() does. NULL is empty. */
+void table_add(struct table *table, enum printer_style style, const char *text);
 /** Fills the row that was begun with empty cells. */
 void table_end_row(struct table *table);
-/** Prints all rows, two blanks between columns. Where a row is wider than the face, its last column
- *  is wrapped; a terminal too narrow for that gets a line a cell. */
-void table_print(const struct face *face, const struct table *table);
+/** Prints all rows, two blanks between columns. Where a row is wider than the printer, its last
+ * column is wrapped; a terminal too narrow for that gets a line a cell. */
+void table_print(const struct printer *printer, const struct table *table);
 void table_finish(struct table *table);

@@ -10,7 +10,7 @@
 #include "base/nsec.h"
 #include "os/ports.h"
 
-struct face;
+struct printer;
 struct findings;
 
 enum {

@@ -1,6 +1,6 @@
-/* The face for programs. */
+/* The printer for programs. */
 #include "base/mem.h"
-#include "report/face.h"
+#include "report/printer.h"
 #include "scan/scan.h"
 
 enum { LISTED_MOST = 1000 /* silent or closed ports that are listed one by one */ };
@@ -9,7 +9,7 @@ static json_t *foreign(const char *text)
 {
     if (!text)
         return NULL;
-    scoped(mem_release) char *escaped = face_escape(span_str(text));
+    scoped(mem_release) char *escaped = printer_escape(span_str(text));
     return json_string(escaped);
 }
 

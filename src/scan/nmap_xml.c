@@ -4,14 +4,14 @@
 #include <time.h>
 
 #include "base/mem.h"
-#include "report/face.h"
+#include "report/printer.h"
 #include "scan/scan.h"
 
 enum { LISTED_MOST = 25 /* ports of one state; above it they become extraports, as in nmap */ };
 
 static void print_escaped(FILE *out, const char *text)
 {
-    scoped(mem_release) char *plain = face_escape(span_str(text ? text : ""));
+    scoped(mem_release) char *plain = printer_escape(span_str(text ? text : ""));
 
     for (const char *at = plain; *at; at++) {
         if (*at == '&')

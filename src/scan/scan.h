@@ -11,7 +11,7 @@
 #include "scan/service.h"
 #include "scan/targets.h"
 
-struct face;
+struct printer;
 struct table;
 
 /** Whether this program can send SYNs of its own, with the rights for it. */
@@ -69,12 +69,12 @@ must_check int scan_run(const struct scan_request *request, const struct scan_li
  */
 double scan_doubt(const struct scan_summary *summary);
 
-/* ---- faces ---- */
+/* ---- formats ---- */
 
 /** A heading, then a table of ports; states that many ports share are told in one line. */
-void scan_print_host(const struct face *face, const struct scan_host *host);
+void scan_print_host(const struct printer *printer, const struct scan_host *host);
 /** What was asked, how long it took, how sure it is. */
-void scan_print_summary(const struct face *face, const struct scan_summary *summary);
+void scan_print_summary(const struct printer *printer, const struct scan_summary *summary);
 json_t *scan_host_json(const struct scan_host *host);
 json_t *scan_summary_json(const struct scan_summary *summary);
 

@@ -1,10 +1,10 @@
-/* The face for people. */
+/* The printer for people. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buffer.h"
 #include "base/mem.h"
-#include "report/face.h"
+#include "report/printer.h"
 #include "report/table.h"
 #include "scan/scan.h"
 
@@ -83,11 +83,11 @@ static char *service_text(const struct scan_service *service)
                       service->banner ? "; " : "", service->banner ? service->banner : "", "");
 }
 
-static enum face_style style_of(const struct scan_answer *answer)
+static enum printer_style style_of(const struct scan_answer *answer)
 {
-    return answer->state == SCAN_OPEN     ? FACE_GREEN
-           : answer->state == SCAN_CLOSED ? FACE_PLAIN
-                                          : FACE_YELLOW;
+    return answer->state == SCAN_OPEN     ? STYLE_GREEN
+           : answer->state == SCAN_CLOSED ? STYLE_PLAIN
+                                          : STYLE_YELLOW;
 }
 
 static void add_row(struct table *table, const struct scan_host *host, size_t at, bool udp)
@@ -99,11 +99,11 @@ static void add_row(struct table *table, const struct scan_host *host, size_t at
     scoped(mem_release) char *service = udp ? NULL : service_text(find_service(host, port));
 
     snprintf(name, sizeof name, "%u/%s", port, udp ? "udp" : "tcp");
-    table_add(table, FACE_PLAIN, "");
-    table_add(table, FACE_BOLD, name);
+    table_add(table, STYLE_PLAIN, "");
+    table_add(table, STYLE_BOLD, name);
     table_add(table, style_of(answer), scan_state_name(answer, udp));
-    table_add(table, FACE_PLAIN, why);
-    table_add(table, FACE_PLAIN, service);
+    table_add(table, STYLE_PLAIN, why);
+    table_add(table, STYLE_PLAIN, service);
 }
 
 /* ---- many ports in one line ---- */
@@ -134,7 +134,7 @@ static char *ranges_of(const struct scan_host *host, const struct group *group, 
     return ranges;
 }
 
-static void print_groups(const struct face *face, const struct scan_host *host, bool udp)
+static void print_groups(const struct printer *printer, const struct scan_host *host, bool udp)
 {
     const struct scan_answer *answers = udp ? host->udp : host->tcp;
     struct groups groups;
@@ -149,7 +149,7 @@ static void print_groups(const struct face *face, const struct scan_host *host, 
         scoped(mem_release) char *line = mem_format(
             "  %zu %s ports %s (%s): %s", group->count, udp ? "UDP" : "TCP",
             scan_state_name(&sample, udp), scan_reason_words(group->state, group->reason), ranges);
-        face_wrap(face, 0, 4, line);
+        printer_wrap(printer, 0, 4, line);
     }
 }
 
@@ -165,27 +165,27 @@ static void add_rows(struct table *table, const struct scan_host *host, bool udp
             add_row(table, host, i, udp);
 }
 
-void scan_print_host(const struct face *face, const struct scan_host *host)
+void scan_print_host(const struct printer *printer, const struct scan_host *host)
 {
     static const char *const labels[] = {NULL, "port", "state", "why", "serves"};
     struct table table = {.columns = ARRAY_SIZE(labels), .labels = labels};
     char address[SCAN_ADDRESS_TEXT];
 
-    face_style(face, FACE_BOLD);
+    printer_style(printer, STYLE_BOLD);
     if (host->name) {
-        face_foreign(face, span_str(host->name));
-        fprintf(face->out, " (%s)", scan_address_text(&host->address, address));
+        printer_foreign(printer, span_str(host->name));
+        fprintf(printer->out, " (%s)", scan_address_text(&host->address, address));
     } else {
-        fputs(scan_address_text(&host->address, address), face->out);
+        fputs(scan_address_text(&host->address, address), printer->out);
     }
-    face_style(face, FACE_PLAIN);
-    fputs(host->answered ? "\n" : ": this address has not answered\n", face->out);
+    printer_style(printer, STYLE_PLAIN);
+    fputs(host->answered ? "\n" : ": this address has not answered\n", printer->out);
     add_rows(&table, host, false);
     add_rows(&table, host, true);
-    table_print(face, &table);
+    table_print(printer, &table);
     table_finish(&table);
-    print_groups(face, host, false);
-    print_groups(face, host, true);
+    print_groups(printer, host, false);
+    print_groups(printer, host, true);
 }
 
 /* ---- the end ---- */
@@ -216,7 +216,7 @@ static char *certainty(const struct scan_summary *summary)
                        : "likely: this line loses packets, try a lower --rate");
 }
 
-void scan_print_summary(const struct face *face, const struct scan_summary *summary)
+void scan_print_summary(const struct printer *printer, const struct scan_summary *summary)
 {
     scoped(mem_release) char *sure = certainty(summary);
     scoped(mem_release) char *line = mem_format(
@@ -235,9 +235,10 @@ void scan_print_summary(const struct face *face, const struct scan_summary *summ
               "they do not understand."
             : "");
 
-    face_wrap(face, 0, 0, line);
+    printer_wrap(printer, 0, 0, line);
     if (summary->cannot_send)
-        face_wrap(face, 0, 0,
-                  "This machine's own firewall forbade to send some of the questions: look at its "
-                  "output rules.");
+        printer_wrap(
+            printer, 0, 0,
+            "This machine's own firewall forbade to send some of the questions: look at its "
+            "output rules.");
 }

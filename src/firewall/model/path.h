@@ -11,7 +11,7 @@
 #include "base/macros.h"
 #include "report/finding.h"
 
-struct face;
+struct printer;
 
 enum {
     FIREWALL_ADDRESS_TEXT = 46, /**< bytes for an address as text, with its NUL */
@@ -132,7 +132,7 @@ const char *firewall_action_name(enum firewall_action action);    /**< "drop" */
 
 /** A headline, the steps in order, the culprit last and marked, the hint. Text of rules is escaped.
  */
-void firewall_path_print(const struct face *face, const struct firewall_path *path);
+void firewall_path_print(const struct printer *printer, const struct firewall_path *path);
 /** {interface, family, protocol, source, destination, port, verdict, open, told_by, reason, hint?,
  *  obstacle?, forwarded?, culprit?, steps, notes}; a new reference. */
 json_t *firewall_path_json(const struct firewall_path *path);

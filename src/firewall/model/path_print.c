@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 #include "firewall/model/path.h"
-#include "report/face.h"
+#include "report/printer.h"
 #include "report/table.h"
 
 static const char *family_name(const struct firewall_probe *probe)
@@ -93,19 +93,19 @@ static char *step_rule(const struct firewall_step *step)
     return mem_format("%s%s%s%s", text, open, origin, close);
 }
 
-static void add_row(const struct face *face, struct table *table, const struct firewall_path *path,
-                    size_t i)
+static void add_row(const struct printer *printer, struct table *table,
+                    const struct firewall_path *path, size_t i)
 {
     const struct firewall_step *step = &path->steps[i];
     bool culprit = i == path->culprit;
-    enum face_style style = culprit ? FACE_RED : FACE_PLAIN;
+    enum printer_style style = culprit ? STYLE_RED : STYLE_PLAIN;
     scoped(mem_release) char *place = step_place(step);
     scoped(mem_release) char *rule = step_rule(step);
     scoped(mem_release) char *verdict =
         mem_format("%s%s%s", firewall_action_name(step->action), step->target ? " " : "",
                    step->target ? step->target : "");
 
-    table_add(table, style, culprit ? (face->unicode ? "✗" : "=>") : "");
+    table_add(table, style, culprit ? (printer->unicode ? "✗" : "=>") : "");
     table_add(table, style, place);
     table_add(table, style, verdict);
     table_add(table, style, rule);
@@ -121,7 +121,7 @@ static const char *destination_text(const struct firewall_probe *probe,
     return firewall_address_text(probe->family, probe->destination, text);
 }
 
-static void print_headline(const struct face *face, const struct firewall_path *path)
+static void print_headline(const struct printer *printer, const struct firewall_path *path)
 {
     const struct firewall_probe *probe = &path->probe;
     char source[FIREWALL_ADDRESS_TEXT], destination[FIREWALL_ADDRESS_TEXT];
@@ -133,44 +133,45 @@ static void print_headline(const struct face *face, const struct firewall_path *
                    probe->family == AF_INET6 ? "IPv6" : "IPv4");
     unsigned column = (unsigned)strlen(question);
 
-    face_styled(face, FACE_BOLD, question);
+    printer_styled(printer, STYLE_BOLD, question);
     scoped(mem_release) char *way = mem_format(
         ", from %s to %s on %s:", firewall_address_text(probe->family, probe->source, source),
         destination_text(probe, destination),
         probe->interface[0] ? probe->interface : "any interface");
-    column = face_flow(face, column, 2, span_str(way));
-    fputs(face->width && column + 1 + strlen(word) > face->width ? "\n  " : " ", face->out);
-    face_styled(face,
-                open                                ? FACE_GREEN
-                : path->verdict == FIREWALL_UNKNOWN ? FACE_YELLOW
-                                                    : FACE_RED,
-                word);
-    fputc('\n', face->out);
+    column = printer_flow(printer, column, 2, span_str(way));
+    fputs(printer->width && column + 1 + strlen(word) > printer->width ? "\n  " : " ",
+          printer->out);
+    printer_styled(printer,
+                   open                                ? STYLE_GREEN
+                   : path->verdict == FIREWALL_UNKNOWN ? STYLE_YELLOW
+                                                       : STYLE_RED,
+                   word);
+    fputc('\n', printer->out);
 }
 
-void firewall_path_print(const struct face *face, const struct firewall_path *path)
+void firewall_path_print(const struct printer *printer, const struct firewall_path *path)
 {
     static const char *const labels[] = {NULL, NULL, "verdict", "rule"};
     struct table table = {.columns = ARRAY_SIZE(labels), .labels = labels};
 
-    print_headline(face, path);
+    print_headline(printer, path);
     for (size_t i = 0; i < path->count; i++)
-        add_row(face, &table, path, i);
-    table_print(face, &table);
+        add_row(printer, &table, path, i);
+    table_print(printer, &table);
     table_finish(&table);
     if (path->dropped)
-        fprintf(face->out, "and %zu more steps\n", path->dropped);
+        fprintf(printer->out, "and %zu more steps\n", path->dropped);
     if (path->reason) {
-        scoped(mem_release) char *reason = face_escape(span_str(path->reason));
-        face_wrap(face, 0, 0, reason);
+        scoped(mem_release) char *reason = printer_escape(span_str(path->reason));
+        printer_wrap(printer, 0, 0, reason);
     }
     if (path->hint) {
-        face_styled(face, FACE_GREEN, "->");
-        fputc(' ', face->out);
-        scoped(mem_release) char *hint = face_escape(span_str(path->hint));
-        face_hint(face, 3, hint);
+        printer_styled(printer, STYLE_GREEN, "->");
+        fputc(' ', printer->out);
+        scoped(mem_release) char *hint = printer_escape(span_str(path->hint));
+        printer_hint(printer, 3, hint);
     }
-    findings_print(face, &path->notes);
+    findings_print(printer, &path->notes);
 }
 
 /* ---- JSON ---- */
@@ -183,7 +184,7 @@ static json_t *text_json(const char *text)
     json_t *string = json_string(text);
     if (string)
         return string;
-    scoped(mem_release) char *escaped = face_escape(span_str(text));
+    scoped(mem_release) char *escaped = printer_escape(span_str(text));
     return json_string(escaped);
 }
 

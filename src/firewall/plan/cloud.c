@@ -9,7 +9,7 @@
 
 #include "base/buffer.h"
 #include "base/mem.h"
-#include "report/face.h"
+#include "report/printer.h"
 
 enum { COMMANDS_MAX = 65536 };
 
@@ -416,7 +416,8 @@ char *cloud_commands(const struct cloud *cloud, const struct ports *ports)
     return text;
 }
 
-void cloud_print(const struct face *face, const struct cloud *cloud, const struct ports *ports)
+void cloud_print(const struct printer *printer, const struct cloud *cloud,
+                 const struct ports *ports)
 {
     scoped(mem_release) char *commands = cloud_commands(cloud, ports);
     scoped(mem_release) char *sentence = mem_format(
@@ -425,10 +426,10 @@ void cloud_print(const struct face *face, const struct cloud *cloud, const struc
         cloud_name(cloud), cloud_default(cloud), ports->count == 1 ? "the port" : "the ports");
     struct span rest = span_str(commands), line;
 
-    face_wrap(face, 0, 0, sentence);
+    printer_wrap(printer, 0, 0, sentence);
     while (span_next(&rest, '\n', &line))
         if (line.len) /* whole, so that it can be copied */
-            fprintf(face->out, "  %.*s\n", SPAN_ARGS(line));
+            fprintf(printer->out, "  %.*s\n", SPAN_ARGS(line));
 }
 
 json_t *cloud_json(const struct cloud *cloud, const struct ports *ports)

@@ -8,7 +8,7 @@
 
 #include "os/ports.h"
 
-struct face;
+struct printer;
 struct cloud_provider;
 
 /** All zero: the machine is in no cloud that is known. */
@@ -30,6 +30,7 @@ const char *cloud_default(const struct cloud *cloud);
  *  does. @return for free() */
 char *cloud_commands(const struct cloud *cloud, const struct ports *ports);
 /** A sentence, and the command lines beneath it. */
-void cloud_print(const struct face *face, const struct cloud *cloud, const struct ports *ports);
+void cloud_print(const struct printer *printer, const struct cloud *cloud,
+                 const struct ports *ports);
 /** {name, default, instance?, commands: [...]}; a new reference. */
 json_t *cloud_json(const struct cloud *cloud, const struct ports *ports);

@@ -12,7 +12,7 @@
 #include "report/finding.h"
 
 struct buffer;
-struct face;
+struct printer;
 
 enum plan_kind {
     PLAN_NOTHING, /**< as an undo: there is nothing to take back */
@@ -96,6 +96,6 @@ void plan_reverse(struct plan *plan);
 void plan_finish(struct plan *plan);
 
 /** Prints the steps in order, each with its reason, and the notes. */
-void plan_print(const struct face *face, const struct plan *plan);
+void plan_print(const struct printer *printer, const struct plan *plan);
 /** {"steps": [{manager, kind, reason, typed, undo?}], "notes": [...]}; a new reference. */
 json_t *plan_json(const struct plan *plan);

@@ -4,33 +4,33 @@
 
 #include "base/mem.h"
 #include "firewall/plan/plan.h"
-#include "report/face.h"
+#include "report/printer.h"
 
-static void print_typed(const struct face *face, const char *typed)
+static void print_typed(const struct printer *printer, const char *typed)
 {
     struct span rest = span_str(typed), line;
 
     while (span_next(&rest, '\n', &line)) {
-        fputs("       ", face->out);
-        face_style(face, FACE_BOLD);
-        face_foreign(face, line);
-        face_style(face, FACE_PLAIN);
-        fputc('\n', face->out);
+        fputs("       ", printer->out);
+        printer_style(printer, STYLE_BOLD);
+        printer_foreign(printer, line);
+        printer_style(printer, STYLE_PLAIN);
+        fputc('\n', printer->out);
     }
 }
 
-void plan_print(const struct face *face, const struct plan *plan)
+void plan_print(const struct printer *printer, const struct plan *plan)
 {
     for (size_t i = 0; i < plan->count; i++) {
         const struct plan_step *step = &plan->items[i];
         scoped(mem_release) char *reason = mem_format("%s: %s", step->manager, step->reason);
-        scoped(mem_release) char *shown = face_escape(span_str(reason));
-        fprintf(face->out, "%4zu. ", i + 1);
-        face_wrap(face, 6, 6, shown);
+        scoped(mem_release) char *shown = printer_escape(span_str(reason));
+        fprintf(printer->out, "%4zu. ", i + 1);
+        printer_wrap(printer, 6, 6, shown);
         if (step->typed)
-            print_typed(face, step->typed);
+            print_typed(printer, step->typed);
     }
-    findings_print(face, &plan->notes);
+    findings_print(printer, &plan->notes);
 }
 
 static const char *kind_name(enum plan_kind kind)

@@ -11,7 +11,7 @@
 #include "os/ports.h"
 #include "report/finding.h"
 
-struct face;
+struct printer;
 
 enum { STATUS_IPV4, STATUS_IPV6, STATUS_FAMILIES };
 enum { STATUS_MANAGERS = 16 };
@@ -70,6 +70,6 @@ void status_judge(struct firewall_status *status);
 /** What this distribution's firewall does before anybody sets it up, as a sentence. */
 const char *status_system_default(const char *root);
 
-void status_print(const struct face *face, const struct firewall_status *status);
+void status_print(const struct printer *printer, const struct firewall_status *status);
 /** {ports, firewall, system_default, cloud?, findings}; a new reference. */
 json_t *status_json(const struct firewall_status *status);

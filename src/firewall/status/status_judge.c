@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "firewall/status/status.h"
-#include "report/face.h"
+#include "report/printer.h"
 
 static const char *const family_names[STATUS_FAMILIES] = {"IPv4", "IPv6"};
 static const int families[STATUS_FAMILIES] = {AF_INET, AF_INET6};
@@ -53,7 +53,7 @@ static bool is_forwarded(const struct port_status *port)
 static char *who(const struct listener *listener)
 {
     if (listener->holder_count)
-        return face_escape(span_str(listener->holders[0].program));
+        return printer_escape(span_str(listener->holders[0].program));
     return mem_format("a program of user %u", (unsigned)listener->socket.uid);
 }
 
@@ -229,7 +229,7 @@ static void judge_forwarded(struct firewall_status *status, const struct port_st
         if (path->verdict != FIREWALL_FORWARDED)
             continue;
         scoped(mem_release) char *to =
-            face_escape(span_str(path->forwarded ? path->forwarded : "another address"));
+            printer_escape(span_str(path->forwarded ? path->forwarded : "another address"));
         scoped(mem_release) char *sentence =
             mem_format("over %s the firewall sends strangers on to %s: a container or another "
                        "machine",

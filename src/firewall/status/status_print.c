@@ -10,7 +10,7 @@
 
 #include "base/mem.h"
 #include "firewall/status/status.h"
-#include "report/face.h"
+#include "report/printer.h"
 #include "report/table.h"
 
 enum { ROWS_MAX = 20 }; /* of one port in the table */
@@ -38,12 +38,12 @@ const char *status_word(const struct firewall_status *status, const struct port_
     return "unknown";
 }
 
-static enum face_style word_style(const char *word)
+static enum printer_style word_style(const char *word)
 {
-    return strcmp(word, "open") == 0     ? FACE_GREEN
-           : strcmp(word, "closed") == 0 ? FACE_RED
-           : strcmp(word, "-") == 0      ? FACE_DIM
-                                         : FACE_YELLOW;
+    return strcmp(word, "open") == 0     ? STYLE_GREEN
+           : strcmp(word, "closed") == 0 ? STYLE_RED
+           : strcmp(word, "-") == 0      ? STYLE_DIM
+                                         : STYLE_YELLOW;
 }
 
 static bool belongs(const struct listener *listener, const struct port_status *port)
@@ -125,10 +125,10 @@ static void add_listener(struct table *table, const struct listener *listener)
     scoped(mem_release) char *waiting = waiting_text(&listener->socket);
     const char *connects = connects_text(listener);
 
-    table_add(table, FACE_PLAIN, address);
-    table_add(table, FACE_PLAIN, waiting);
-    table_add(table, strcmp(connects, "no") == 0 ? FACE_RED : FACE_PLAIN, connects);
-    table_add(table, FACE_PLAIN, program);
+    table_add(table, STYLE_PLAIN, address);
+    table_add(table, STYLE_PLAIN, waiting);
+    table_add(table, strcmp(connects, "no") == 0 ? STYLE_RED : STYLE_PLAIN, connects);
+    table_add(table, STYLE_PLAIN, program);
 }
 
 /* What stands before the listeners; only the first row of a port has it. */
@@ -137,7 +137,7 @@ static void begin_row(struct table *table, const struct firewall_status *status,
 {
     char text[PORT_TEXT];
 
-    table_add(table, FACE_BOLD, first ? port_text(port->port, text) : "");
+    table_add(table, STYLE_BOLD, first ? port_text(port->port, text) : "");
     for (int f = 0; f < STATUS_FAMILIES; f++) {
         const char *word = first ? status_word(status, port, f) : "";
         table_add(table, word_style(word), word);
@@ -165,15 +165,15 @@ static void add_port(struct table *table, const struct firewall_status *status,
     scoped(mem_release) char *text =
         more ? mem_format("and %zu more (see --json)", more) : mem_string(SPAN("nobody listens"));
     begin_row(table, status, port, shown == 0);
-    table_add(table, FACE_DIM, text);
+    table_add(table, STYLE_DIM, text);
     table_end_row(table);
 }
 
-static void print_label(const struct face *face, const char *label)
+static void print_label(const struct printer *printer, const char *label)
 {
-    face_style(face, FACE_BOLD);
-    fprintf(face->out, "%-10s", label);
-    face_style(face, FACE_PLAIN);
+    printer_style(printer, STYLE_BOLD);
+    fprintf(printer->out, "%-10s", label);
+    printer_style(printer, STYLE_PLAIN);
 }
 
 static const char *no_manager(const struct firewall_status *status)
@@ -186,7 +186,7 @@ static const char *no_manager(const struct firewall_status *status)
     return "none is in force: strangers reach whatever listens on an address that is not loopback";
 }
 
-static void print_managers(const struct face *face, const struct firewall_status *status)
+static void print_managers(const struct printer *printer, const struct firewall_status *status)
 {
     bool any = false;
 
@@ -194,23 +194,23 @@ static void print_managers(const struct face *face, const struct firewall_status
         const struct manager_state *seen = &status->managers[i];
         if (seen->state.presence == PRESENCE_IDLE)
             continue;
-        scoped(mem_release) char *told = face_escape(span_str(seen->state.sentence));
+        scoped(mem_release) char *told = printer_escape(span_str(seen->state.sentence));
         scoped(mem_release) char *line = mem_format(
             "%s is %s: %s", seen->manager->name,
             seen->state.presence == PRESENCE_IN_FORCE ? "in charge" : "maybe in charge", told);
-        print_label(face, any ? "" : "firewall");
-        face_wrap(face, 10, 10, line);
+        print_label(printer, any ? "" : "firewall");
+        printer_wrap(printer, 10, 10, line);
         any = true;
     }
     if (!any) {
-        print_label(face, "firewall");
-        face_wrap(face, 10, 10, no_manager(status));
+        print_label(printer, "firewall");
+        printer_wrap(printer, 10, 10, no_manager(status));
     }
-    print_label(face, "default");
-    face_wrap(face, 10, 10, status->system_default);
+    print_label(printer, "default");
+    printer_wrap(printer, 10, 10, status->system_default);
 }
 
-void status_print(const struct face *face, const struct firewall_status *status)
+void status_print(const struct printer *printer, const struct firewall_status *status)
 {
     static const char *const heads[] = {"PORT",    "IPv4",  "IPv6",   "LISTENS ON",
                                         "WAITING", "TAKES", "PROGRAM"};
@@ -218,22 +218,22 @@ void status_print(const struct face *face, const struct firewall_status *status)
     struct ports ports = {.count = 0};
 
     for (size_t i = 0; i < ARRAY_SIZE(heads); i++)
-        table_add(&table, FACE_DIM, heads[i]);
+        table_add(&table, STYLE_DIM, heads[i]);
     for (size_t i = 0; i < status->count; i++) {
         add_port(&table, status, &status->ports[i]);
         if (ports.count < PORTS_MAX)
             ports.items[ports.count++] = status->ports[i].port;
     }
-    table_print(face, &table);
+    table_print(printer, &table);
     table_finish(&table);
-    fputc('\n', face->out);
-    print_managers(face, status);
+    fputc('\n', printer->out);
+    print_managers(printer, status);
     if (status->findings.count)
-        fputc('\n', face->out);
-    findings_print(face, &status->findings);
+        fputc('\n', printer->out);
+    findings_print(printer, &status->findings);
     if (status->cloud.provider) {
-        fputc('\n', face->out);
-        cloud_print(face, &status->cloud, &ports);
+        fputc('\n', printer->out);
+        cloud_print(printer, &status->cloud, &ports);
     }
 }
 
@@ -242,7 +242,7 @@ void status_print(const struct face *face, const struct firewall_status *status)
 /* Another's bytes as JSON text. */
 static json_t *foreign(const char *text)
 {
-    scoped(mem_release) char *escaped = face_escape(span_str(text));
+    scoped(mem_release) char *escaped = printer_escape(span_str(text));
 
     return json_string(escaped);
 }

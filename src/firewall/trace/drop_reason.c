@@ -18,7 +18,7 @@
 #include "os/bpf.h"
 #include "os/bpf_attached.h"
 #include "os/command.h"
-#include "report/face.h"
+#include "report/printer.h"
 
 enum {
     WAITS = 10, /* times a few ms, for a packet that is dealt with on another CPU */
@@ -280,7 +280,7 @@ void drop_reason_warn_of_xdp(struct firewall_path *path)
 
     if (r != 1 || !program.native)
         return;
-    scoped(mem_release) char *name = face_escape(span_str(program.name));
+    scoped(mem_release) char *name = printer_escape(span_str(program.name));
     struct finding *note =
         findings_add(&path->notes, FINDING_WARNING, "xdp",
                      "the driver of %s runs XDP program %u %s on packets from outside first, which "

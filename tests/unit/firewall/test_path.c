@@ -1,4 +1,4 @@
-/* A packet's path: what is kept, and its two faces. */
+/* A packet's path: what is kept, and its two formats. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,7 @@
 
 #include "base/mem.h"
 #include "firewall/model/path.h"
-#include "report/face.h"
+#include "report/printer.h"
 
 static const struct firewall_probe probe = {
     .family = AF_INET,
@@ -57,11 +57,11 @@ static void test_path_prints_its_steps_and_marks_the_culprit(void **state)
     struct firewall_path path;
     char *text = NULL;
     size_t size;
-    struct face face = {.out = open_memstream(&text, &size)};
+    struct printer printer = {.out = open_memstream(&text, &size)};
 
     fill(&path);
-    firewall_path_print(&face, &path);
-    fclose(face.out);
+    firewall_path_print(&printer, &path);
+    fclose(printer.out);
     assert_string_equal(
         text, "443/tcp over IPv4, from 192.0.2.7 to 10.0.0.1 on eth0: closed\n"
               "    ip raw PREROUTING (prerouting -300)  accept  policy\n"

@@ -12,7 +12,7 @@
 
 #include "base/mem.h"
 #include "firewall/firewall.h"
-#include "report/face.h"
+#include "report/printer.h"
 
 static char folder[] = "/tmp/test_plan_XXXXXX";
 
@@ -45,14 +45,14 @@ static void test_a_plan_reads_in_order_with_its_reasons(void **state)
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
-    struct face face = {.out = out};
+    struct printer printer = {.out = out};
 
     for (int i = 0; i < 2; i++) {
         struct plan_step *step = plan_add(&plan, "test", "reason %d", i);
         plan_command(&step->action, i ? "false" : "true", (char *)NULL);
         plan_spell(step);
     }
-    plan_print(&face, &plan);
+    plan_print(&printer, &plan);
     fclose(out);
     assert_string_equal(text, "   1. test: reason 0\n       true\n"
                               "   2. test: reason 1\n       false\n");

@@ -14,7 +14,7 @@
 
 #include "base/mem.h"
 #include "firewall/firewall.h"
-#include "report/face.h"
+#include "report/printer.h"
 
 /* A picture of 443/tcp with addresses of both families and a firewall in force. */
 static struct firewall_status picture(enum firewall_verdict ipv4, enum firewall_verdict ipv6)
@@ -247,10 +247,10 @@ static void test_text_and_json(void **state)
     (void)state;
     snprintf(listener->holders->program, sizeof listener->holders->program, "n\033[2Jx");
     status_judge(&status);
-    struct face face = {.out = open_memstream(&text, &len)};
-    assert_non_null(face.out);
-    status_print(&face, &status);
-    fclose(face.out);
+    struct printer printer = {.out = open_memstream(&text, &len)};
+    assert_non_null(printer.out);
+    status_print(&printer, &status);
+    fclose(printer.out);
     assert_non_null(strstr(text, "443/tcp  open  closed  [::]:443"));
     assert_null(strchr(text, '\033'));
     free(text);

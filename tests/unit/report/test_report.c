@@ -9,30 +9,31 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "report/face.h"
 #include "report/finding.h"
+#include "report/printer.h"
 #include "report/table.h"
 
 struct page {
     char *text;
     size_t size;
-    struct face face;
+    struct printer printer;
 };
 
 static struct page page_open(unsigned width, bool colour)
 {
     struct page page = {0};
-    return page.face = (struct face){.terminal = width > 0, .colour = colour, .width = width}, page;
+    return page.printer = (struct printer){.terminal = width > 0, .colour = colour, .width = width},
+           page;
 }
 
 static void page_start(struct page *page)
 {
-    page->face.out = open_memstream(&page->text, &page->size);
+    page->printer.out = open_memstream(&page->text, &page->size);
 }
 
 static void page_is(struct page *page, const char *expected)
 {
-    fclose(page->face.out);
+    fclose(page->printer.out);
     assert_string_equal(page->text, expected);
     free(page->text);
 }
@@ -55,7 +56,7 @@ static void test_escape_leaves_nothing_for_a_terminal_to_obey(void **state)
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        char *escaped = face_escape(span_str(cases[i].raw));
+        char *escaped = printer_escape(span_str(cases[i].raw));
         assert_string_equal(escaped, cases[i].escaped);
         free(escaped);
     }
@@ -67,7 +68,7 @@ static void test_escape_is_bounded(void **state)
     char *raw = mem_alloc(size);
 
     memset(raw, 1, size);
-    char *escaped = face_escape(span_of(raw, size));
+    char *escaped = printer_escape(span_of(raw, size));
     assert_in_range(strlen(escaped), 65000, 65540);
     assert_string_equal(escaped + strlen(escaped) - 3, "...");
     free(escaped);
@@ -79,7 +80,7 @@ static void test_wrap_breaks_at_blanks_and_indents(void **state)
     struct page page = page_open(24, false);
 
     page_start(&page);
-    face_wrap(&page.face, 0, 2, "one two three four five six seven");
+    printer_wrap(&page.printer, 0, 2, "one two three four five six seven");
     page_is(&page, "one two three four five\n  six seven\n");
 }
 
@@ -88,11 +89,11 @@ static void test_wrap_leaves_a_file_alone_and_keeps_long_words(void **state)
     struct page page = page_open(0, false);
 
     page_start(&page);
-    face_wrap(&page.face, 0, 2, "one two three four five six seven eight nine ten");
+    printer_wrap(&page.printer, 0, 2, "one two three four five six seven eight nine ten");
     page_is(&page, "one two three four five six seven eight nine ten\n");
     page = page_open(24, false);
     page_start(&page);
-    face_wrap(&page.face, 0, 0, "x https://example.com/a/very/long/path y");
+    printer_wrap(&page.printer, 0, 0, "x https://example.com/a/very/long/path y");
     page_is(&page, "x\nhttps://example.com/a/very/long/path\ny\n");
 }
 
@@ -121,7 +122,7 @@ static void test_commands_are_never_broken(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct page page = page_open(cases[i].width, false);
         page_start(&page);
-        face_hint(&page.face, cases[i].column, cases[i].text);
+        printer_hint(&page.printer, cases[i].column, cases[i].text);
         page_is(&page, cases[i].printed);
     }
 }
@@ -129,10 +130,10 @@ static void test_commands_are_never_broken(void **state)
 static void test_a_pipe_gets_no_colours(void **state)
 {
     FILE *out = tmpfile();
-    struct face face = face_of(out);
+    struct printer printer = printer_of(out);
 
-    assert_false(face.terminal || face.colour || face.unicode || face.width);
-    face_styled(&face, FACE_RED, "red");
+    assert_false(printer.terminal || printer.colour || printer.unicode || printer.width);
+    printer_styled(&printer, STYLE_RED, "red");
     assert_int_equal(ftell(out), 3);
     fclose(out);
 }
@@ -148,7 +149,7 @@ static void test_findings_print_with_hint_and_time(void **state)
     finding = findings_add(&findings, FINDING_BAD, "firewall", "drops it");
     finding_hint(finding, "gardien open %d", 443);
     page_start(&page);
-    findings_print(&page.face, &findings);
+    findings_print(&page.printer, &findings);
     page_is(&page, "ok tcp        192.0.2.1:443: connects (1.5 ms)\n"
                    "XX firewall   drops it\n"
                    "              -> gardien open 443\n");
@@ -187,10 +188,10 @@ static void test_findings_json_holds_what_programs_need(void **state)
 
 static void add_row(struct table *table, const char *a, const char *b, const char *c)
 {
-    table_add(table, FACE_PLAIN, a);
-    table_add(table, FACE_PLAIN, b);
+    table_add(table, STYLE_PLAIN, a);
+    table_add(table, STYLE_PLAIN, b);
     if (c)
-        table_add(table, FACE_PLAIN, c);
+        table_add(table, STYLE_PLAIN, c);
     table_end_row(table);
 }
 
@@ -203,7 +204,7 @@ static void test_table_columns_are_as_wide_as_their_widest_cell(void **state)
     add_row(&table, "443/tcp", "B\303\274ro", "open");
     add_row(&table, "80", "", NULL);
     page_start(&page);
-    table_print(&page.face, &table);
+    table_print(&page.printer, &table);
     page_is(&page, "PORT     WHO   SAYS\n443/tcp  B\303\274ro  open\n80\n");
     table_finish(&table);
 }
@@ -218,7 +219,7 @@ static void test_table_stacked_says_which_column_a_cell_is_of(void **state)
     add_row(&table, "443/tcp", "somebody with a long name", "all is well here");
     add_row(&table, "80/tcp", "", "nothing");
     page_start(&page);
-    table_print(&page.face, &table);
+    table_print(&page.printer, &table);
     page_is(&page, "443/tcp\n  WHO: somebody with a long\n    name\n  SAYS: all is well here\n"
                    "80/tcp\n  SAYS: nothing\n");
     table_finish(&table);
@@ -231,7 +232,7 @@ static void test_table_on_a_narrow_terminal_stacks_its_cells(void **state)
 
     add_row(&table, "a long first column", "and a second one that is longer still", NULL);
     page_start(&page);
-    table_print(&page.face, &table);
+    table_print(&page.printer, &table);
     page_is(&page, "a long first column\n  and a second one that\n    is longer still\n");
     table_finish(&table);
 }

@@ -4,7 +4,8 @@
 #include "base/mem.h"
 #include "cli/check_from.h"
 
-void from_print_view(const struct face *face, const struct from *from, const struct from_view *view)
+void from_print_view(const struct printer *printer, const struct from *from,
+                     const struct from_view *view)
 {
     char ip[ADDRESS_TEXT];
 
@@ -12,14 +13,14 @@ void from_print_view(const struct face *face, const struct from *from, const str
         scoped(mem_release) char *heading =
             mem_format("Port %u of %s, seen from %s (%s):", from->port, view->talk.answer.source,
                        address_ip_text(&view->eye, ip), from->word);
-        face_style(face, FACE_BOLD);
-        face_wrap(face, 0, 0, heading);
-        face_style(face, FACE_PLAIN);
-        findings_print(face, &view->talk.answer.findings);
-        findings_print(face, &view->joined);
-        fputc('\n', face->out);
+        printer_style(printer, STYLE_BOLD);
+        printer_wrap(printer, 0, 0, heading);
+        printer_style(printer, STYLE_PLAIN);
+        findings_print(printer, &view->talk.answer.findings);
+        findings_print(printer, &view->joined);
+        fputc('\n', printer->out);
     }
-    check_print_verdict(face, view->well ? FACE_GREEN : FACE_RED, view->verdict, view->hint);
+    check_print_verdict(printer, view->well ? STYLE_GREEN : STYLE_RED, view->verdict, view->hint);
 }
 
 static json_t *view_json(const struct from_view *view)

@@ -1,5 +1,5 @@
 /* Colours, width and line breaks. What is said is the callers'. */
-#include "report/face.h"
+#include "report/printer.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -50,36 +50,36 @@ static bool locale_is_utf8(void)
     return false;
 }
 
-struct face face_of(FILE *out)
+struct printer printer_of(FILE *out)
 {
     const char *term = getenv("TERM");
-    struct face face = {.out = out, .terminal = stream_is_terminal(out)};
+    struct printer printer = {.out = out, .terminal = stream_is_terminal(out)};
 
-    if (!face.terminal)
-        return face;
-    face.colour = !environment_has("NO_COLOR") && !(term && strcmp(term, "dumb") == 0);
-    face.unicode = locale_is_utf8();
-    face.width = terminal_width(out);
-    return face;
+    if (!printer.terminal)
+        return printer;
+    printer.colour = !environment_has("NO_COLOR") && !(term && strcmp(term, "dumb") == 0);
+    printer.unicode = locale_is_utf8();
+    printer.width = terminal_width(out);
+    return printer;
 }
 
-void face_style(const struct face *face, enum face_style style)
+void printer_style(const struct printer *printer, enum printer_style style)
 {
     static const char *const codes[] = {
-        [FACE_PLAIN] = "\033[0m", [FACE_BOLD] = "\033[1m",    [FACE_DIM] = "\033[2m",
-        [FACE_RED] = "\033[31m",  [FACE_YELLOW] = "\033[33m", [FACE_GREEN] = "\033[32m",
-        [FACE_CYAN] = "\033[36m",
+        [STYLE_PLAIN] = "\033[0m", [STYLE_BOLD] = "\033[1m",    [STYLE_DIM] = "\033[2m",
+        [STYLE_RED] = "\033[31m",  [STYLE_YELLOW] = "\033[33m", [STYLE_GREEN] = "\033[32m",
+        [STYLE_CYAN] = "\033[36m",
     };
 
-    if (face->colour)
-        fputs(codes[style], face->out);
+    if (printer->colour)
+        fputs(codes[style], printer->out);
 }
 
-void face_styled(const struct face *face, enum face_style style, const char *text)
+void printer_styled(const struct printer *printer, enum printer_style style, const char *text)
 {
-    face_style(face, style);
-    fputs(text, face->out);
-    face_style(face, FACE_PLAIN);
+    printer_style(printer, style);
+    fputs(text, printer->out);
+    printer_style(printer, STYLE_PLAIN);
 }
 
 /* ---- text of others ---- */
@@ -117,7 +117,7 @@ static bool is_harmful(const char *at, size_t length)
            (b[1] == 0x81 && b[2] >= 0xa0 && b[2] <= 0xaf);
 }
 
-char *face_escape(struct span text)
+char *printer_escape(struct span text)
 {
     struct buffer escaped = buffer_make(FOREIGN_MAX);
     int r = 0;
@@ -139,16 +139,16 @@ char *face_escape(struct span text)
     return copy;
 }
 
-void face_foreign(const struct face *face, struct span text)
+void printer_foreign(const struct printer *printer, struct span text)
 {
-    scoped(mem_release) char *escaped = face_escape(text);
+    scoped(mem_release) char *escaped = printer_escape(text);
 
-    fputs(escaped, face->out);
+    fputs(escaped, printer->out);
 }
 
 /* ---- line breaks ---- */
 
-size_t face_columns(struct span text)
+size_t printer_columns(struct span text)
 {
     size_t columns = 0;
 
@@ -164,36 +164,37 @@ static void indent_by(FILE *out, unsigned columns)
     fprintf(out, "%*s", (int)columns, "");
 }
 
-unsigned face_flow(const struct face *face, unsigned column, unsigned indent, struct span text)
+unsigned printer_flow(const struct printer *printer, unsigned column, unsigned indent,
+                      struct span text)
 {
     struct span word;
     bool first = true; /* of its line */
 
-    if (face->width && indent + NARROWEST > face->width)
+    if (printer->width && indent + NARROWEST > printer->width)
         indent = 0;
     while (span_next(&text, ' ', &word)) {
-        size_t wide = face_columns(word);
-        if (face->width && !first && column + 1 + wide > face->width) {
-            fputc('\n', face->out);
-            indent_by(face->out, indent);
+        size_t wide = printer_columns(word);
+        if (printer->width && !first && column + 1 + wide > printer->width) {
+            fputc('\n', printer->out);
+            indent_by(printer->out, indent);
             column = indent;
             first = true;
         }
         if (!first) {
-            fputc(' ', face->out);
+            fputc(' ', printer->out);
             column++;
         }
-        fprintf(face->out, "%.*s", SPAN_ARGS(word));
+        fprintf(printer->out, "%.*s", SPAN_ARGS(word));
         column += (unsigned)wide;
         first = false;
     }
     return column;
 }
 
-void face_wrap(const struct face *face, unsigned column, unsigned indent, const char *text)
+void printer_wrap(const struct printer *printer, unsigned column, unsigned indent, const char *text)
 {
-    face_flow(face, column, indent, span_str(text));
-    fputc('\n', face->out);
+    printer_flow(printer, column, indent, span_str(text));
+    fputc('\n', printer->out);
 }
 
 /* ---- commands ---- */
@@ -239,32 +240,32 @@ static bool find_command(struct span text, size_t *ret_start, size_t *ret_end)
     return start < text.len;
 }
 
-static void new_line(const struct face *face, unsigned indent)
+static void new_line(const struct printer *printer, unsigned indent)
 {
-    fputc('\n', face->out);
-    indent_by(face->out, indent);
+    fputc('\n', printer->out);
+    indent_by(printer->out, indent);
 }
 
-void face_hint(const struct face *face, unsigned column, const char *text)
+void printer_hint(const struct printer *printer, unsigned column, const char *text)
 {
     struct span rest = span_str(text);
-    unsigned indent = face->width && column + NARROWEST > face->width ? 0 : column;
-    bool fits = !face->width || column + face_columns(rest) <= face->width;
+    unsigned indent = printer->width && column + NARROWEST > printer->width ? 0 : column;
+    bool fits = !printer->width || column + printer_columns(rest) <= printer->width;
     size_t start, end;
 
     while (!fits && find_command(rest, &start, &end)) {
         if (start) {
-            face_flow(face, column, indent, span_trim(span_of(rest.ptr, start)));
-            new_line(face, indent);
+            printer_flow(printer, column, indent, span_trim(span_of(rest.ptr, start)));
+            new_line(printer, indent);
         }
-        fprintf(face->out, "%.*s", (int)(end - start), rest.ptr + start);
+        fprintf(printer->out, "%.*s", (int)(end - start), rest.ptr + start);
         rest = span_from(rest, end);
         if (span_starts(rest, SPAN(", ")))
             rest = span_from(rest, 2);
         column = indent;
         if (rest.len)
-            new_line(face, indent);
+            new_line(printer, indent);
     }
-    face_flow(face, column, indent, rest);
-    fputc('\n', face->out);
+    printer_flow(printer, column, indent, rest);
+    fputc('\n', printer->out);
 }
