@@ -1,4 +1,4 @@
-/* The looks, then the judges, then one sentence about all. */
+/* The probes, then the judges, then one sentence about all. */
 #include "check/check.h"
 
 #include <stdlib.h>
@@ -6,17 +6,17 @@
 #include "base/mem.h"
 #include "check/layers.h"
 
-static void count_doors(const struct check *check, struct check_result *result)
+static void count_endpoint(const struct check *check, struct check_result *result)
 {
     struct check_metrics *metrics = &result->metrics;
 
     metrics->addresses = metrics->failing = metrics->ipv6 = 0;
-    for (size_t i = 0; i < check->door_count; i++) {
-        const struct door *door = &check->doors[i];
-        if (door_is_open(door)) {
+    for (size_t i = 0; i < check->endpoint_count; i++) {
+        const struct endpoint *endpoint = &check->endpoints[i];
+        if (endpoint_is_open(endpoint)) {
             metrics->addresses++;
-            metrics->ipv6 |= address_is_ipv6(&door->address);
-        } else if (door->main.end != VISIT_NO_ROUTE) {
+            metrics->ipv6 |= address_is_ipv6(&endpoint->address);
+        } else if (endpoint->main.end != PROBE_NO_ROUTE) {
             metrics->failing++;
         }
     }
@@ -31,8 +31,8 @@ static char *verdict_of(const struct check *check, const struct check_result *re
 
     if (!wrong)
         return mem_format("%s is open: %lld of %zu address%s %s", site,
-                          (long long)result->metrics.addresses, check->door_count,
-                          check->door_count == 1 ? "" : "es",
+                          (long long)result->metrics.addresses, check->endpoint_count,
+                          check->endpoint_count == 1 ? "" : "es",
                           layers_deed(result->metrics.addresses == 1));
     const char *how = !result->open                ? "is not open"
                       : wrong->grade < FINDING_BAD ? "is open, but"
@@ -46,7 +46,7 @@ static char *verdict_of(const struct check *check, const struct check_result *re
 
 void judge_all(const struct check *check, struct check_result *result)
 {
-    count_doors(check, result);
+    count_endpoint(check, result);
     const struct finding *wrong = findings_first(&result->findings, FINDING_BAD);
     if (!wrong)
         wrong = findings_first(&result->findings, FINDING_WARNING);
@@ -61,7 +61,7 @@ int check_host(const struct check_options *options, struct check_result *ret_res
     struct check_result result = {.metrics = check_metrics_none()};
 
     check->options = options;
-    int r = looks_run(check);
+    int r = probes_run(check);
     if (r == 0) {
         names_report(&check->names, &result.findings);
         judge_route(check, &result);
@@ -70,7 +70,7 @@ int check_host(const struct check_options *options, struct check_result *ret_res
         judge_all(check, &result);
         *ret_result = result;
     }
-    looks_finish(check);
+    probes_finish(check);
     free(check);
     return r;
 }

@@ -1,5 +1,5 @@
 /* The view from outside on one host: names, TCP on every address, TLS, the certificate, HTTP/1.1, 2
- * and 3, port 80. Each look yields findings; how they are shown is the caller's. */
+ * and 3, port 80. Each probe yields findings; how they are shown is the caller's. */
 #pragma once
 
 #include "check/expect.h"
@@ -14,7 +14,7 @@ struct check_options {
     nsec_t wall;          /**< wall clock, for certificates */
     struct span local_ca; /**< gardien's local CA of this machine, PEM; may be empty */
     bool ask_authority;   /**< ask it whether it took the certificate back (OCSP, CRL) */
-    bool stay;            /**< redirects to other hosts are not followed: for a look on behalf of
+    bool stay;            /**< redirects to other hosts are not followed: for a check on behalf of
                                somebody else */
     bool any_name;        /**< a certificate for another name is no fault: this machine is meant */
 };
@@ -35,8 +35,8 @@ struct check_result {
 /** Does this program look at TLS, certificates and HTTP? Else at names, TCP and HTTP/3 alone. */
 extern const bool check_sees_https;
 
-/** Looks. Blocks for at most the timeout and a quarter of a second.
- *  @return 0, or -errno when this machine lacks what the looks need. To be finished after 0 */
+/** Runs the check. Blocks for at most the timeout and a quarter of a second.
+ *  @return 0, or -errno when this machine lacks what the probes need. To be finished after 0 */
 must_check int check_host(const struct check_options *options, struct check_result *ret_result);
 void check_result_finish(struct check_result *result);
 /** Nothing is FINDING_BAD. */

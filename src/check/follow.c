@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "check/internal.h"
 
-static void step(struct check *check, const struct visit *answer);
+static void step(struct check *check, const struct probe *answer);
 
 static bool is_redirect(int status)
 {
@@ -74,25 +74,25 @@ int follow_parse(const char *location, const struct target *from, bool from_http
     return 0;
 }
 
-static void on_hop_visit(struct visit *visit, void *context)
+static void on_hop_probe(struct probe *probe, void *context)
 {
-    step(context, visit);
+    step(context, probe);
 }
 
-static void visit_hop(struct check *check, struct hop *hop, const struct socket_address *address)
+static void probe_hop(struct check *check, struct hop *hop, const struct socket_address *address)
 {
-    struct visit_request request = {.loop = check->loop,
+    struct probe_request request = {.loop = check->loop,
                                     .tls = hop->https ? check->tls : NULL,
                                     .address = *address,
                                     .server_name = hop->server_name,
                                     .authority = hop->authority,
                                     .path = hop->target.path,
-                                    .last = VISIT_HTTP,
+                                    .last = PROBE_HTTP,
                                     .connect_patience = check->options->timeout / 4,
                                     .deadline = check->deadline};
 
     address_set_port(&request.address, hop->target.port);
-    visit_start(&hop->visit, &request, on_hop_visit, check);
+    probe_start(&hop->probe, &request, on_hop_probe, check);
 }
 
 static void on_hop_addresses(struct names *names)
@@ -111,7 +111,7 @@ static void on_hop_addresses(struct names *names)
     for (size_t i = names->count; i > 0; i--)
         if (!address_is_ipv6(&names->addresses[i - 1].address))
             address = &names->addresses[i - 1].address;
-    visit_hop(check, hop, address);
+    probe_hop(check, hop, address);
 }
 
 /* The same host needs no second look-up. */
@@ -120,7 +120,7 @@ static bool same_host(const struct check *check, const struct hop *hop)
     return strcmp(hop->target.host, check->options->target->host) == 0;
 }
 
-/* A look on behalf of somebody else stays with the port that was asked for, and plain HTTP's. */
+/* A check on behalf of somebody else stays with the port that was asked for, and plain HTTP's. */
 static bool is_elsewhere(const struct check *check, const struct hop *hop)
 {
     return check->options->stay &&
@@ -133,7 +133,7 @@ static void begin_hop(struct check *check, struct hop *hop)
     hop->server_name = hop->target.is_ip ? NULL : hop->target.host;
     hop->authority = target_authority(&hop->target, hop->https ? TARGET_PORT : 80);
     if (same_host(check, hop)) {
-        visit_hop(check, hop, &check->first->address);
+        probe_hop(check, hop, &check->first->address);
         return;
     }
     hop->has_names = true;
@@ -162,11 +162,11 @@ static bool is_circle(const struct check *check, const struct hop *hop)
     return false;
 }
 
-static void step(struct check *check, const struct visit *answer)
+static void step(struct check *check, const struct probe *answer)
 {
     const struct hop *last = check->hop_count ? &check->hops[check->hop_count - 1] : NULL;
     const struct target *from = last ? &last->target : check->options->target;
-    bool redirect = answer->end == VISIT_DONE && is_redirect(answer->status) && answer->location;
+    bool redirect = answer->end == PROBE_DONE && is_redirect(answer->status) && answer->location;
 
     loop_hurry(check->loop);
     check->hops_over = true;
@@ -180,7 +180,7 @@ static void step(struct check *check, const struct visit *answer)
     else if (r < 0)
         hop->refused = "it is no valid address";
     else if ((hop->elsewhere = is_elsewhere(check, hop)))
-        hop->refused = "it is another host or port, and this look is for one";
+        hop->refused = "it is another host or port, and this check is for one";
     else if (check->hop_count > HOPS_MAX)
         hop->refused = "more than five redirects follow each other";
     else if (is_circle(check, hop))
@@ -191,7 +191,7 @@ static void step(struct check *check, const struct visit *answer)
     begin_hop(check, hop);
 }
 
-void follow_start(struct check *check, const struct visit *answer)
+void follow_start(struct check *check, const struct probe *answer)
 {
     step(check, answer);
 }
@@ -199,14 +199,14 @@ void follow_start(struct check *check, const struct visit *answer)
 bool follow_done(const struct check *check)
 {
     return check->hops_over ||
-           !check->first; /* while no door is open, there is nothing to follow */
+           !check->first; /* while no endpoint is open, there is nothing to follow */
 }
 
 void follow_finish(struct check *check)
 {
     for (size_t i = 0; i < check->hop_count; i++) {
         struct hop *hop = &check->hops[i];
-        visit_finish(&hop->visit);
+        probe_finish(&hop->probe);
         if (hop->has_names)
             names_finish(&hop->names);
         free(hop->authority);

@@ -1,9 +1,8 @@
-/* A check under way, between who starts the looks and who judges what they saw. */
+/* A check under way, between the code that starts probes and the judges of what they saw. */
 #pragma once
 
 #include "check/check.h"
-#include "check/quic_probe.h"
-#include "check/visit.h"
+#include "probe/probe.h"
 
 enum {
     HOPS_MAX = 5,        /**< redirects followed */
@@ -13,13 +12,13 @@ enum {
 struct revocation; /* revocation.h */
 
 /** One address and all that is tried there. */
-struct door {
+struct endpoint {
     struct socket_address address;
-    struct visit main;  /**< TCP, TLS, HTTP */
-    struct visit old;   /**< HTTP/1.1, where HTTP/2 was agreed on and failed */
-    struct visit plain; /**< plain HTTP on the same port, where TLS failed */
-    struct visit small; /**< TLS in small segments, where it stalled */
-    struct visit port80;
+    struct probe main;  /**< TCP, TLS, HTTP */
+    struct probe old;   /**< HTTP/1.1, where HTTP/2 was agreed on and failed */
+    struct probe plain; /**< plain HTTP on the same port, where TLS failed */
+    struct probe small; /**< TLS in small segments, where it stalled */
+    struct probe port80;
     struct quic_probe quic;
     bool rescued, has_port80, has_quic;
     unsigned mss; /**< of `small`, in bytes */
@@ -31,11 +30,11 @@ struct hop {
     bool https;
     struct names names;
     bool has_names;
-    struct visit visit;
+    struct probe probe;
     const char *server_name; /**< NULL for addresses */
     char *authority;
     const char *refused; /**< why it was not followed, as a sentence's end; NULL */
-    bool elsewhere;      /**< it was not followed because this look is for one host */
+    bool elsewhere;      /**< it was not followed because this check is for one host */
 };
 
 struct check {
@@ -45,10 +44,10 @@ struct check {
     struct tls_client_library *tls;
     nsec_t begun, deadline;
     struct names names;
-    struct door *doors;
-    size_t door_count;
-    const struct door *first; /**< the one that answered first; NULL */
-    struct visit again;       /**< its second connection, which should resume */
+    struct endpoint *endpoints;
+    size_t endpoint_count;
+    const struct endpoint *first; /**< the one that answered first; NULL */
+    struct probe again;           /**< its second connection, which should resume */
     bool has_again;
     struct revocation *revocation; /**< NULL: nobody was asked */
     char *revocation_chain;        /**< the chain that it is about, PEM: the first that was seen */
@@ -60,19 +59,19 @@ struct check {
     bool on_443;
 };
 
-/* ---- looks: looks.c; doors.c; follow.c ---- */
+/* ---- probes: probes.c; endpoint.c; follow.c ---- */
 
-/** Runs all looks to their end. @return 0, or -errno */
-must_check int looks_run(struct check *check);
-void looks_finish(struct check *check);
+/** Runs all probes to their end. @return 0, or -errno */
+must_check int probes_run(struct check *check);
+void probes_finish(struct check *check);
 /** A part of all the time that there is, in percent. */
-nsec_t looks_share(const struct check *check, int percent);
-/** A visit of a door as far as it goes. */
-struct visit_request looks_request(struct check *check, const struct door *door);
-/** What visits of doors end with. */
-void looks_on_visit(struct visit *visit, void *context);
+nsec_t probes_share(const struct check *check, int percent);
+/** A probe of an endpoint as far as it goes. */
+struct probe_request probes_request(struct check *check, const struct endpoint *endpoint);
+/** What probes of endpoints end with. */
+void probes_on_done(struct probe *probe, void *context);
 /** Begins to follow where the first answer points to; done at once when it points nowhere. */
-void follow_start(struct check *check, const struct visit *answer);
+void follow_start(struct check *check, const struct probe *answer);
 bool follow_done(const struct check *check);
 void follow_finish(struct check *check);
 /** The part of a Location field as a target, against where it was said.
@@ -86,20 +85,20 @@ must_check int follow_parse(const char *location, const struct target *from, boo
     "the server asks visitors for certificates of their own, which browsers rarely have: switch "  \
     "client certificates off, or make them optional"
 
-/** The visit of a door whose HTTP answer counts: main, or the one over HTTP/1.1. */
-const struct visit *door_answer(const struct door *door);
+/** The probe of an endpoint whose HTTP answer counts: main, or the one over HTTP/1.1. */
+const struct probe *endpoint_answer(const struct endpoint *endpoint);
 /** Did it answer over HTTPS? */
-bool door_is_open(const struct door *door);
-/** The first door that is open, in the order of the addresses, or NULL. */
-const struct door *check_open_door(const struct check *check);
-/** "example.com" while all doors behave alike, else the address too; for free(). */
-char *door_subject(const struct check *check, const struct door *door);
+bool endpoint_is_open(const struct endpoint *endpoint);
+/** The first endpoint that is open, in the order of the addresses, or NULL. */
+const struct endpoint *check_open_endpoint(const struct check *check);
+/** "example.com" while all endpoints behave alike, else the address too; for free(). */
+char *endpoint_subject(const struct check *check, const struct endpoint *endpoint);
 
 /** The first address of each family stands for all. */
 void judge_route(const struct check *check, struct check_result *result);
 void judge_tcp(const struct check *check, struct check_result *result);
 void judge_tls(const struct check *check, struct check_result *result);
-void judge_certificate(const struct check *check, const struct door *door,
+void judge_certificate(const struct check *check, const struct endpoint *endpoint,
                        struct check_result *result);
 void judge_http(const struct check *check, struct check_result *result);
 void judge_versions(const struct check *check, struct check_result *result);

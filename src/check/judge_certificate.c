@@ -16,7 +16,7 @@ enum { NAMES_SHOWN = 8 };
 /* One certificate under judgement. */
 struct inquest {
     const struct check *check;
-    const struct visit *visit;
+    const struct probe *probe;
     const char *subject;
     const struct cert_chain *chain;
     const struct cert_judgement *judgement;
@@ -237,7 +237,7 @@ static void judge_rest(const struct inquest *inquest)
 static const struct revocation *asked_of(const struct inquest *inquest)
 {
     const struct check *check = inquest->check;
-    struct span chain = buffer_span(&inquest->visit->tls->chain);
+    struct span chain = buffer_span(&inquest->probe->tls->chain);
 
     return check->revocation && check->revocation->begun &&
                    span_equal(chain, span_str(check->revocation_chain))
@@ -249,7 +249,7 @@ static const char *source_of(const struct inquest *inquest)
 {
     const struct revocation *asked = asked_of(inquest);
 
-    if (inquest->visit->tls->stapled)
+    if (inquest->probe->tls->stapled)
         return "stapled";
     if (!asked || !asked->done || asked->result < 0)
         return "not looked up";
@@ -282,7 +282,7 @@ static void judge_asked(const struct inquest *inquest)
 
 static void judge_staple(const struct inquest *inquest)
 {
-    const struct tls_client_facts *tls = inquest->visit->tls;
+    const struct tls_client_facts *tls = inquest->probe->tls;
     const struct cert_info *leaf = &inquest->chain->items[0];
     struct cert_ocsp ocsp;
     const char *why = NULL;
@@ -445,15 +445,15 @@ static enum finding_grade worst_since(const struct findings *findings, size_t st
     return worst;
 }
 
-void judge_certificate(const struct check *check, const struct door *door,
+void judge_certificate(const struct check *check, const struct endpoint *endpoint,
                        struct check_result *result)
 {
-    struct span pem = buffer_span(&door->main.tls->chain);
-    scoped(mem_release) char *subject = door_subject(check, door);
+    struct span pem = buffer_span(&endpoint->main.tls->chain);
+    scoped(mem_release) char *subject = endpoint_subject(check, endpoint);
     struct cert_chain chain = {NULL};
     struct cert_judgement judgement;
     size_t start = result->findings.count;
-    struct inquest inquest = {check, &door->main, subject, &chain, &judgement, result};
+    struct inquest inquest = {check, &endpoint->main, subject, &chain, &judgement, result};
 
     if (cert_chain_parse(pem, &chain) < 0 ||
         cert_judge(pem, check->options->local_ca, check->options->wall, &judgement) < 0) {

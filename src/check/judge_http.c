@@ -58,54 +58,54 @@ static void hint_status(const struct check *check, int status, struct finding *f
         finding_hint(finding, "look into the server's log");
 }
 
-static struct finding *add_answer(const struct check *check, const struct visit *visit,
+static struct finding *add_answer(const struct check *check, const struct probe *probe,
                                   struct findings *findings)
 {
     const char *target = check->options->target->path;
 
     struct finding *finding =
-        findings_add(findings, grade_of(visit->status), "http", "%s answers %d (%s) for %s",
-                     version_text(visit->version), visit->status, http_reason(visit->status),
+        findings_add(findings, grade_of(probe->status), "http", "%s answers %d (%s) for %s",
+                     version_text(probe->version), probe->status, http_reason(probe->status),
                      strlen(target) < 60 ? target : "the page");
-    hint_status(check, visit->status, finding);
-    finding->took = visit->first_byte_took;
-    finding_fact(finding, "status", json_integer(visit->status));
-    finding_fact(finding, "version", json_string(version_text(visit->version)));
-    if (visit->server) {
-        scoped(mem_release) char *server = escape(visit->server);
+    hint_status(check, probe->status, finding);
+    finding->took = probe->first_byte_took;
+    finding_fact(finding, "status", json_integer(probe->status));
+    finding_fact(finding, "version", json_string(version_text(probe->version)));
+    if (probe->server) {
+        scoped(mem_release) char *server = escape(probe->server);
         finding_fact(finding, "server", json_string(server));
     }
     return finding;
 }
 
-static struct finding *add_failure(const struct visit *visit, struct findings *findings)
+static struct finding *add_failure(const struct probe *probe, struct findings *findings)
 {
     const char *what;
 
-    switch (visit->end) {
-    case VISIT_TIMEOUT:
-        what = visit->path.disordered
+    switch (probe->end) {
+    case PROBE_TIMEOUT:
+        what = probe->path.disordered
                    ? "TLS is fine, then large packets are lost on the way (an MTU "
                      "black hole): later parts of the answer come, earlier ones "
                      "never"
-               : visit->received > 0 && visit->first_byte_took >= 0
+               : probe->received > 0 && probe->first_byte_took >= 0
                    ? "the answer begins, but its header does not end in time (a tarpit, or an "
                      "overloaded server)"
                    : "TLS is fine, then no answer to the request comes";
         break;
-    case VISIT_CLOSED:
+    case PROBE_CLOSED:
         what = "TLS is fine, then the connection is closed without an answer to the request";
         break;
-    case VISIT_RESET:
+    case PROBE_RESET:
         what = "TLS is fine, then the connection is broken off without an answer to the request";
         break;
-    case VISIT_FLOOD:
+    case PROBE_FLOOD:
         what = "answers with a header without end";
         break;
-    case VISIT_GARBAGE:
+    case PROBE_GARBAGE:
         what = "answers over TLS with something that is not HTTP";
         break;
-    case VISIT_ALERT:
+    case PROBE_ALERT:
         what = "ends TLS with an alert instead of answering the request";
         break;
     default:
@@ -114,14 +114,14 @@ static struct finding *add_failure(const struct visit *visit, struct findings *f
     }
     struct finding *finding = findings_add(findings, FINDING_BAD, "http", "%s", what);
     finding_hint(finding,
-                 visit->end == VISIT_GARBAGE
+                 probe->end == PROBE_GARBAGE
                      ? "another service than a web server is behind this port; see on the "
                        "machine which (`ss -ltnp`)"
                      : "look into the log of the server, and of the application behind it");
-    if (visit->end == VISIT_TIMEOUT && visit->path.disordered)
+    if (probe->end == PROBE_TIMEOUT && probe->path.disordered)
         finding_hint(finding, "let ICMP \"fragmentation needed\" and ICMPv6 \"packet too big\" "
                               "through, or clamp the MSS on the router in front of the server");
-    if (visit->end == VISIT_ALERT && visit->tls->asked)
+    if (probe->end == PROBE_ALERT && probe->tls->asked)
         finding_hint(finding, "%s", JUDGE_HINT_CLIENT_CERTIFICATE);
     return finding;
 }
@@ -145,31 +145,31 @@ static void judge_stopped_hop(const struct hop *hop, int status, const char *loc
 static void judge_followed_hop(const struct check *check, const struct hop *hop, int status,
                                const char *location, struct findings *findings)
 {
-    const struct visit *visit = &hop->visit;
+    const struct probe *probe = &hop->probe;
     struct finding *finding =
-        findings_add(findings, hop->https ? grade_of(visit->status) : FINDING_WARNING, "redirect",
-                     "%d leads to %s, which answers %d%s", status, location, visit->status,
+        findings_add(findings, hop->https ? grade_of(probe->status) : FINDING_WARNING, "redirect",
+                     "%d leads to %s, which answers %d%s", status, location, probe->status,
                      hop->https ? "" : ", away from HTTPS to plain HTTP");
 
-    finding->took = visit->first_byte_took;
+    finding->took = probe->first_byte_took;
     if (hop->https)
-        hint_status(check, visit->status, finding);
+        hint_status(check, probe->status, finding);
     else
         finding_hint(finding, "redirect to https:// addresses");
 }
 
 static void judge_hops(const struct check *check, struct findings *findings)
 {
-    const struct visit *from = door_answer(check->first);
+    const struct probe *from = endpoint_answer(check->first);
 
     for (size_t i = 0; i < check->hop_count; i++) {
         const struct hop *hop = &check->hops[i];
         scoped(mem_release) char *location = escape(from->location ? from->location : "");
-        if (hop->refused || hop->visit.end != VISIT_DONE || !hop->visit.done)
+        if (hop->refused || hop->probe.end != PROBE_DONE || !hop->probe.done)
             judge_stopped_hop(hop, from->status, location, findings);
         else
             judge_followed_hop(check, hop, from->status, location, findings);
-        from = &hop->visit;
+        from = &hop->probe;
     }
 }
 
@@ -195,7 +195,7 @@ static struct span directive(const char *field, const char *name)
     return (struct span){0};
 }
 
-static void judge_hsts(const struct check *check, const struct visit *visit,
+static void judge_hsts(const struct check *check, const struct probe *probe,
                        struct check_result *result)
 {
     struct finding *finding;
@@ -204,22 +204,22 @@ static void judge_hsts(const struct check *check, const struct visit *visit,
     result->metrics.hsts = 0;
     if (check->options->target->is_ip)
         return; /* RFC 6797 section 8.1.1: not for addresses */
-    if (!visit->hsts) {
+    if (!probe->hsts) {
         finding = findings_add(&result->findings, FINDING_NOTE, "hsts",
-                               "no HSTS: a first visit without https:// may go over plain HTTP");
+                               "no HSTS: a first probe without https:// may go over plain HTTP");
         finding_hint(finding, "once HTTPS is there to stay, send: Strict-Transport-Security: "
                               "max-age=31536000");
         return;
     }
-    if (span_to_uint(directive(visit->hsts, "max-age"), &age) < 0) {
+    if (span_to_uint(directive(probe->hsts, "max-age"), &age) < 0) {
         finding = findings_add(&result->findings, FINDING_WARNING, "hsts",
                                "the field has no valid max-age, so browsers ignore it");
         finding_hint(finding, "send: Strict-Transport-Security: max-age=31536000");
         return;
     }
     result->metrics.hsts = age > 0;
-    bool subdomains = directive(visit->hsts, "includeSubDomains").ptr != NULL;
-    bool preload = directive(visit->hsts, "preload").ptr != NULL;
+    bool subdomains = directive(probe->hsts, "includeSubDomains").ptr != NULL;
+    bool preload = directive(probe->hsts, "preload").ptr != NULL;
     bool preloadable = preload && subdomains && age >= PRELOAD_AGE;
     bool half = preload && !preloadable;
     finding = findings_add(&result->findings,
@@ -241,7 +241,7 @@ static void judge_hsts(const struct check *check, const struct visit *visit,
 
 /* ---- port 80 ---- */
 
-static struct finding *plain_answer(const struct check *check, const struct visit *visit,
+static struct finding *plain_answer(const struct check *check, const struct probe *probe,
                                     struct check_result *result)
 {
     struct findings *findings = &result->findings;
@@ -249,35 +249,35 @@ static struct finding *plain_answer(const struct check *check, const struct visi
     struct finding *finding;
     bool https = false;
 
-    int r = visit->status >= 300 && visit->status < 400 && visit->location
-                ? follow_parse(visit->location, check->options->target, false, &target, &https)
+    int r = probe->status >= 300 && probe->status < 400 && probe->location
+                ? follow_parse(probe->location, check->options->target, false, &target, &https)
                 : ERR_NOT_FOUND;
-    scoped(mem_release) char *location = escape(visit->location ? visit->location : "");
+    scoped(mem_release) char *location = escape(probe->location ? probe->location : "");
     if (result->metrics.redirect80 != 0)
         result->metrics.redirect80 = r == 0 && https;
     if (r == 0 && https) {
         finding = findings_add(findings, FINDING_GOOD, "port-80", "redirects to HTTPS: %d to %s",
-                               visit->status, location);
-    } else if (visit->status < 300) {
+                               probe->status, location);
+    } else if (probe->status < 300) {
         finding = findings_add(findings, FINDING_WARNING, "port-80",
                                "serves pages over plain HTTP instead of redirecting to HTTPS");
         finding_hint(finding, "redirect all of port 80 to https://");
     } else if (r == 0) {
         finding = findings_add(findings, FINDING_NOTE, "port-80", "answers %d to %s, not to HTTPS",
-                               visit->status, location);
+                               probe->status, location);
         finding_hint(finding, "redirect to https:// at once");
     } else {
-        finding = findings_add(findings, FINDING_NOTE, "port-80", "answers %d (%s)", visit->status,
-                               http_reason(visit->status));
+        finding = findings_add(findings, FINDING_NOTE, "port-80", "answers %d (%s)", probe->status,
+                               http_reason(probe->status));
         finding_hint(finding, "let port 80 redirect to https://");
     }
     target_finish(&target);
     return finding;
 }
 
-static bool port80_alike(const struct visit *a, const struct visit *b)
+static bool port80_alike(const struct probe *a, const struct probe *b)
 {
-    bool closed = a->end != VISIT_DONE && b->end != VISIT_DONE;
+    bool closed = a->end != PROBE_DONE && b->end != PROBE_DONE;
 
     return closed || (a->end == b->end && a->status == b->status &&
                       (a->location != NULL) == (b->location != NULL) &&
@@ -286,20 +286,21 @@ static bool port80_alike(const struct visit *a, const struct visit *b)
 
 static void judge_port80(const struct check *check, struct check_result *result)
 {
-    for (size_t i = 0; i < check->door_count; i++) {
-        const struct door *door = &check->doors[i];
-        const struct visit *visit = &door->port80;
+    for (size_t i = 0; i < check->endpoint_count; i++) {
+        const struct endpoint *endpoint = &check->endpoints[i];
+        const struct probe *probe = &endpoint->port80;
         struct finding *finding;
         char ip[ADDRESS_TEXT];
-        bool told = !door->has_port80 || door->main.end == VISIT_NO_ROUTE ||
-                    (visit->end != VISIT_DONE && !door_is_open(door));
+        bool told = !endpoint->has_port80 || endpoint->main.end == PROBE_NO_ROUTE ||
+                    (probe->end != PROBE_DONE && !endpoint_is_open(endpoint));
         for (size_t k = 0; k < i && !told; k++)
-            told = check->doors[k].has_port80 && port80_alike(&check->doors[k].port80, visit);
+            told =
+                check->endpoints[k].has_port80 && port80_alike(&check->endpoints[k].port80, probe);
         if (told)
             continue;
-        if (visit->end == VISIT_DONE) {
-            finding = plain_answer(check, visit, result);
-            finding->took = visit->first_byte_took;
+        if (probe->end == PROBE_DONE) {
+            finding = plain_answer(check, probe, result);
+            finding->took = probe->first_byte_took;
         } else {
             result->metrics.redirect80 = 0;
             finding = findings_add(&result->findings, FINDING_NOTE, "port-80",
@@ -307,58 +308,58 @@ static void judge_port80(const struct check *check, struct check_result *result)
                                    "through");
             finding_hint(finding, "let the server listen on port 80 and redirect to https://");
         }
-        finding_subject(finding, "%s", address_ip_text(&door->address, ip));
+        finding_subject(finding, "%s", address_ip_text(&endpoint->address, ip));
     }
 }
 
 /* ---- all of it ---- */
 
-static bool answers_alike(const struct visit *a, const struct visit *b)
+static bool answers_alike(const struct probe *a, const struct probe *b)
 {
     return a->end == b->end && a->stage == b->stage && a->status == b->status &&
            a->version == b->version;
 }
 
-static bool asked_http(const struct door *door)
+static bool asked_http(const struct endpoint *endpoint)
 {
-    return door_answer(door)->stage == VISIT_HTTP;
+    return endpoint_answer(endpoint)->stage == PROBE_HTTP;
 }
 
-static char *answer_subject(const struct check *check, const struct door *door)
+static char *answer_subject(const struct check *check, const struct endpoint *endpoint)
 {
     char text[ADDRESS_TEXT];
 
-    for (size_t i = 0; i < check->door_count; i++)
-        if (asked_http(&check->doors[i]) &&
-            !answers_alike(door_answer(&check->doors[i]), door_answer(door)))
-            return mem_string(span_str(address_text(&door->address, text)));
+    for (size_t i = 0; i < check->endpoint_count; i++)
+        if (asked_http(&check->endpoints[i]) &&
+            !answers_alike(endpoint_answer(&check->endpoints[i]), endpoint_answer(endpoint)))
+            return mem_string(span_str(address_text(&endpoint->address, text)));
     return target_authority(check->options->target, TARGET_PORT);
 }
 
 void judge_http(const struct check *check, struct check_result *result)
 {
-    const struct door *open = check_open_door(check);
+    const struct endpoint *open = check_open_endpoint(check);
 
-    for (size_t i = 0; i < check->door_count; i++) {
-        const struct door *door = &check->doors[i];
-        const struct visit *visit = door_answer(door);
-        bool told = !asked_http(door);
+    for (size_t i = 0; i < check->endpoint_count; i++) {
+        const struct endpoint *endpoint = &check->endpoints[i];
+        const struct probe *probe = endpoint_answer(endpoint);
+        bool told = !asked_http(endpoint);
         for (size_t k = 0; k < i && !told; k++)
-            told =
-                asked_http(&check->doors[k]) && answers_alike(door_answer(&check->doors[k]), visit);
+            told = asked_http(&check->endpoints[k]) &&
+                   answers_alike(endpoint_answer(&check->endpoints[k]), probe);
         if (told)
             continue;
-        scoped(mem_release) char *subject = answer_subject(check, door);
-        struct finding *finding = visit->end == VISIT_DONE
-                                      ? add_answer(check, visit, &result->findings)
-                                      : add_failure(visit, &result->findings);
+        scoped(mem_release) char *subject = answer_subject(check, endpoint);
+        struct finding *finding = probe->end == PROBE_DONE
+                                      ? add_answer(check, probe, &result->findings)
+                                      : add_failure(probe, &result->findings);
         finding_subject(finding, "%s", subject);
     }
     if (open) {
-        result->metrics.status = door_answer(open)->status;
-        result->metrics.http = door_answer(open)->version;
+        result->metrics.status = endpoint_answer(open)->status;
+        result->metrics.http = endpoint_answer(open)->version;
         judge_hops(check, &result->findings);
-        judge_hsts(check, door_answer(open), result);
+        judge_hsts(check, endpoint_answer(open), result);
     }
     judge_port80(check, result);
 }

@@ -46,11 +46,11 @@ static const char *silence_text(const struct quic_probe *probe)
 }
 
 /* One of the addresses that accept TCP. @return whether HTTP/3 answers there */
-static bool judge_quic(const struct door *door, const char *promise, bool only_one,
+static bool judge_quic(const struct endpoint *endpoint, const char *promise, bool only_one,
                        struct findings *findings)
 {
-    const struct quic_probe *probe = &door->quic;
-    unsigned port = socket_address_port(&door->address);
+    const struct quic_probe *probe = &endpoint->quic;
+    unsigned port = socket_address_port(&endpoint->address);
     struct finding *finding;
     char text[ADDRESS_TEXT];
 
@@ -79,7 +79,7 @@ static bool judge_quic(const struct door *door, const char *promise, bool only_o
         return false;
     }
     if (!only_one || promise || probe->end == QUIC_ANSWERED)
-        finding_subject(finding, "%s", address_text(&door->address, text));
+        finding_subject(finding, "%s", address_text(&endpoint->address, text));
     return probe->end == QUIC_ANSWERED;
 }
 
@@ -87,19 +87,20 @@ void judge_http3(const struct check *check, struct check_result *result)
 {
     bool record = record_promises(names_https(&check->names)), any = false, told = false;
 
-    for (size_t i = 0; i < check->door_count; i++)
-        any = any || (check->doors[i].has_quic && check->doors[i].quic.end == QUIC_ANSWERED);
-    for (size_t i = 0; i < check->door_count; i++) {
-        const struct door *door = &check->doors[i];
-        const struct visit *answer = door_answer(door);
-        if (!door_is_open(door) || !door->has_quic)
+    for (size_t i = 0; i < check->endpoint_count; i++)
+        any =
+            any || (check->endpoints[i].has_quic && check->endpoints[i].quic.end == QUIC_ANSWERED);
+    for (size_t i = 0; i < check->endpoint_count; i++) {
+        const struct endpoint *endpoint = &check->endpoints[i];
+        const struct probe *answer = endpoint_answer(endpoint);
+        if (!endpoint_is_open(endpoint) || !endpoint->has_quic)
             continue;
         const char *promise = alt_svc_promises(answer->alt_svc, check->options->target->port)
                                   ? "Alt-Svc"
                               : record ? "the HTTPS record"
                                        : NULL;
         bool only = !any && !promise && !told;
-        bool answers = judge_quic(door, promise, only, &result->findings);
+        bool answers = judge_quic(endpoint, promise, only, &result->findings);
         told = told || only;
         result->metrics.h3 = answers || result->metrics.h3 == 1;
     }

@@ -11,12 +11,12 @@ static const char *ip_text(const struct sockaddr_storage *storage, char out[ADDR
     return address_ip_text(&address, out);
 }
 
-static void judge_family(const struct door *door, struct findings *findings)
+static void judge_family(const struct endpoint *endpoint, struct findings *findings)
 {
     char source[ADDRESS_TEXT], gateway[ADDRESS_TEXT], to[ADDRESS_TEXT];
     struct route route;
 
-    if (route_look((const struct sockaddr *)&door->address.storage, &route) < 0)
+    if (route_look((const struct sockaddr *)&endpoint->address.storage, &route) < 0)
         return; /* what connecting meets is told of TCP */
     ip_text(&route.source, source);
     if (route.via_gateway)
@@ -30,7 +30,7 @@ static void judge_family(const struct door *door, struct findings *findings)
                                    route.interface[0] ? " " : "", source,
                                    route.via_gateway ? " through " : ", in the same network",
                                    route.via_gateway ? gateway : "");
-    finding_subject(finding, "%s", address_ip_text(&door->address, to));
+    finding_subject(finding, "%s", address_ip_text(&endpoint->address, to));
     finding_fact(finding, "interface", json_string(route.interface));
     finding_fact(finding, "source", json_string(source));
     if (route.via_gateway)
@@ -43,11 +43,11 @@ void judge_route(const struct check *check, struct check_result *result)
 {
     bool told[2] = {false, false};
 
-    for (size_t i = 0; i < check->door_count; i++) {
-        const struct door *door = &check->doors[i];
-        bool ipv6 = address_is_ipv6(&door->address);
+    for (size_t i = 0; i < check->endpoint_count; i++) {
+        const struct endpoint *endpoint = &check->endpoints[i];
+        bool ipv6 = address_is_ipv6(&endpoint->address);
         if (!told[ipv6])
-            judge_family(door, &result->findings);
+            judge_family(endpoint, &result->findings);
         told[ipv6] = true;
     }
 }

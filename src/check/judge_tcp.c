@@ -58,13 +58,13 @@ static bool same_ip(const struct socket_address *a, const struct socket_address 
     return strcmp(address_ip_text(a, one), address_ip_text(b, other)) == 0;
 }
 
-static struct finding *refused_by_icmp(const struct door *door, struct findings *findings)
+static struct finding *refused_by_icmp(const struct endpoint *endpoint, struct findings *findings)
 {
-    const struct dial_failure *failure = &door->main.failure;
-    bool ipv6 = address_is_ipv6(&door->address);
+    const struct dial_failure *failure = &endpoint->main.failure;
+    bool ipv6 = address_is_ipv6(&endpoint->address);
     const struct icmp_meaning *meaning = meaning_of(failure, ipv6);
     char who[ADDRESS_TEXT] = "a box on the way", other[64];
-    bool itself = failure->has_offender && same_ip(&failure->offender, &door->address);
+    bool itself = failure->has_offender && same_ip(&failure->offender, &endpoint->address);
 
     if (itself)
         snprintf(who, sizeof who, "the machine itself");
@@ -79,19 +79,19 @@ static struct finding *refused_by_icmp(const struct door *door, struct findings 
 }
 
 /* Did this machine itself find out that it cannot deliver, on the way to another? */
-static bool is_undelivered(const struct door *door)
+static bool is_undelivered(const struct endpoint *endpoint)
 {
-    const struct dial_failure *failure = &door->main.failure;
+    const struct dial_failure *failure = &endpoint->main.failure;
 
-    return failure->from_here && !same_ip(&failure->offender, &door->address);
+    return failure->from_here && !same_ip(&failure->offender, &endpoint->address);
 }
 
-static void add_refuser(const struct door *door, struct finding *finding)
+static void add_refuser(const struct endpoint *endpoint, struct finding *finding)
 {
-    const struct dial_failure *failure = &door->main.failure;
+    const struct dial_failure *failure = &endpoint->main.failure;
     char offender[ADDRESS_TEXT];
 
-    if (!failure->icmp || is_undelivered(door))
+    if (!failure->icmp || is_undelivered(endpoint))
         return;
     finding_fact(finding, "icmp_type", json_integer(failure->type));
     finding_fact(finding, "icmp_code", json_integer(failure->code));
@@ -107,12 +107,13 @@ static bool is_unnamed_refusal(const struct dial_failure *failure)
     return !dial_names_boxes && (failure->error == EHOSTUNREACH || failure->error == ENETUNREACH);
 }
 
-static struct finding *refused_by_somebody(const struct door *door, struct findings *findings)
+static struct finding *refused_by_somebody(const struct endpoint *endpoint,
+                                           struct findings *findings)
 {
-    unsigned port = socket_address_port(&door->address);
+    unsigned port = socket_address_port(&endpoint->address);
     struct finding *finding = findings_add(
         findings, FINDING_BAD, "tcp",
-        door->main.failure.error == EHOSTUNREACH
+        endpoint->main.failure.error == EHOSTUNREACH
             ? "unreachable: a firewall forbids it, or no machine answers at this address (this "
               "system does not tell which)"
             : "unreachable: a firewall forbids it, or a router on the way knows no way there "
@@ -125,14 +126,14 @@ static struct finding *refused_by_somebody(const struct door *door, struct findi
     return finding;
 }
 
-static struct finding *refused(const struct door *door, struct findings *findings)
+static struct finding *refused(const struct endpoint *endpoint, struct findings *findings)
 {
-    const struct dial_failure *failure = &door->main.failure;
-    unsigned port = socket_address_port(&door->address);
+    const struct dial_failure *failure = &endpoint->main.failure;
+    unsigned port = socket_address_port(&endpoint->address);
     struct finding *finding;
 
-    if (failure->icmp && !is_undelivered(door)) {
-        finding = refused_by_icmp(door, findings);
+    if (failure->icmp && !is_undelivered(endpoint)) {
+        finding = refused_by_icmp(endpoint, findings);
     } else if (failure->error == ECONNREFUSED) {
         finding = findings_add(
             findings, FINDING_BAD, "tcp",
@@ -144,7 +145,7 @@ static struct finding *refused(const struct door *door, struct findings *finding
         finding_hint(finding, "start the server, and see with `ss -ltn` on that machine that it "
                               "listens on this address and not on 127.0.0.1 alone");
     } else if (is_unnamed_refusal(failure)) {
-        finding = refused_by_somebody(door, findings);
+        finding = refused_by_somebody(endpoint, findings);
     } else if (failure->error == EHOSTUNREACH) {
         finding = findings_add(findings, FINDING_BAD, "tcp",
                                "no machine answers at this address in the local network");
@@ -162,24 +163,24 @@ static struct finding *refused(const struct door *door, struct findings *finding
         finding = findings_add(findings, FINDING_BAD, "tcp", "cannot connect: %s",
                                error_text(-failure->error));
     }
-    add_refuser(door, finding);
+    add_refuser(endpoint, finding);
     return finding;
 }
 
 /* Does the machine answer at all, on port 80? */
-static bool is_up(const struct door *door)
+static bool is_up(const struct endpoint *endpoint)
 {
-    return door->has_port80 && door->port80.done &&
-           (door->port80.tcp_took >= 0 ||
-            (door->port80.end == VISIT_REFUSED && !door->port80.failure.icmp &&
-             door->port80.failure.error == ECONNREFUSED));
+    return endpoint->has_port80 && endpoint->port80.done &&
+           (endpoint->port80.tcp_took >= 0 ||
+            (endpoint->port80.end == PROBE_REFUSED && !endpoint->port80.failure.icmp &&
+             endpoint->port80.failure.error == ECONNREFUSED));
 }
 
-static struct finding *timed_out(const struct check *check, const struct door *door,
+static struct finding *timed_out(const struct check *check, const struct endpoint *endpoint,
                                  struct findings *findings)
 {
-    unsigned port = socket_address_port(&door->address);
-    bool up = is_up(door);
+    unsigned port = socket_address_port(&endpoint->address);
+    bool up = is_up(endpoint);
 
     struct finding *finding = findings_add(
         findings, FINDING_BAD, "tcp",
@@ -196,16 +197,16 @@ static struct finding *timed_out(const struct check *check, const struct door *d
 
 static bool all_without_route(const struct check *check)
 {
-    for (size_t i = 0; i < check->door_count; i++)
-        if (check->doors[i].main.end != VISIT_NO_ROUTE)
+    for (size_t i = 0; i < check->endpoint_count; i++)
+        if (check->endpoints[i].main.end != PROBE_NO_ROUTE)
             return false;
     return true;
 }
 
-static struct finding *no_route(const struct check *check, const struct door *door,
+static struct finding *no_route(const struct check *check, const struct endpoint *endpoint,
                                 struct findings *findings)
 {
-    bool ipv6 = address_is_ipv6(&door->address);
+    bool ipv6 = address_is_ipv6(&endpoint->address);
     bool all = all_without_route(check);
 
     struct finding *finding =
@@ -216,40 +217,40 @@ static struct finding *no_route(const struct check *check, const struct door *do
     return finding;
 }
 
-static void judge_door(const struct check *check, const struct door *door,
-                       struct check_result *result)
+static void judge_endpoint(const struct check *check, const struct endpoint *endpoint,
+                           struct check_result *result)
 {
     struct findings *findings = &result->findings;
-    const struct visit *visit = &door->main;
+    const struct probe *probe = &endpoint->main;
     struct finding *finding;
     char text[ADDRESS_TEXT];
 
-    if (visit->tcp_took >= 0) {
+    if (probe->tcp_took >= 0) {
         finding = findings_add(findings, FINDING_GOOD, "tcp", "accepts connections");
-        finding->took = visit->tcp_took;
-        if (visit->path.rtt > 0)
-            finding_fact(finding, "rtt_milliseconds", json_real((double)visit->path.rtt / 1e6));
-    } else if (visit->end == VISIT_NO_ROUTE) {
-        finding = no_route(check, door, findings);
-    } else if (visit->end == VISIT_TIMEOUT) {
-        finding = timed_out(check, door, findings);
+        finding->took = probe->tcp_took;
+        if (probe->path.rtt > 0)
+            finding_fact(finding, "rtt_milliseconds", json_real((double)probe->path.rtt / 1e6));
+    } else if (probe->end == PROBE_NO_ROUTE) {
+        finding = no_route(check, endpoint, findings);
+    } else if (probe->end == PROBE_TIMEOUT) {
+        finding = timed_out(check, endpoint, findings);
     } else {
-        finding = refused(door, findings);
+        finding = refused(endpoint, findings);
     }
-    finding_subject(finding, "%s", address_text(&door->address, text));
+    finding_subject(finding, "%s", address_text(&endpoint->address, text));
 }
 
 void judge_tcp(const struct check *check, struct check_result *result)
 {
     size_t open[2] = {0, 0}, closed[2] = {0, 0};
 
-    for (size_t i = 0; i < check->door_count; i++) {
-        const struct door *door = &check->doors[i];
-        bool ipv6 = address_is_ipv6(&door->address);
-        judge_door(check, door, result);
-        if (door->main.tcp_took >= 0)
+    for (size_t i = 0; i < check->endpoint_count; i++) {
+        const struct endpoint *endpoint = &check->endpoints[i];
+        bool ipv6 = address_is_ipv6(&endpoint->address);
+        judge_endpoint(check, endpoint, result);
+        if (endpoint->main.tcp_took >= 0)
             open[ipv6]++;
-        else if (door->main.end != VISIT_NO_ROUTE)
+        else if (endpoint->main.end != PROBE_NO_ROUTE)
             closed[ipv6]++;
     }
     if (open[0] && !open[1] && closed[1]) {

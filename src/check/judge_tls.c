@@ -7,49 +7,49 @@
 #include "check/internal.h"
 #include "tls/tls.h"
 
-/* ---- doors that behave alike ---- */
+/* ---- endpoints that behave alike ---- */
 
-static bool reached_tls(const struct door *door)
+static bool reached_tls(const struct endpoint *endpoint)
 {
-    return door->main.tcp_took >= 0;
+    return endpoint->main.tcp_took >= 0;
 }
 
-static bool same_chain(const struct visit *a, const struct visit *b)
+static bool same_chain(const struct probe *a, const struct probe *b)
 {
     return !a->tls == !b->tls &&
            (!a->tls || span_equal(buffer_span(&a->tls->chain), buffer_span(&b->tls->chain)));
 }
 
-static bool alike(const struct door *a, const struct door *b)
+static bool alike(const struct endpoint *a, const struct endpoint *b)
 {
-    const struct visit *x = &a->main, *y = &b->main;
+    const struct probe *x = &a->main, *y = &b->main;
 
     return x->end == y->end && x->stage == y->stage && same_chain(x, y) &&
            (!x->tls ||
             (x->tls->version == y->tls->version && strcmp(x->tls->alpn, y->tls->alpn) == 0 &&
              x->tls->alert == y->tls->alert)) &&
-           door_answer(a)->status == door_answer(b)->status;
+           endpoint_answer(a)->status == endpoint_answer(b)->status;
 }
 
-static bool is_first_of_its_kind(const struct check *check, const struct door *door)
+static bool is_first_of_its_kind(const struct check *check, const struct endpoint *endpoint)
 {
-    for (const struct door *other = check->doors; other < door; other++)
-        if (reached_tls(other) && alike(other, door))
+    for (const struct endpoint *other = check->endpoints; other < endpoint; other++)
+        if (reached_tls(other) && alike(other, endpoint))
             return false;
     return true;
 }
 
-char *door_subject(const struct check *check, const struct door *door)
+char *endpoint_subject(const struct check *check, const struct endpoint *endpoint)
 {
     char text[ADDRESS_TEXT];
     size_t same = 0, other = 0;
 
-    for (size_t i = 0; i < check->door_count; i++)
-        if (reached_tls(&check->doors[i]))
-            *(alike(&check->doors[i], door) ? &same : &other) += 1;
+    for (size_t i = 0; i < check->endpoint_count; i++)
+        if (reached_tls(&check->endpoints[i]))
+            *(alike(&check->endpoints[i], endpoint) ? &same : &other) += 1;
     if (other == 0)
         return target_authority(check->options->target, TARGET_PORT);
-    address_text(&door->address, text);
+    address_text(&endpoint->address, text);
     if (same == 1)
         return mem_string(span_str(text));
     return mem_format("%s and %zu more", text, same - 1);
@@ -57,14 +57,14 @@ char *door_subject(const struct check *check, const struct door *door)
 
 /* ---- what went wrong ---- */
 
-static void hint_alert(const struct check *check, const struct visit *visit,
+static void hint_alert(const struct check *check, const struct probe *probe,
                        struct finding *finding)
 {
-    if (visit->tls->asked) {
+    if (probe->tls->asked) {
         finding_hint(finding, "%s", JUDGE_HINT_CLIENT_CERTIFICATE);
         return;
     }
-    switch (visit->tls->alert) {
+    switch (probe->tls->alert) {
     case 112: /* unrecognized_name */
         finding_hint(finding,
                      "the server does not know the name %s: add it to the server's "
@@ -89,16 +89,17 @@ static void hint_alert(const struct check *check, const struct visit *visit,
 }
 
 /* Did the same port answer plain HTTP? */
-static bool is_plain_http(const struct door *door)
+static bool is_plain_http(const struct endpoint *endpoint)
 {
-    return door->main.end == VISIT_PLAIN ||
-           (door->plain.done && door->plain.end == VISIT_DONE && door->plain.status != 400);
+    return endpoint->main.end == PROBE_PLAIN ||
+           (endpoint->plain.done && endpoint->plain.end == PROBE_DONE &&
+            endpoint->plain.status != 400);
 }
 
-static struct finding *silent(const struct check *check, const struct door *door,
+static struct finding *silent(const struct check *check, const struct endpoint *endpoint,
                               struct findings *findings)
 {
-    bool small = door->small.done && door->small.end == VISIT_DONE;
+    bool small = endpoint->small.done && endpoint->small.end == PROBE_DONE;
     double seconds = (double)check->options->timeout / 1e9;
     struct finding *finding;
 
@@ -106,11 +107,11 @@ static struct finding *silent(const struct check *check, const struct door *door
         finding = findings_add(findings, FINDING_BAD, "tls",
                                "large packets are lost on the way (an MTU black hole): in segments "
                                "of %u bytes TLS works at once, in full ones it stalls",
-                               door->mss);
+                               endpoint->mss);
         finding_hint(finding, "let ICMP \"fragmentation needed\" and ICMPv6 \"packet too big\" "
                               "through, or clamp the MSS to the path's MTU on the router in front "
                               "(nft: tcp option maxseg size set rt mtu)");
-    } else if (door->main.received) {
+    } else if (endpoint->main.received) {
         finding = findings_add(findings, FINDING_BAD, "tls",
                                "TLS began, but was not finished within %.1f s", seconds);
         finding_hint(finding,
@@ -127,9 +128,9 @@ static struct finding *silent(const struct check *check, const struct door *door
     return finding;
 }
 
-static struct finding *closed(const struct visit *visit, struct findings *findings)
+static struct finding *closed(const struct probe *probe, struct findings *findings)
 {
-    bool reset = visit->end == VISIT_RESET;
+    bool reset = probe->end == PROBE_RESET;
 
     struct finding *finding =
         findings_add(findings, FINDING_BAD, "tls",
@@ -141,53 +142,53 @@ static struct finding *closed(const struct visit *visit, struct findings *findin
     return finding;
 }
 
-static struct finding *add_failure(const struct check *check, const struct door *door,
+static struct finding *add_failure(const struct check *check, const struct endpoint *endpoint,
                                    struct findings *findings)
 {
-    const struct visit *visit = &door->main;
+    const struct probe *probe = &endpoint->main;
     struct finding *finding;
 
-    if (is_plain_http(door)) {
+    if (is_plain_http(endpoint)) {
         finding = findings_add(findings, FINDING_BAD, "tls",
                                "speaks plain HTTP on port %u, not TLS: browsers show an error",
-                               socket_address_port(&door->address));
+                               socket_address_port(&endpoint->address));
         finding_hint(finding,
                      "switch TLS on for this port in the server's settings (nginx: `listen "
                      "443 ssl`), with a certificate");
         return finding;
     }
-    switch (visit->end) {
-    case VISIT_TIMEOUT:
-        return silent(check, door, findings);
-    case VISIT_CLOSED:
-    case VISIT_RESET:
-        return closed(visit, findings);
-    case VISIT_ALERT:
+    switch (probe->end) {
+    case PROBE_TIMEOUT:
+        return silent(check, endpoint, findings);
+    case PROBE_CLOSED:
+    case PROBE_RESET:
+        return closed(probe, findings);
+    case PROBE_ALERT:
         finding = findings_add(findings, FINDING_BAD, "tls", "the server refuses the handshake: %s",
-                               tls_alert_text(visit->tls->alert));
-        finding_fact(finding, "alert", json_integer(visit->tls->alert));
-        hint_alert(check, visit, finding);
+                               tls_alert_text(probe->tls->alert));
+        finding_fact(finding, "alert", json_integer(probe->tls->alert));
+        hint_alert(check, probe, finding);
         return finding;
-    case VISIT_BANNER:
+    case PROBE_BANNER:
         finding =
             findings_add(findings, FINDING_BAD, "tls",
-                         "another service answers here, not a web server: \"%s\"", visit->banner);
+                         "another service answers here, not a web server: \"%s\"", probe->banner);
         finding_hint(finding, "give port %u to the web server, and the other service another port",
-                     socket_address_port(&door->address));
+                     socket_address_port(&endpoint->address));
         return finding;
-    case VISIT_FLOOD:
+    case PROBE_FLOOD:
         finding = findings_add(findings, FINDING_BAD, "tls",
                                "sends bytes without end instead of a TLS handshake");
         finding_hint(finding, "see on the machine which program listens there (`ss -ltnp`)");
         return finding;
-    case VISIT_GARBAGE:
+    case PROBE_GARBAGE:
         finding = findings_add(findings, FINDING_BAD, "tls",
                                "answers with bytes that are neither TLS nor HTTP");
         finding_hint(finding, "see on the machine which program listens there (`ss -ltnp`)");
         return finding;
     default:
         finding = findings_add(findings, FINDING_BAD, "tls", "the handshake fails: %s",
-                               visit->detail ? visit->detail : "the TLS library could not go on");
+                               probe->detail ? probe->detail : "the TLS library could not go on");
         finding_hint(finding, "look into the server's log at this time");
         return finding;
     }
@@ -203,9 +204,9 @@ static int version_number(const char *version)
                                              : 10;
 }
 
-static struct finding *add_success(const struct visit *visit, struct findings *findings)
+static struct finding *add_success(const struct probe *probe, struct findings *findings)
 {
-    const struct tls_client_facts *tls = visit->tls;
+    const struct tls_client_facts *tls = probe->tls;
     int version = version_number(tls->version);
     bool old = version < 12;
 
@@ -215,7 +216,7 @@ static struct finding *add_success(const struct visit *visit, struct findings *f
                      old ? ": a version that browsers refuse" : "");
     if (old)
         finding_hint(finding, "switch TLS 1.2 and 1.3 on in the server's settings");
-    finding->took = visit->tls_took;
+    finding->took = probe->tls_took;
     finding_fact(finding, "version", json_string(tls->version));
     finding_fact(finding, "cipher", json_string(tls->cipher));
     finding_fact(finding, "group", json_string(tls->group));
@@ -225,13 +226,13 @@ static struct finding *add_success(const struct visit *visit, struct findings *f
 
 static void judge_resumption(const struct check *check, struct check_result *result)
 {
-    const struct visit *again = &check->again;
+    const struct probe *again = &check->again;
 
     if (!check->first)
         return;
-    bool resumed = check->has_again && again->done && again->end == VISIT_DONE && again->tls &&
+    bool resumed = check->has_again && again->done && again->end == PROBE_DONE && again->tls &&
                    again->tls->resumed;
-    if (!check->has_again || resumed || again->end == VISIT_DONE) {
+    if (!check->has_again || resumed || again->end == PROBE_DONE) {
         result->metrics.resumed = resumed;
         struct finding *finding = findings_add(
             &result->findings, resumed ? FINDING_GOOD : FINDING_NOTE, "resumption",
@@ -251,21 +252,21 @@ static void judge_resumption(const struct check *check, struct check_result *res
 
 void judge_tls(const struct check *check, struct check_result *result)
 {
-    for (size_t i = 0; i < check->door_count; i++) {
-        const struct door *door = &check->doors[i];
-        const struct visit *visit = &door->main;
-        if (!reached_tls(door) || !is_first_of_its_kind(check, door))
+    for (size_t i = 0; i < check->endpoint_count; i++) {
+        const struct endpoint *endpoint = &check->endpoints[i];
+        const struct probe *probe = &endpoint->main;
+        if (!reached_tls(endpoint) || !is_first_of_its_kind(check, endpoint))
             continue;
-        scoped(mem_release) char *subject = door_subject(check, door);
-        bool secured = visit->tls_took >= 0;
-        struct finding *finding = secured ? add_success(visit, &result->findings)
-                                          : add_failure(check, door, &result->findings);
+        scoped(mem_release) char *subject = endpoint_subject(check, endpoint);
+        bool secured = probe->tls_took >= 0;
+        struct finding *finding = secured ? add_success(probe, &result->findings)
+                                          : add_failure(check, endpoint, &result->findings);
         finding_subject(finding, "%s", subject);
         if (!secured)
             continue;
         if (result->metrics.tls < 0)
-            result->metrics.tls = version_number(visit->tls->version);
-        judge_certificate(check, door, result);
+            result->metrics.tls = version_number(probe->tls->version);
+        judge_certificate(check, endpoint, result);
     }
     judge_resumption(check, result);
 }

@@ -1,4 +1,4 @@
-/* HTTP/2: what is agreed on against what answers; and how long a visit takes. */
+/* HTTP/2: what is agreed on against what answers; and how long a probe takes. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,21 +10,21 @@ static void judge_http2(const struct check *check, struct check_result *result)
 {
     bool any = false, agreed = false;
 
-    for (size_t i = 0; i < check->door_count; i++) {
-        const struct door *door = &check->doors[i];
-        const struct visit *main = &door->main;
+    for (size_t i = 0; i < check->endpoint_count; i++) {
+        const struct endpoint *endpoint = &check->endpoints[i];
+        const struct probe *main = &endpoint->main;
         if (main->tls_took < 0)
             continue;
-        any = any || door_is_open(door);
+        any = any || endpoint_is_open(endpoint);
         bool h2 = strcmp(main->tls->alpn, "h2") == 0;
-        agreed = agreed || (h2 && main->end == VISIT_DONE);
-        if (!h2 || main->end == VISIT_DONE || !door_is_open(door))
+        agreed = agreed || (h2 && main->end == PROBE_DONE);
+        if (!h2 || main->end == PROBE_DONE || !endpoint_is_open(endpoint))
             continue;
         char text[ADDRESS_TEXT];
         struct finding *finding = findings_add(
             &result->findings, FINDING_BAD, "http2",
             "TLS agrees on HTTP/2, but requests fail over it; over HTTP/1.1 they work");
-        finding_subject(finding, "%s", address_text(&door->address, text));
+        finding_subject(finding, "%s", address_text(&endpoint->address, text));
         finding_hint(finding, "take h2 out of the server's ALPN, or update the server or the proxy "
                               "in front of it");
     }
@@ -40,11 +40,11 @@ static void judge_http2(const struct check *check, struct check_result *result)
 
 static void judge_speed(const struct check *check, struct check_result *result)
 {
-    const struct door *door = check_open_door(check);
+    const struct endpoint *endpoint = check_open_endpoint(check);
 
-    if (!door)
+    if (!endpoint)
         return;
-    const struct visit *answer = door_answer(door);
+    const struct probe *answer = endpoint_answer(endpoint);
     nsec_t names = check->options->target->is_ip || check->names.pinned ? 0 : check->names.took;
     nsec_t total = names + answer->tcp_took + answer->tls_took + answer->first_byte_took;
     struct finding *finding = findings_add(

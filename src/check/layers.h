@@ -4,12 +4,12 @@
 
 #include "check/internal.h"
 
-/** Makes what the looks need. @return 0, or a negative error */
+/** Makes what the probes need. @return 0, or a negative error */
 must_check int layers_begin(struct check *check);
 void layers_finish(struct check *check);
 /** Starts what follows from how far an address has come; in each round of the loop. */
-void layers_look(struct check *check, struct door *door, nsec_t now);
-/** Is nothing under way any more, but the visits of doors? */
+void layers_probe(struct check *check, struct endpoint *endpoint, nsec_t now);
+/** Is nothing under way any more, but the probes of endpoints? */
 bool layers_over(const struct check *check, nsec_t now);
 
 void layers_judge(const struct check *check, struct check_result *result);

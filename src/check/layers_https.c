@@ -19,7 +19,7 @@ int layers_begin(struct check *check)
 
 void layers_finish(struct check *check)
 {
-    visit_finish(&check->again);
+    probe_finish(&check->again);
     follow_finish(check);
     if (check->revocation)
         revocation_finish(check->revocation);
@@ -28,49 +28,49 @@ void layers_finish(struct check *check)
     tls_client_library_destroy(check->tls);
 }
 
-/* ---- what follows from how the first visits ended; each round looks ---- */
+/* ---- what follows from how the first probes ended; each round looks ---- */
 
-static void start_again(struct check *check, const struct door *door)
+static void start_again(struct check *check, const struct endpoint *endpoint)
 {
-    struct visit_request request = looks_request(check, door);
+    struct probe_request request = probes_request(check, endpoint);
 
-    request.last = VISIT_TLS;
-    request.resume = door->main.ticket;
+    request.last = PROBE_TLS;
+    request.resume = endpoint->main.ticket;
     check->has_again = true;
-    visit_start(&check->again, &request, looks_on_visit, check);
+    probe_start(&check->again, &request, probes_on_done, check);
 }
 
 /* TLS failed, or nothing comes: is it plain HTTP, or do large packets get lost? */
-static void start_rescue(struct check *check, struct door *door, bool stalls)
+static void start_rescue(struct check *check, struct endpoint *endpoint, bool stalls)
 {
-    struct visit_request request = looks_request(check, door);
+    struct probe_request request = probes_request(check, endpoint);
 
-    door->rescued = true;
+    endpoint->rescued = true;
     request.tls = NULL;
-    visit_start(&door->plain, &request, looks_on_visit, check);
+    probe_start(&endpoint->plain, &request, probes_on_done, check);
     if (!stalls)
         return;
-    request = looks_request(check, door);
-    request.mss = door->mss = SMALL_SEGMENT;
-    request.last = VISIT_TLS;
-    visit_start(&door->small, &request, looks_on_visit, check);
+    request = probes_request(check, endpoint);
+    request.mss = endpoint->mss = SMALL_SEGMENT;
+    request.last = PROBE_TLS;
+    probe_start(&endpoint->small, &request, probes_on_done, check);
 }
 
-static bool failed_in_tls(const struct visit *visit)
+static bool failed_in_tls(const struct probe *probe)
 {
-    return visit->done && visit->stage == VISIT_TLS && visit->end != VISIT_DONE &&
-           visit->end != VISIT_ALERT && visit->end != VISIT_PLAIN;
+    return probe->done && probe->stage == PROBE_TLS && probe->end != PROBE_DONE &&
+           probe->end != PROBE_ALERT && probe->end != PROBE_PLAIN;
 }
 
 /* Of the first certificate that is seen, unless its server has the answer stapled to it. */
-static void ask_authority(struct check *check, const struct visit *visit)
+static void ask_authority(struct check *check, const struct probe *probe)
 {
     const struct check_options *options = check->options;
 
-    if (check->revocation_chain || !options->ask_authority || !visit->tls || visit->tls->stapled ||
-        visit->tls->chain.len == 0)
+    if (check->revocation_chain || !options->ask_authority || !probe->tls || probe->tls->stapled ||
+        probe->tls->chain.len == 0)
         return;
-    check->revocation_chain = mem_string(buffer_span(&visit->tls->chain));
+    check->revocation_chain = mem_string(buffer_span(&probe->tls->chain));
     check->revocation = mem_new(struct revocation);
     revocation_start(check->revocation, check->loop, span_str(check->revocation_chain),
                      options->local_ca, options->wall);
@@ -84,33 +84,33 @@ static bool authority_over(const struct check *check, nsec_t now)
            now - revocation->started > AUTHORITY_GRACE;
 }
 
-void layers_look(struct check *check, struct door *door, nsec_t now)
+void layers_probe(struct check *check, struct endpoint *endpoint, nsec_t now)
 {
-    struct visit *main = &door->main;
-    bool stalls = visit_is_in_handshake(main) &&
-                  now - check->begun - check->names.took - main->tcp_took > looks_share(check, 20);
+    struct probe *main = &endpoint->main;
+    bool stalls = probe_is_in_handshake(main) &&
+                  now - check->begun - check->names.took - main->tcp_took > probes_share(check, 20);
 
-    if (!door->rescued && (stalls || failed_in_tls(main)))
-        start_rescue(check, door, stalls);
+    if (!endpoint->rescued && (stalls || failed_in_tls(main)))
+        start_rescue(check, endpoint, stalls);
     bool h2 = main->tls && strcmp(main->tls->alpn, "h2") == 0;
-    if (!door->old.run && h2 && main->done && main->stage == VISIT_HTTP &&
-        main->end != VISIT_DONE) {
-        struct visit_request request = looks_request(check, door);
+    if (!endpoint->old.run && h2 && main->done && main->stage == PROBE_HTTP &&
+        main->end != PROBE_DONE) {
+        struct probe_request request = probes_request(check, endpoint);
         request.alpn = TLS_CLIENT_HTTP_1;
-        visit_start(&door->old, &request, looks_on_visit, check);
+        probe_start(&endpoint->old, &request, probes_on_done, check);
     }
     ask_authority(check, main);
-    if (check->first || !door_is_open(door))
+    if (check->first || !endpoint_is_open(endpoint))
         return;
-    check->first = door;
+    check->first = endpoint;
     if (main->ticket)
-        start_again(check, door);
-    follow_start(check, door_answer(door));
+        start_again(check, endpoint);
+    follow_start(check, endpoint_answer(endpoint));
 }
 
 bool layers_over(const struct check *check, nsec_t now)
 {
-    return visit_is_over(&check->again) && follow_done(check) && authority_over(check, now);
+    return probe_is_over(&check->again) && follow_done(check) && authority_over(check, now);
 }
 
 /* ---- what it comes to ---- */

@@ -16,9 +16,9 @@ void layers_finish(struct check *check)
 {
 }
 
-void layers_look(struct check *check, struct door *door, nsec_t now)
+void layers_probe(struct check *check, struct endpoint *endpoint, nsec_t now)
 {
-    /* one visit an address says all that is to be had */
+    /* one probe an address says all that is to be had */
 }
 
 bool layers_over(const struct check *check, nsec_t now)
@@ -28,31 +28,32 @@ bool layers_over(const struct check *check, nsec_t now)
 
 /* ---- what it comes to ---- */
 
-/* @return the finding of a door that accepts connections and then did not wait to be asked, or NULL
+/* @return the finding of an endpoint that accepts connections and then did not wait to be asked, or
+ * NULL
  */
-static struct finding *judge_word(const struct door *door, struct findings *findings)
+static struct finding *judge_word(const struct endpoint *endpoint, struct findings *findings)
 {
-    const struct visit *visit = &door->main;
+    const struct probe *probe = &endpoint->main;
     struct finding *finding;
 
-    switch (visit->end) {
-    case VISIT_CLOSED:
-    case VISIT_RESET:
+    switch (probe->end) {
+    case PROBE_CLOSED:
+    case PROBE_RESET:
         finding = findings_add(findings, FINDING_BAD, "service",
                                "the connection is accepted and then %s before anything was asked",
-                               visit->end == VISIT_RESET ? "broken off (reset)" : "closed");
+                               probe->end == PROBE_RESET ? "broken off (reset)" : "closed");
         finding_hint(finding, "a proxy or port forwarding stands there whose server behind it does "
                               "not run: start that server, or look into the proxy's log");
         return finding;
-    case VISIT_BANNER:
+    case PROBE_BANNER:
         finding =
             findings_add(findings, FINDING_BAD, "service",
-                         "another service answers here, not a web server: \"%s\"", visit->banner);
+                         "another service answers here, not a web server: \"%s\"", probe->banner);
         finding_hint(finding, "give port %u to the web server, and the other service another port",
-                     socket_address_port(&door->address));
+                     socket_address_port(&endpoint->address));
         return finding;
-    case VISIT_PLAIN:
-    case VISIT_GARBAGE:
+    case PROBE_PLAIN:
+    case PROBE_GARBAGE:
         finding = findings_add(findings, FINDING_BAD, "service",
                                "it sends bytes before anything was asked, as no web server does");
         finding_hint(finding, "see on the machine which program listens there");
@@ -81,18 +82,18 @@ static void name_the_rest(const struct check *check, struct findings *findings)
 
 void layers_judge(const struct check *check, struct check_result *result)
 {
-    const struct door *open = check_open_door(check);
+    const struct endpoint *open = check_open_endpoint(check);
     bool reached = false;
     char text[ADDRESS_TEXT];
 
-    for (size_t i = 0; i < check->door_count; i++) {
-        const struct door *door = &check->doors[i];
-        if (door->main.tcp_took < 0)
+    for (size_t i = 0; i < check->endpoint_count; i++) {
+        const struct endpoint *endpoint = &check->endpoints[i];
+        if (endpoint->main.tcp_took < 0)
             continue;
         reached = true;
-        struct finding *finding = judge_word(door, &result->findings);
+        struct finding *finding = judge_word(endpoint, &result->findings);
         if (finding)
-            finding_subject(finding, "%s", address_text(&door->address, text));
+            finding_subject(finding, "%s", address_text(&endpoint->address, text));
     }
     judge_http3(check, result);
     if (open) /* a connection takes a round trip */

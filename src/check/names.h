@@ -1,14 +1,14 @@
 /* From a name to addresses, by DNS and by this machine's own resolver, and what the records say. */
 #pragma once
 
-#include "check/resolver.h"
 #include "check/target.h"
 #include "os/lookup.h"
 #include "os/loop.h"
+#include "probe/probe.h"
 #include "report/finding.h"
 
 enum {
-    NAMES_ADDRESSES_MAX = 16, /**< looked at; more are counted only */
+    NAMES_ADDRESSES_MAX = 16, /**< probed; more are counted only */
     NAMES_CAA_MAX = 8,        /**< labels climbed for CAA */
 };
 

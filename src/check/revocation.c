@@ -35,7 +35,7 @@ static _Noreturn void ask(int out, struct span chain_pem, struct span local_ca, 
 
     if (dup2(out, 3) != 3)
         _exit(1);
-    self_close_from(4); /* a connection that the other looks close would stay open here */
+    self_close_from(4); /* a connection that the other probes close would stay open here */
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     int r = is_trusted(chain_pem, local_ca, wall)

@@ -1,4 +1,4 @@
-/* Whether the authority took a certificate back, asked of itself while the other looks go on. That
+/* Whether the authority took a certificate back, asked of itself while the other probes go on. That
  * may block for long, so a child process asks. */
 #pragma once
 

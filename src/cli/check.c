@@ -1,4 +1,4 @@
-/* `gardien check`: reads what is asked, lets check/ look, and shows the findings. Looking again and
+/* `gardien check`: reads what is asked, lets check/ run, and shows the findings. Looking again and
  * again is check_watch.c's; what differs by system is in check_linux.c and check_portable.c. */
 #include "check/check.h"
 
@@ -112,9 +112,9 @@ static void request_finish(struct check_request *request)
     expectations_finish(&request->expectations);
 }
 
-/* ---- one look ---- */
+/* ---- one check ---- */
 
-int check_look(struct check_request *request, struct check_result *ret_result, bool *ret_well)
+int check_run_once(struct check_request *request, struct check_result *ret_result, bool *ret_well)
 {
     request->options.wall = nsec_realtime();
     int r = check_host(&request->options, ret_result);
@@ -168,11 +168,11 @@ static int look_once(struct check_request *request, const struct arguments *argu
     bool watched = printer.terminal && !nagios && !arguments_get(arguments, "json");
     int code;
 
-    if (watched) { /* a look at a site that is closed takes its whole time */
+    if (watched) { /* a check of a site that is closed takes its whole time */
         printf("looking at %s ...", request->target.host);
         fflush(stdout);
     }
-    int r = check_look(request, &result, &well);
+    int r = check_run_once(request, &result, &well);
     if (watched)
         printf("\r%*s\r", (int)strlen(request->target.host) + 15, "");
     if (r < 0) {

@@ -89,21 +89,21 @@ static int find_eye(struct from *from, struct diags *diags)
     return r;
 }
 
-/* ---- the looks ---- */
+/* ---- the checks ---- */
 
-/* The same look at the address that the eye was asked from. */
+/* The same check of the address that the eye was asked from. */
 static void look_inside(struct from *from, struct from_view *view)
 {
     struct check_options options = from->request->options;
     struct target target = {.port = from->port, .path = mem_string(SPAN("/"))};
-    struct name_pin pin = {NULL, view->talk.local};
+    struct name_pin pin = {NULL, view->outcome.local};
     char ip[ADDRESS_TEXT];
 
-    address_ip_text(&view->talk.local, ip);
+    address_ip_text(&view->outcome.local, ip);
     target.host = mem_string(span_str(from->name ? from->name : ip));
     target.shown = mem_string(span_str(target.host));
     target.is_ip = !from->name;
-    target.ip = view->talk.local;
+    target.ip = view->outcome.local;
     address_set_port(&target.ip, from->port);
     address_set_port(&pin.address, from->port);
     pin.name = target.host;
@@ -114,21 +114,21 @@ static void look_inside(struct from *from, struct from_view *view)
     options.wall = nsec_realtime();
     options.stay = true;
     options.any_name = !from->name;
-    if (view->talk.local.len > 0 && check_host(&options, &view->inside) == 0) {
+    if (view->outcome.local.len > 0 && check_host(&options, &view->inside) == 0) {
         view->has_inside = true;
         view->inside_json = check_json(&options, &view->inside);
     }
     target_finish(&target);
 }
 
-/* What is expected of the eye's look; then this decides, and nothing else. */
+/* What is expected of the eye's check; then this decides, and nothing else. */
 static void judge_expected(const struct expectations *expectations, struct from_view *view)
 {
     struct check_metrics metrics;
 
     if (expectations->count == 0 || !from_view_seen(view))
         return;
-    check_metrics_read(view->talk.answer.metrics, &metrics);
+    check_metrics_read(view->outcome.answer.metrics, &metrics);
     view->well = expectations_judge(expectations, &metrics, &view->joined) == 0;
 }
 
@@ -143,7 +143,7 @@ void from_take_view(struct from *from, struct from_view *view)
                                 .seconds = seconds > EYE_SECONDS_MAX ? EYE_SECONDS_MAX
                                                                      : (unsigned)seconds};
 
-    view->error = eye_ask(&ask, &view->talk);
+    view->error = eye_ask(&ask, &view->outcome);
     if (from_view_seen(view))
         look_inside(from, view);
     from_judge(view, from->port, from->asked);
@@ -154,7 +154,7 @@ void from_take_view(struct from *from, struct from_view *view)
 
 void from_view_finish(struct from_view *view)
 {
-    eye_answer_finish(&view->talk.answer);
+    eye_answer_finish(&view->outcome.answer);
     if (view->has_inside)
         check_result_finish(&view->inside);
     json_decref(view->inside_json);

@@ -7,11 +7,11 @@
 
 enum { FROM_VIEWS_MAX = 2 /* an IPv4 and an IPv6 address of the eye */ };
 
-/** What one address of the eye said, and what the same look says from inside. */
+/** What one address of the eye said, and what the same check says from inside. */
 struct from_view {
     struct socket_address eye;
     int error; /**< of eye_ask() */
-    struct eye_talk talk;
+    struct eye_outcome outcome;
     bool has_inside;
     struct check_result inside;
     json_t *inside_json;
@@ -33,12 +33,12 @@ struct from {
     size_t count;
 };
 
-/** Has the eye look, and looks from inside. `view` has the eye's address and nothing else. */
+/** Has the eye check, and checks from inside. `view` has the eye's address and nothing else. */
 void from_take_view(struct from *from, struct from_view *view);
 /** Frees all but the eye's address. */
 void from_view_finish(struct from_view *view);
-/** Looks again and again until it is interrupted: check_from_watch.c.
- *  @return did the last look find all well? */
+/** Checks again and again until it is interrupted: check_from_watch.c.
+ *  @return did the last check find all well? */
 bool from_watch(struct from *from, bool json);
 
 /* ---- how it is shown: check_from_text.c ---- */
@@ -53,6 +53,6 @@ enum nagios from_print_nagios(const struct from *from);
 /** Does this view have an answer with findings? */
 bool from_view_seen(const struct from_view *view);
 /** Fills in joined, well, verdict and hint.
- *  @param port  that was looked at
+ *  @param port  that was checked
  *  @param asked  the IP address that the user named, or NULL */
 void from_judge(struct from_view *view, uint16_t port, const char *asked);

@@ -8,7 +8,7 @@
 
 bool from_view_seen(const struct from_view *view)
 {
-    return view->error == 0 && view->talk.answer.error == EYE_NO_ERROR;
+    return view->error == 0 && view->outcome.answer.error == EYE_NO_ERROR;
 }
 
 static void say(struct from_view *view, char *verdict, char *hint)
@@ -40,7 +40,7 @@ static void judge_connecting(struct from_view *view, const char *eye)
 
 static void judge_error(struct from_view *view, const char *eye)
 {
-    if (view->talk.stage == EYE_CONNECTING)
+    if (view->outcome.stage == EYE_CONNECTING)
         judge_connecting(view, eye);
     else if (view->error == ERR_NOT_FOUND)
         say(view,
@@ -49,10 +49,10 @@ static void judge_error(struct from_view *view, const char *eye)
                        eye),
             mem_string(SPAN("copy the eye's key file to this machine anew, over a way that you "
                             "trust, and name it with --eye-key")));
-    else if (view->talk.stage == EYE_LOOKING)
+    else if (view->outcome.stage == EYE_PROBING)
         say(view, mem_format("the eye at %s gave no answer: %s", eye, error_text(view->error)),
             mem_string(SPAN("its log says why; ask again")));
-    else if (view->talk.stage == EYE_HANDSHAKE && view->error != ERR_TLS)
+    else if (view->outcome.stage == EYE_HANDSHAKE && view->error != ERR_TLS)
         say(view,
             mem_format("the eye at %s ends the connection: it has too many from here, or is none",
                        eye),
@@ -66,10 +66,10 @@ static void judge_error(struct from_view *view, const char *eye)
 
 static void judge_refusal(struct from_view *view, const char *eye)
 {
-    switch (view->talk.answer.error) {
+    switch (view->outcome.answer.error) {
     case EYE_LIMITED:
         say(view, mem_format("the eye at %s has looked often enough for now", eye),
-            mem_format("ask again in %u s", view->talk.answer.wait));
+            mem_format("ask again in %u s", view->outcome.answer.wait));
         break;
     case EYE_ITSELF:
         say(view, mem_format("the eye at %s runs on this machine, so it sees nothing new", eye),
@@ -90,8 +90,8 @@ static void judge_refusal(struct from_view *view, const char *eye)
 
 static bool behind_router(const struct from_view *view, char local[ADDRESS_TEXT])
 {
-    address_ip_text(&view->talk.local, local);
-    return view->talk.local.len > 0 && strcmp(local, view->talk.answer.source) != 0;
+    address_ip_text(&view->outcome.local, local);
+    return view->outcome.local.len > 0 && strcmp(local, view->outcome.answer.source) != 0;
 }
 
 /* Where it goes wrong between this machine and the eye. */
@@ -127,16 +127,16 @@ static void judge_router(struct from_view *view, uint16_t port, const char *loca
         &view->joined, FINDING_NOTE, "router",
         "the eye saw %s, which is not this machine's own address %s: a router stands between, and "
         "the eye looked at the router",
-        view->talk.answer.source, local);
+        view->outcome.answer.source, local);
 
-    if (!view->talk.answer.open)
+    if (!view->outcome.answer.open)
         finding_hint(finding, "visitors need the router to send port %u/tcp on to %s", port, local);
 }
 
 static void compare(struct from_view *view, uint16_t port)
 {
     char local[ADDRESS_TEXT] = "";
-    bool router = behind_router(view, local), open = view->talk.answer.open;
+    bool router = behind_router(view, local), open = view->outcome.answer.open;
 
     if (router)
         judge_router(view, port, local);
@@ -163,7 +163,7 @@ static void compare(struct from_view *view, uint16_t port)
 
 void from_judge(struct from_view *view, uint16_t port, const char *asked)
 {
-    const struct eye_answer *answer = &view->talk.answer;
+    const struct eye_answer *answer = &view->outcome.answer;
     char eye[ADDRESS_TEXT];
 
     address_text(&view->eye, eye);

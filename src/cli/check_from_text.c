@@ -11,12 +11,12 @@ void from_print_view(const struct printer *printer, const struct from *from,
 
     if (from_view_seen(view)) {
         scoped(mem_release) char *heading =
-            mem_format("Port %u of %s, seen from %s (%s):", from->port, view->talk.answer.source,
+            mem_format("Port %u of %s, seen from %s (%s):", from->port, view->outcome.answer.source,
                        address_ip_text(&view->eye, ip), from->word);
         printer_style(printer, STYLE_BOLD);
         printer_wrap(printer, 0, 0, heading);
         printer_style(printer, STYLE_PLAIN);
-        findings_print(printer, &view->talk.answer.findings);
+        findings_print(printer, &view->outcome.answer.findings);
         findings_print(printer, &view->joined);
         fputc('\n', printer->out);
     }
@@ -25,7 +25,7 @@ void from_print_view(const struct printer *printer, const struct from *from,
 
 static json_t *view_json(const struct from_view *view)
 {
-    const struct eye_answer *answer = &view->talk.answer;
+    const struct eye_answer *answer = &view->outcome.answer;
     char ip[ADDRESS_TEXT];
     json_t *object = json_pack("{s:s, s:b, s:s, s:s*}", "eye", address_text(&view->eye, ip), "well",
                                view->well, "verdict", view->verdict, "hint", view->hint);
@@ -66,7 +66,7 @@ json_t *from_json(const struct from *from)
 /* An eye that gives no answer says nothing about the site. */
 static enum nagios view_code(const struct from *from, const struct from_view *view)
 {
-    enum finding_grade eye = findings_worst(&view->talk.answer.findings);
+    enum finding_grade eye = findings_worst(&view->outcome.answer.findings);
     enum finding_grade joined = findings_worst(&view->joined);
 
     return !from_view_seen(view) ? NAGIOS_UNKNOWN
@@ -101,7 +101,7 @@ enum nagios from_print_nagios(const struct from *from)
                                                                     : "_ipv4";
         if (!from_view_seen(&from->views[i]))
             continue;
-        check_metrics_read(from->views[i].talk.answer.metrics, &metrics);
+        check_metrics_read(from->views[i].outcome.answer.metrics, &metrics);
         nagios_print_data(&metrics, suffix);
     }
     fputc('\n', stdout);

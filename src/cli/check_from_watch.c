@@ -11,7 +11,7 @@ static volatile sig_atomic_t interrupted;
 
 static bool is_limited(const struct from_view *view)
 {
-    return view->error == 0 && view->talk.answer.error == EYE_LIMITED;
+    return view->error == 0 && view->outcome.answer.error == EYE_LIMITED;
 }
 
 static bool print_changes(const struct printer *printer, const struct from_view *before,
@@ -22,8 +22,8 @@ static bool print_changes(const struct printer *printer, const struct from_view 
                  (!from_view_seen(after) && strcmp(before->verdict, after->verdict) != 0);
 
     check_watch_time(time);
-    size_t changes = check_watch_changes(printer, &before->talk.answer.findings,
-                                         &after->talk.answer.findings, time);
+    size_t changes = check_watch_changes(printer, &before->outcome.answer.findings,
+                                         &after->outcome.answer.findings, time);
     changes += check_watch_changes(printer, &before->joined, &after->joined, time);
     if (changes == 0 && !other)
         return false;
@@ -66,10 +66,10 @@ static void print_json_line(const struct from *from)
     json_decref(root);
 }
 
-/* What the next look is compared with. @return the pause that the eye asks for, ns */
+/* What the next check is compared with. @return the pause that the eye asks for, ns */
 static nsec_t keep(struct from_view *before, struct from_view *after)
 {
-    nsec_t wait = is_limited(after) ? after->talk.answer.wait * NSEC_PER_SEC : 0;
+    nsec_t wait = is_limited(after) ? after->outcome.answer.wait * NSEC_PER_SEC : 0;
 
     if (!before->verdict || !is_limited(after)) {
         from_view_finish(before);
@@ -92,7 +92,7 @@ bool from_watch(struct from *from, bool json)
         for (size_t i = 0; i < from->count && !interrupted; i++)
             from_take_view(from, &from->views[i]);
         if (interrupted)
-            break; /* half a look tells nothing */
+            break; /* half a check tells nothing */
         if (json)
             print_json_line(from);
         else if (show(&printer, from, befores) && printer.terminal)

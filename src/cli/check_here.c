@@ -103,18 +103,18 @@ bool check_keeps_out(uint16_t number, bool ipv6)
 
 /* Joins the three: who listens, who is let in, what a visitor gets. */
 static void join(const struct firewall_status *status, uint16_t number,
-                 const struct check_result *visit, struct check_here *here)
+                 const struct check_result *result, struct check_here *here)
 {
     const struct port_status *port = find_port(status, number);
     bool four = keeps_out(status, port, STATUS_IPV4), six = keeps_out(status, port, STATUS_IPV6);
 
     here->well = false;
     /* What answers without listening here is in a container, behind a rule that redirects. */
-    if (!visit->open && (!port || !port->listens)) {
+    if (!result->open && (!port || !port->listens)) {
         here->verdict =
             mem_format("port %u of this machine is not open: nobody listens on it", number);
         here->hint = mem_format("start the server, for example: gardien serve ./public");
-    } else if (!visit->open && !port->outside) {
+    } else if (!result->open && !port->outside) {
         here->verdict =
             mem_format("port %u of this machine is not open: who listens does so for this "
                        "machine alone",
@@ -132,25 +132,25 @@ static void join(const struct firewall_status *status, uint16_t number,
         here->hint =
             mem_format("gardien open %u opens it; gardien why %u names the rule", number, number);
     } else {
-        here->well = check_is_well(visit);
+        here->well = check_is_well(result);
         here->verdict =
             here->well ? mem_format("port %u of this machine is open, and %lld of its addresses "
                                     "answer%s over HTTPS",
-                                    number, (long long)visit->metrics.addresses,
-                                    visit->metrics.addresses == 1 ? "s" : "")
-                       : mem_string(span_str(visit->verdict));
-        here->hint = visit->hint ? mem_string(span_str(visit->hint)) : NULL;
+                                    number, (long long)result->metrics.addresses,
+                                    result->metrics.addresses == 1 ? "s" : "")
+                       : mem_string(span_str(result->verdict));
+        here->hint = result->hint ? mem_string(span_str(result->hint)) : NULL;
     }
 }
 
 /* ---- the verb ---- */
 
 static void print_here(const struct printer *printer, const struct firewall_status *status,
-                       const struct check_result *visit, const struct check_here *here)
+                       const struct check_result *result, const struct check_here *here)
 {
     status_print(printer, status);
     fputc('\n', printer->out);
-    findings_print(printer, &visit->findings);
+    findings_print(printer, &result->findings);
     fputc('\n', printer->out);
     check_print_verdict(printer, here->well ? STYLE_GREEN : STYLE_RED, here->verdict, here->hint);
 }
@@ -159,7 +159,7 @@ int check_this_machine(struct check_request *request, uint16_t port, bool json)
 {
     struct printer printer = printer_of(stdout);
     struct firewall_status status;
-    struct check_result visit;
+    struct check_result result;
     struct check_here here = {NULL};
 
     request->target.port = port;
@@ -172,19 +172,19 @@ int check_this_machine(struct check_request *request, uint16_t port, bool json)
     }
     request->options.names.pins = request->pins;
     request->options.names.pin_count = request->pin_count;
-    if (check_look(request, &visit, &here.well) < 0)
+    if (check_run_once(request, &result, &here.well) < 0)
         return APP_FAILED;
     take_status(port, &status);
-    join(&status, port, &visit, &here);
+    join(&status, port, &result, &here);
     if (json)
         print_json(json_pack("{s:b, s:s, s:s*, s:o, s:o}", "well", here.well, "verdict",
                              here.verdict, "hint", here.hint, "status", status_json(&status),
-                             "visit", check_json(&request->options, &visit)));
+                             "check", check_json(&request->options, &result)));
     else
-        print_here(&printer, &status, &visit, &here);
+        print_here(&printer, &status, &result, &here);
     free(here.verdict);
     free(here.hint);
     status_finish(&status);
-    check_result_finish(&visit);
+    check_result_finish(&result);
     return here.well ? APP_OK : APP_FAILED;
 }

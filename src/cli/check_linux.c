@@ -71,7 +71,7 @@ static int check_alone(const struct arguments *arguments, struct diags *diags)
     return 0;
 }
 
-/* What only makes sense for a look of our own: an eye looks no name up. */
+/* What only makes sense for a check of our own: an eye looks no name up. */
 static int check_ours(const struct arguments *arguments, struct diags *diags)
 {
     static const char *const others[] = {"resolve", "dns"};

@@ -1,4 +1,4 @@
-/* `gardien check --nagios`: the line and the exit codes of monitoring plugins, for looks from here
+/* `gardien check --nagios`: the line and the exit codes of monitoring plugins, for checks from here
  * and from elsewhere. */
 #include "cli/check_nagios.h"
 

@@ -17,7 +17,7 @@ enum nagios nagios_worse(enum nagios a, enum nagios b);
 /** The line up to the performance data. */
 void nagios_print_head(enum nagios code, const char *sentence);
 /** Those that were measured.
- *  @param suffix  of each label, to tell two looks in one line apart */
+ *  @param suffix  of each label, to tell two checks in one line apart */
 void nagios_print_data(const struct check_metrics *metrics, const char *suffix);
 /** The whole line. @param metrics  may be NULL */
 void nagios_print(enum nagios code, const char *sentence, const struct check_metrics *metrics,

@@ -14,7 +14,7 @@ struct check_request {
     struct name_pin *pins;
     size_t pin_count;
     struct expectations expectations;
-    nsec_t pause; /**< between the looks of --watch */
+    nsec_t pause; /**< between the checks of --watch */
     char *local_ca;
 };
 
@@ -28,7 +28,7 @@ int check_verb_run(const struct arguments *arguments);
 /** Rows of the table of options, which check_linux.c and check_portable.c put together. */
 #define CHECK_OPTION_TIMEOUT                                                                       \
     {                                                                                              \
-        "timeout", "SECONDS", false, "how long all looks may take (default: 10)"                   \
+        "timeout", "SECONDS", false, "how long all probes may take (default: 10)"                  \
     }
 #define CHECK_OPTION_RESOLVE                                                                       \
     {                                                                                              \
@@ -44,11 +44,11 @@ int check_verb_run(const struct arguments *arguments);
     }
 #define CHECK_OPTION_WATCH                                                                         \
     {                                                                                              \
-        "watch", NULL, false, "look again and again; a line for each change, with a bell"          \
+        "watch", NULL, false, "check again and again; a line for each change, with a bell"         \
     }
 #define CHECK_OPTION_EVERY                                                                         \
     {                                                                                              \
-        "every", "SECONDS", false, "with --watch: the pause between looks (default: 10)"           \
+        "every", "SECONDS", false, "with --watch: the pause between checks (default: 10)"          \
     }
 #define CHECK_OPTION_NAGIOS                                                                        \
     {                                                                                              \
@@ -61,28 +61,28 @@ int check_verb_run(const struct arguments *arguments);
  *  @return 0, or ERR_SYNTAX told in diags */
 must_check int check_read_target(const struct arguments *arguments, struct diags *diags,
                                  struct check_request *request);
-/** Is something other than a look of our own at a host that is named wanted? */
+/** Is something other than a check of our own of a host that is named wanted? */
 bool check_is_other(const struct check_request *request, const struct arguments *arguments);
 /** Does that. @return an enum app_exit */
 int check_run_other(struct check_request *request, const struct arguments *arguments);
 
-/* ---- looks: check.c ---- */
+/* ---- checks: check.c ---- */
 
-/** Looks once and judges the expectations. What is wrong is printed. @return 0, or -errno */
-must_check int check_look(struct check_request *request, struct check_result *ret_result,
-                          bool *ret_well);
+/** Checks once and judges the expectations. What is wrong is printed. @return 0, or -errno */
+must_check int check_run_once(struct check_request *request, struct check_result *ret_result,
+                              bool *ret_well);
 /** All findings, the verdict and the hint. */
 void check_print(const struct printer *printer, const struct check_result *result, bool well);
 /** The last lines: what it comes to. */
 void check_print_verdict(const struct printer *printer, enum printer_style style,
                          const char *verdict, const char *hint);
 
-/** Looks again and again until it is interrupted: check_watch.c. @return an enum app_exit, that of
- *  the last look */
+/** Checks again and again until it is interrupted: check_watch.c. @return an enum app_exit, that of
+ *  the last check */
 int check_watch(struct check_request *request, bool json);
-/** The time of a look, for people. */
+/** The time of a check, for people. */
 void check_watch_time(char out[32]);
-/** A line for each finding that the look before had not. @param time  of check_watch_time()
+/** A line for each finding that the check before had not. @param time  of check_watch_time()
  *  @return how many those are, and one more when a complaint is no longer made */
 size_t check_watch_changes(const struct printer *printer, const struct findings *before,
                            const struct findings *after, const char *time);

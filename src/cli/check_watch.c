@@ -1,4 +1,4 @@
-/* `gardien check --watch`: the first look in full, then a line for each finding that changed. */
+/* `gardien check --watch`: the first check in full, then a line for each finding that changed. */
 #include <stdlib.h>
 #include <time.h>
 
@@ -100,7 +100,7 @@ int check_watch(struct check_request *request, bool json)
 
     interrupt_watch(&interrupted);
     while (!interrupted) {
-        if (check_look(request, &after, &well) < 0)
+        if (check_run_once(request, &after, &well) < 0)
             return APP_FAILED;
         bool changed = true;
         if (json)

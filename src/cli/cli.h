@@ -15,7 +15,7 @@ struct verb {
     const char *details;  /**< paragraphs; may be NULL */
     const char *examples; /**< lines, each with its newline */
     const struct option *options;
-    size_t most_words; /**< besides options; one more is a mistake */
+    size_t words_max;  /**< besides options; one more is a mistake */
     const char *exits; /**< its exit codes; NULL: those that most verbs share */
     const char *words; /**< for completion: what may follow, between spaces; FILE, FOLDER and VERB
                             stand for such; may be NULL */

@@ -1,5 +1,5 @@
-/* `gardien eye`: reads who may ask and where to listen, and lends the eye the look of
- * `gardien check`, tied to the one address that it may look at. */
+/* `gardien eye`: reads who may ask and where to listen, and lends the eye the check of
+ * `gardien check`, tied to the one address that it may probe. */
 #include "eye/eye.h"
 
 #include <errno.h>
@@ -17,30 +17,30 @@
 
 static const struct option eye_options[] = {
     {"listen", "ADDR:PORT", true, "where askers connect (default: :4434, IPv4 and IPv6)"},
-    {"looks", "NUMBER", false, "looks that one address may have a minute, 1 to 60 (default: 6)"},
+    {"probes", "NUMBER", false, "probes that one address may have a minute, 1 to 60 (default: 6)"},
     OPTION_EYE_KEY,
     OPTION_STATE,
     OPTION_END,
 };
 
-/* ---- the look ---- */
+/* ---- the check ---- */
 
 /* The target is a name, which is pinned to the source, or the source itself: nothing is resolved.
  */
-static int make_target(const struct eye_wish *wish, struct target *ret_target)
+static int make_target(const struct eye_target *wanted, struct target *ret_target)
 {
     char ip[ADDRESS_TEXT];
     struct diags diags = {0};
 
-    if (!*wish->name) {
-        address_ip_text(&wish->source, ip);
+    if (!*wanted->name) {
+        address_ip_text(&wanted->source, ip);
         *ret_target = (struct target){.host = mem_string(span_str(ip)),
                                       .shown = mem_string(span_str(ip)),
                                       .path = mem_string(SPAN("/")),
                                       .is_ip = true,
-                                      .ip = wish->source};
+                                      .ip = wanted->source};
     } else {
-        int r = target_parse(wish->name, &diags, ret_target);
+        int r = target_parse(wanted->name, &diags, ret_target);
         diags_finish(&diags);
         if (r < 0)
             return r;
@@ -49,17 +49,17 @@ static int make_target(const struct eye_wish *wish, struct target *ret_target)
             return ERR_SYNTAX;
         }
     }
-    ret_target->port = wish->port;
+    ret_target->port = wanted->port;
     if (ret_target->is_ip)
-        address_set_port(&ret_target->ip, wish->port);
+        address_set_port(&ret_target->ip, wanted->port);
     return 0;
 }
 
 /* How the address was found is the asker's to say, nobody was asked here; and the eye's own
  * interface is of no use to it. */
-static void drop_ours(json_t *look)
+static void drop_ours(json_t *result)
 {
-    json_t *findings = json_object_get(look, "findings");
+    json_t *findings = json_object_get(result, "findings");
 
     for (size_t i = json_array_size(findings); i > 0; i--) {
         const json_t *item = json_array_get(findings, i - 1);
@@ -72,21 +72,21 @@ static void drop_ours(json_t *look)
     }
 }
 
-static json_t *look(const struct eye_wish *wish)
+static json_t *probe_source(const struct eye_target *wanted)
 {
     struct resolver nobody = {.count = 0};
     struct target target;
     struct check_result result;
     json_t *said = NULL;
 
-    if (make_target(wish, &target) < 0)
+    if (make_target(wanted, &target) < 0)
         return NULL;
-    struct name_pin pin = {target.host, wish->source};
-    address_set_port(&pin.address, wish->port);
+    struct name_pin pin = {target.host, wanted->source};
+    address_set_port(&pin.address, wanted->port);
     const struct check_options options = {
         .target = &target,
         .names = {.resolver = &nobody, .pins = &pin, .pin_count = !target.is_ip, .only_dns = true},
-        .timeout = (nsec_t)wish->seconds * NSEC_PER_SEC,
+        .timeout = (nsec_t)wanted->seconds * NSEC_PER_SEC,
         .wall = nsec_realtime(),
         .stay = true,
         .any_name = target.is_ip};
@@ -210,17 +210,17 @@ static int read_listen(const struct arguments *arguments, struct diags *diags,
     return count ? 0 : socket_address_parse(usual, &start->listen[0]);
 }
 
-static int read_looks(const struct arguments *arguments, struct diags *diags, unsigned *ret_looks)
+static int read_probes(const struct arguments *arguments, struct diags *diags, unsigned *ret_probes)
 {
-    const char *text = arguments_get(arguments, "looks");
-    uint64_t looks = GATE_LOOKS;
+    const char *text = arguments_get(arguments, "probes");
+    uint64_t probes = ADMISSION_PROBES;
 
-    if (text && (span_to_uint(span_str(text), &looks) < 0 || looks < 1 || looks > 60)) {
-        diag_hint(diags_add(diags, "--looks does not take \"%s\"", text),
+    if (text && (span_to_uint(span_str(text), &probes) < 0 || probes < 1 || probes > 60)) {
+        diag_hint(diags_add(diags, "--probes does not take \"%s\"", text),
                   "it is a number from 1 to 60");
         return ERR_SYNTAX;
     }
-    *ret_looks = (unsigned)looks;
+    *ret_probes = (unsigned)probes;
     return 0;
 }
 
@@ -238,14 +238,14 @@ static int prepare(const struct arguments *arguments, struct diags *diags, struc
                             !arguments_get(arguments, "eye-key");
 
     if (read_listen(arguments, diags, start) < 0 ||
-        read_looks(arguments, diags, &start->options.looks_a_minute) < 0)
+        read_probes(arguments, diags, &start->options.probes_a_minute) < 0)
         return APP_USAGE;
     if (!from_environment)
         start->key_path = eye_key_path(arguments);
     if (start->key_path && !make_key(start->key_path))
         return APP_FAILED;
     int r = eye_key_of(arguments, diags, &start->key);
-    (void)unsetenv("GARDIEN_EYE_KEY"); /* not for those that look */
+    (void)unsetenv("GARDIEN_EYE_KEY"); /* not for the processes that probe */
     return r < 0 ? APP_FAILED : APP_OK;
 }
 
@@ -259,7 +259,7 @@ static int eye_run(const struct arguments *arguments)
     start.options.listen = start.listen;
     start.options.key = &start.key;
     start.options.log = &log;
-    start.options.look = look;
+    start.options.probe = probe_source;
     start.options.on_ready = on_ready;
     start.options.context = &start;
     if (geteuid() == 0)
@@ -276,7 +276,7 @@ static int eye_run(const struct arguments *arguments)
 const struct verb eye_verb = {
     "eye",
     eye_run,
-    "look at whoever asks, for `gardien check --from`",
+    "check whoever asks from outside, for `gardien check --from`",
     "[OPTION...]",
     "Runs until it is stopped, on a machine elsewhere. Those who know its key, which it makes at\n"
     "its first start, are told what it sees of them: it connects to the very address that they\n"
@@ -284,7 +284,7 @@ const struct verb eye_verb = {
     "asks, put the key into STATE/eye/key with mode 600, name it with --eye-key, or set\n"
     "GARDIEN_EYE_KEY. Each question is one line on standard error.",
     "gardien eye\n"
-    "gardien eye --listen 192.0.2.1:4434 --looks 20\n",
+    "gardien eye --listen 192.0.2.1:4434 --probes 20\n",
     eye_options,
     0,
     "0 it was stopped; 1 it could not start; 2 the command line is wrong"};

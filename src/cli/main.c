@@ -46,8 +46,8 @@ static int run(const struct verb *verb, int count, const char *const *args)
     int code = APP_USAGE;
     if (r < 0)
         print_diags(stderr, &diags);
-    else if (arguments.word_count > verb->most_words)
-        code = surplus_word(verb, arguments.words[verb->most_words]);
+    else if (arguments.word_count > verb->words_max)
+        code = surplus_word(verb, arguments.words[verb->words_max]);
     else
         code = verb->run(&arguments);
     arguments_finish(&arguments);

@@ -11,7 +11,7 @@ static char fold(char c)
     return c == '-' ? '_' : ascii_lower(c);
 }
 
-static unsigned least(unsigned a, unsigned b)
+static unsigned min(unsigned a, unsigned b)
 {
     return a < b ? a : b;
 }
@@ -29,10 +29,10 @@ static unsigned distance(struct span a, struct span b)
         row[0] = (unsigned)i;
         for (size_t j = 1; j <= b.len; j++) {
             bool same = fold(a.ptr[i - 1]) == fold(b.ptr[j - 1]);
-            row[j] = least(least(above[j], row[j - 1]) + 1, above[j - 1] + !same);
+            row[j] = min(min(above[j], row[j - 1]) + 1, above[j - 1] + !same);
             if (i > 1 && j > 1 && fold(a.ptr[i - 1]) == fold(b.ptr[j - 2]) &&
                 fold(a.ptr[i - 2]) == fold(b.ptr[j - 1]))
-                row[j] = least(row[j], over[j - 2] + 1);
+                row[j] = min(row[j], over[j - 2] + 1);
         }
     }
     return rows[a.len % 3][b.len];
@@ -47,7 +47,7 @@ static bool begins(struct span word, struct span with)
 const char *config_nearest(const char *word, const char *const *candidates, size_t count)
 {
     struct span wanted = span_str(word);
-    unsigned allowed = least(3, (unsigned)(wanted.len + 1) / 3);
+    unsigned allowed = min(3, (unsigned)(wanted.len + 1) / 3);
     const char *best = NULL;
     unsigned best_distance = UINT32_MAX;
 

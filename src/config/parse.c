@@ -68,10 +68,10 @@ static int add_node(struct reader *reader, const yaml_event_t *event, enum node_
 /** Counts bytes of values, whose sum is bounded although anchors may repeat them. */
 static int count_bytes(struct reader *reader, const yaml_event_t *event, size_t bytes)
 {
-    size_t most = reader->tree->trusted ? TREE_TRUSTED_MAX : TREE_TEXT_MAX;
+    size_t max = reader->tree->trusted ? TREE_TRUSTED_MAX : TREE_TEXT_MAX;
 
     reader->tree->value_bytes += bytes;
-    if (reader->tree->value_bytes <= most)
+    if (reader->tree->value_bytes <= max)
         return 0;
     complain(reader, event, "the settings' values are larger than 16 MiB together");
     return ERR_SETTINGS;

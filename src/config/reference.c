@@ -37,12 +37,12 @@ static char *facts(const struct config_row *row)
     if (range)
         extend(&text, ", ", range);
     if (list && (row->min > 0 || row->max > 0)) {
-        char *least scoped(mem_release) = mem_format("at least %" PRId64, row->min);
-        char *most scoped(mem_release) = mem_format("at most %" PRId64, row->max);
+        char *min scoped(mem_release) = mem_format("at least %" PRId64, row->min);
+        char *max scoped(mem_release) = mem_format("at most %" PRId64, row->max);
         if (row->min > 0)
-            extend(&text, ", ", least);
+            extend(&text, ", ", min);
         if (row->max > 0)
-            extend(&text, ", ", most);
+            extend(&text, ", ", max);
     }
     if (row_has_rows(row) && row->scalar) {
         char *scalar scoped(mem_release) = mem_format("a plain value stands for `%s`", row->scalar);

@@ -196,13 +196,13 @@ char *value_format_range(const struct config_row *row)
 
     if (!number || (row->min == 0 && row->max == 0))
         return NULL;
-    char *least scoped(mem_release) = value_format(row, row->min);
-    char *most scoped(mem_release) = value_format(row, row->max);
+    char *min scoped(mem_release) = value_format(row, row->min);
+    char *max scoped(mem_release) = value_format(row, row->max);
     if (row->max == INT64_MAX)
-        return mem_format("at least %s", least);
+        return mem_format("at least %s", min);
     if (row->min == INT64_MIN)
-        return mem_format("at most %s", most);
-    return mem_format("from %s to %s", least, most);
+        return mem_format("at most %s", max);
+    return mem_format("from %s to %s", min, max);
 }
 
 char *value_format_choices(const struct config_row *row)
@@ -220,7 +220,7 @@ char *value_format_choices(const struct config_row *row)
 
 size_t text_character(struct span text)
 {
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    static const uint32_t min[] = {0, 0, 0x80, 0x800, 0x10000};
     unsigned char first = text.len ? (unsigned char)text.ptr[0] : 0xff;
 
     if (first < 0x80)
@@ -235,7 +235,7 @@ size_t text_character(struct span text)
             return 0;
         code = code << 6 | (c & 0x3f);
     }
-    bool fine = code >= least[len] && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff);
+    bool fine = code >= min[len] && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff);
     return fine ? len : 0;
 }
 

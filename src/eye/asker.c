@@ -6,12 +6,12 @@
 #include <poll.h>
 
 #include "base/mem.h"
-#include "eye/gate.h"
+#include "eye/admission.h"
 #include "eye/stream.h"
 #include "os/dial.h"
 
 #define CONNECT_PATIENCE (6 * NSEC_PER_SEC)
-#define TALK_PATIENCE (9 * NSEC_PER_SEC)
+#define REPLY_PATIENCE (9 * NSEC_PER_SEC)
 
 static int connect_to(const struct socket_address *eye, int *ret_fd)
 {
@@ -42,7 +42,7 @@ static void take_local(int fd, struct socket_address *local)
     *local = (struct socket_address){.len = sizeof local->storage};
     if (getsockname(fd, (struct sockaddr *)&local->storage, &local->len) < 0)
         local->len = 0;
-    gate_normalise(local);
+    admission_normalise(local);
     address_set_port(local, 0);
 }
 
@@ -81,7 +81,7 @@ static int greet(struct eye_stream *stream, const struct eye_ask *ask, struct ey
 }
 
 static int request(struct eye_stream *stream, const struct eye_ask *ask,
-                   const struct eye_binding *binding, struct eye_talk *talk)
+                   const struct eye_binding *binding, struct eye_outcome *outcome)
 {
     struct buffer out = buffer_make(EYE_LINE_MAX), line = buffer_make(0);
     struct eye_request request = {.port = ask->port, .seconds = ask->seconds};
@@ -91,52 +91,53 @@ static int request(struct eye_stream *stream, const struct eye_ask *ask,
         snprintf(request.name, sizeof request.name, "%s", ask->name);
     eye_request_write(&request, &out);
     int r = eye_stream_write(stream, buffer_span(&out));
-    talk->stage = EYE_LOOKING;
-    stream->deadline = nsec_monotonic() + TALK_PATIENCE + ask->seconds * NSEC_PER_SEC;
+    outcome->stage = EYE_PROBING;
+    stream->deadline = nsec_monotonic() + REPLY_PATIENCE + ask->seconds * NSEC_PER_SEC;
     if (r == 0)
         r = eye_stream_read_line(stream, EYE_ANSWER_MAX, &line);
     if (r == 0)
-        r = eye_answer_read(buffer_span(&line), &talk->answer);
+        r = eye_answer_read(buffer_span(&line), &outcome->answer);
     buffer_finish(&out);
     buffer_finish(&line);
     return r;
 }
 
-static int converse(struct eye_stream *stream, const struct eye_ask *ask, struct eye_talk *talk)
+static int converse(struct eye_stream *stream, const struct eye_ask *ask,
+                    struct eye_outcome *outcome)
 {
     struct eye_binding binding;
 
-    stream->deadline = nsec_monotonic() + TALK_PATIENCE;
-    talk->stage = EYE_HANDSHAKE;
+    stream->deadline = nsec_monotonic() + REPLY_PATIENCE;
+    outcome->stage = EYE_HANDSHAKE;
     int r = eye_stream_handshake(stream);
     if (r == 0)
         r = take_certificate(stream->client, &binding);
     if (r < 0)
         return r;
-    talk->stage = EYE_GREETING;
+    outcome->stage = EYE_GREETING;
     r = greet(stream, ask, &binding);
     if (r < 0)
         return r;
-    talk->stage = EYE_PROVING;
-    return request(stream, ask, &binding, talk);
+    outcome->stage = EYE_PROVING;
+    return request(stream, ask, &binding, outcome);
 }
 
-int eye_ask(const struct eye_ask *ask, struct eye_talk *ret_talk)
+int eye_ask(const struct eye_ask *ask, struct eye_outcome *ret_outcome)
 {
     const struct tls_client_options options = {.alpn = TLS_CLIENT_HTTP_1};
     struct tls_client *client = NULL;
     struct eye_stream stream;
     int fd = -1;
 
-    *ret_talk = (struct eye_talk){.stage = EYE_CONNECTING};
+    *ret_outcome = (struct eye_outcome){.stage = EYE_CONNECTING};
     int r = connect_to(&ask->eye, &fd);
     if (r < 0)
         return r;
-    take_local(fd, &ret_talk->local);
+    take_local(fd, &ret_outcome->local);
     r = tls_client_create(ask->tls, &options, &client);
     if (r == 0) {
         eye_stream_init(&stream, fd, NULL, client);
-        r = converse(&stream, ask, ret_talk);
+        r = converse(&stream, ask, ret_outcome);
         eye_stream_finish(&stream);
     }
     dial_close(fd);

@@ -1,8 +1,8 @@
 /* The parent: holds the listening sockets, counts sources, and starts a process a connection:
  *
- *   on_listener -> gate_enter -> fork
- *   on_message  <- the process asks for a look: gate_look
- *   on_message  <- the process is gone: gate_leave */
+ *   on_listener -> admission_enter -> fork
+ *   on_message  <- the process asks for a check: admission_probe
+ *   on_message  <- the process is gone: admission_leave */
 #include "eye/server.h"
 
 #include <errno.h>
@@ -13,22 +13,22 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "eye/gate.h"
+#include "eye/admission.h"
 #include "eye/internal.h"
 #include "os/loop.h"
 #include "os/process.h"
 
-#define VISIT_LIFE (75 * NSEC_PER_SEC) /* of a process, whatever it does */
+#define CONNECTION_LIFE (75 * NSEC_PER_SEC) /* of a process, whatever it does */
 
 struct eye;
 
-struct guest {
+struct client {
     struct loop_watch watch; /* its end of the socket pair; fd -1 when the place is free */
     struct loop_timer life;
     struct eye *eye;
-    struct gate_source *source;
+    struct admission_source *source;
     pid_t pid;
-    bool looked;
+    bool probed;
 };
 
 struct listener {
@@ -40,9 +40,9 @@ struct eye {
     const struct eye_options *options;
     struct loop *loop;
     struct loop_watch signals;
-    struct gate gate;
+    struct admission admission;
     struct listener listeners[EYE_LISTEN_MAX];
-    struct guest guests[GATE_ACTIVE_MAX];
+    struct client clients[ADMISSION_ACTIVE_MAX];
     struct tls_library *library;
     struct tls_context *tls;
     unsigned char certificate[CERT_FINGERPRINT_SIZE];
@@ -50,52 +50,52 @@ struct eye {
 
 /* ---- a connection's process ---- */
 
-static void end_guest(struct guest *guest)
+static void end_client(struct client *client)
 {
-    struct eye *eye = guest->eye;
+    struct eye *eye = client->eye;
 
-    loop_remove(eye->loop, &guest->watch);
-    loop_timer_cancel(eye->loop, &guest->life);
-    close(guest->watch.fd);
-    guest->watch.fd = -1;
-    kill(guest->pid, SIGKILL); /* it ends by itself, or is late; waiting for it must not be long */
-    while (waitpid(guest->pid, NULL, 0) < 0 && errno == EINTR)
+    loop_remove(eye->loop, &client->watch);
+    loop_timer_cancel(eye->loop, &client->life);
+    close(client->watch.fd);
+    client->watch.fd = -1;
+    kill(client->pid, SIGKILL); /* it ends by itself, or is late; waiting for it must not be long */
+    while (waitpid(client->pid, NULL, 0) < 0 && errno == EINTR)
         continue;
-    gate_leave(&eye->gate, guest->source, guest->looked);
+    admission_leave(&eye->admission, client->source, client->probed);
 }
 
 static void on_late(struct loop_timer *timer, nsec_t now)
 {
-    struct guest *guest = container_of(timer, struct guest, life);
+    struct client *client = container_of(timer, struct client, life);
 
     (void)now;
-    log_event(guest->eye->options->log, LOG_WARNING, "ended a look that took too long", "pid=%d",
-              (int)guest->pid);
-    end_guest(guest);
+    log_event(client->eye->options->log, LOG_WARNING, "ended a check that took too long", "pid=%d",
+              (int)client->pid);
+    end_client(client);
 }
 
 static void on_message(struct loop_watch *watch, unsigned events)
 {
-    struct guest *guest = container_of(watch, struct guest, watch);
-    struct gate *gate = &guest->eye->gate;
+    struct client *client = container_of(watch, struct client, watch);
+    struct admission *admission = &client->eye->admission;
     char question = 0;
 
     (void)events;
     ssize_t got = recv(watch->fd, &question, 1, MSG_DONTWAIT);
     if (got < 0 && errno == EAGAIN)
         return;
-    if (got != 1 || question != EYE_ASK_GATE || guest->looked) {
-        end_guest(guest);
+    if (got != 1 || question != EYE_ASK_ADMISSION || client->probed) {
+        end_client(client);
         return;
     }
-    unsigned wait = gate_look(gate, guest->source, nsec_monotonic());
+    unsigned wait = admission_probe(admission, client->source, nsec_monotonic());
     const unsigned char said = (unsigned char)wait;
-    guest->looked = wait == 0;
+    client->probed = wait == 0;
     if (send(watch->fd, &said, 1, MSG_NOSIGNAL | MSG_DONTWAIT) != 1)
-        end_guest(guest);
+        end_client(client);
 }
 
-static int start_guest(struct eye *eye, struct guest *guest, int fd)
+static int start_client(struct eye *eye, struct client *client, int fd)
 {
     int pair[2];
 
@@ -104,35 +104,36 @@ static int start_guest(struct eye *eye, struct guest *guest, int fd)
     const int keep[] = {fd, pair[1]};
     pid_t pid = process_fork("gardien-eye", keep, ARRAY_SIZE(keep));
     if (pid == 0) {
-        struct eye_visit visit = {.options = eye->options, .tls = eye->tls, .fd = 3, .gate = 4};
-        memcpy(visit.certificate, eye->certificate, sizeof visit.certificate);
-        eye_visit_run(&visit);
+        struct eye_connection connection = {
+            .options = eye->options, .tls = eye->tls, .fd = 3, .admission = 4};
+        memcpy(connection.certificate, eye->certificate, sizeof connection.certificate);
+        eye_connection_run(&connection);
         _exit(0);
     }
     close(pair[1]);
     int r = pid < 0 ? (int)pid : 0;
-    guest->watch = (struct loop_watch){.fd = pair[0], .on_event = on_message};
+    client->watch = (struct loop_watch){.fd = pair[0], .on_event = on_message};
     if (r == 0)
-        r = loop_add(eye->loop, &guest->watch, LOOP_LEVEL);
+        r = loop_add(eye->loop, &client->watch, LOOP_LEVEL);
     if (r < 0) {
         close(pair[0]);
-        guest->watch.fd = -1;
+        client->watch.fd = -1;
         if (pid > 0 && kill(pid, SIGKILL) == 0)
             (void)waitpid(pid, NULL, 0);
         return r;
     }
-    guest->pid = pid;
-    guest->looked = false;
-    guest->life.on_timeout = on_late;
-    loop_timer_set(eye->loop, &guest->life, nsec_monotonic() + VISIT_LIFE);
+    client->pid = pid;
+    client->probed = false;
+    client->life.on_timeout = on_late;
+    loop_timer_set(eye->loop, &client->life, nsec_monotonic() + CONNECTION_LIFE);
     return 0;
 }
 
-static struct guest *free_place(struct eye *eye)
+static struct client *free_place(struct eye *eye)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(eye->guests); i++)
-        if (eye->guests[i].watch.fd < 0)
-            return &eye->guests[i];
+    for (size_t i = 0; i < ARRAY_SIZE(eye->clients); i++)
+        if (eye->clients[i].watch.fd < 0)
+            return &eye->clients[i];
     return NULL;
 }
 
@@ -147,15 +148,16 @@ static void on_listener(struct loop_watch *watch, unsigned events)
     (void)events;
     if (fd < 0)
         return; /* it went again, or descriptors lack: then the loop comes back */
-    gate_normalise(&from);
-    struct guest *guest = free_place(eye);
-    struct gate_source *source = guest ? gate_enter(&eye->gate, &from, nsec_monotonic()) : NULL;
+    admission_normalise(&from);
+    struct client *client = free_place(eye);
+    struct admission_source *source =
+        client ? admission_enter(&eye->admission, &from, nsec_monotonic()) : NULL;
     if (source) {
-        guest->eye = eye;
-        guest->source = source;
-        int r = start_guest(eye, guest, fd);
+        client->eye = eye;
+        client->source = source;
+        int r = start_client(eye, client, fd);
         if (r < 0) {
-            gate_leave(&eye->gate, source, false);
+            admission_leave(&eye->admission, source, false);
             log_event(eye->options->log, LOG_ERROR, "no process for a connection", "reason=\"%s\"",
                       error_text(r));
         }
@@ -248,9 +250,9 @@ static int begin(struct eye *eye, struct diags *diags)
 
 static void end(struct eye *eye)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(eye->guests); i++)
-        if (eye->guests[i].watch.fd >= 0)
-            end_guest(&eye->guests[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(eye->clients); i++)
+        if (eye->clients[i].watch.fd >= 0)
+            end_client(&eye->clients[i]);
     for (size_t i = 0; i < ARRAY_SIZE(eye->listeners); i++)
         if (eye->listeners[i].watch.fd >= 0) {
             loop_remove(eye->loop, &eye->listeners[i].watch);
@@ -272,9 +274,9 @@ int eye_serve(const struct eye_options *options, struct diags *diags)
 
     eye->options = options;
     eye->signals.fd = -1;
-    eye->gate.looks_a_minute = options->looks_a_minute;
-    for (size_t i = 0; i < ARRAY_SIZE(eye->guests); i++)
-        eye->guests[i].watch.fd = -1;
+    eye->admission.probes_a_minute = options->probes_a_minute;
+    for (size_t i = 0; i < ARRAY_SIZE(eye->clients); i++)
+        eye->clients[i].watch.fd = -1;
     for (size_t i = 0; i < ARRAY_SIZE(eye->listeners); i++)
         eye->listeners[i].watch.fd = -1;
     int r = begin(eye, diags);

@@ -1,30 +1,31 @@
 /* The eye: accepts, and gives each connection a process of its own, which has dropped its rights
- * before it reads a byte. It looks at the address that the connection came from and at no other. */
+ * before it reads a byte. It probes at the address that the connection came from and at no other.
+ */
 #pragma once
 
 #include "base/log.h"
-#include "eye/words.h"
+#include "eye/protocol.h"
 #include "os/address.h"
 
-struct eye_wish {
-    struct socket_address source; /**< the only address that may be looked at; its port is 0 */
+struct eye_target {
+    struct socket_address source; /**< the only address that may be probed; its port is 0 */
     const char *name;             /**< "" for none */
     uint16_t port;
     unsigned seconds;
 };
 
-/** Looks, in the process of the connection.
+/** Checks, in the process of the connection.
  *  @return what check_json() yields, a new reference, or NULL when it could not be done */
-typedef json_t *eye_look(const struct eye_wish *wish);
+typedef json_t *eye_probe(const struct eye_target *wanted);
 
 struct eye_options {
     const struct socket_address *listen;
     size_t listen_count; /**< 1..EYE_LISTEN_MAX */
     const struct eye_key *key;
-    unsigned looks_a_minute; /**< of one source, 1..60 */
-    const char *user;        /**< whom connections become; NULL: who we are, without capabilities */
+    unsigned probes_a_minute; /**< of one source, 1..60 */
+    const char *user; /**< whom connections become; NULL: who we are, without capabilities */
     const struct log *log;
-    eye_look *look;
+    eye_probe *probe;
     void (*on_ready)(void *context);
     void *context;
 };

@@ -129,17 +129,17 @@ static ssize_t open_some(struct eye_stream *stream, char *out, size_t room)
     return got < 0 ? got : sent < 0 ? sent : got;
 }
 
-int eye_stream_read_line(struct eye_stream *stream, size_t most, struct buffer *ret_line)
+int eye_stream_read_line(struct eye_stream *stream, size_t max, struct buffer *ret_line)
 {
     char bytes[TLS_READ_MIN];
 
-    stream->plain.ceiling = most + sizeof bytes;
+    stream->plain.ceiling = max + sizeof bytes;
     for (;;) {
         ptrdiff_t end = span_find(buffer_span(&stream->plain), '\n');
-        if (end > (ptrdiff_t)most || (end < 0 && stream->plain.len > most))
+        if (end > (ptrdiff_t)max || (end < 0 && stream->plain.len > max))
             return ERR_LIMIT;
         if (end >= 0) {
-            *ret_line = buffer_make(most);
+            *ret_line = buffer_make(max);
             int r = buffer_append(ret_line, stream->plain.data, (size_t)end);
             buffer_consume(&stream->plain, (size_t)end + 1);
             return r;

@@ -22,8 +22,7 @@ void eye_stream_finish(struct eye_stream *stream);
 must_check int eye_stream_handshake(struct eye_stream *stream);
 must_check int eye_stream_write(struct eye_stream *stream, struct span bytes);
 /** Reads up to a newline, which is left out.
- *  @return also ERR_LIMIT when no newline is among the first `most` bytes */
-must_check int eye_stream_read_line(struct eye_stream *stream, size_t most,
-                                    struct buffer *ret_line);
+ *  @return also ERR_LIMIT when no newline is among the first `max` bytes */
+must_check int eye_stream_read_line(struct eye_stream *stream, size_t max, struct buffer *ret_line);
 /** Says that no more will come. */
 void eye_stream_close(struct eye_stream *stream);

@@ -48,7 +48,7 @@ must_check ssize_t dial_receive(int fd, void *out, size_t cap);
 void dial_close(int fd);
 /** How many connections this process may have at once, after asking the system for `most`.
  *  @return least..most */
-unsigned dial_most(unsigned least, unsigned most);
+unsigned dial_max(unsigned least, unsigned most);
 /** Fills `out` with numbers that nobody can guess; 256 bytes at most. */
 void dial_random(void *out, size_t len);
 

@@ -59,7 +59,7 @@ void dial_close(int fd)
     closesocket((SOCKET)fd);
 }
 
-unsigned dial_most(unsigned least, unsigned most)
+unsigned dial_max(unsigned least, unsigned most)
 {
     enum { FINE = 512 }; /* the loop looks at all of them in each round */
 

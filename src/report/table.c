@@ -6,8 +6,8 @@
 #include "base/mem.h"
 
 enum {
-    GAP = 2,         /* blanks between columns */
-    LAST_LEAST = 20, /* columns that the last cell needs to be worth wrapping */
+    GAP = 2,       /* blanks between columns */
+    LAST_MIN = 20, /* columns that the last cell needs to be worth wrapping */
 };
 
 void table_add(struct table *table, enum printer_style style, const char *text)
@@ -84,7 +84,7 @@ void table_print(const struct printer *printer, const struct table *table)
 {
     size_t widths[TABLE_COLUMNS_MAX];
     size_t left = measure(table, widths);
-    bool fits = !printer->width || left + LAST_LEAST <= printer->width ||
+    bool fits = !printer->width || left + LAST_MIN <= printer->width ||
                 left + widths[table->columns - 1] <= printer->width;
 
     for (size_t row = 0; row < table->count / table->columns; row++) {

@@ -11,12 +11,12 @@
 #include "base/mem.h"
 #include "os/loop.h"
 
-static const nsec_t LOOK = 10 * NSEC_PER_MSEC;
+static const nsec_t POLL = 10 * NSEC_PER_MSEC;
 
 struct asker;
 
 struct question {
-    struct list link; /* in `flying`, the oldest first */
+    struct list link; /* in `in_flight`, the oldest first */
     struct loop_watch watch;
     struct asker *asker;
     size_t pair;
@@ -28,8 +28,8 @@ struct asker {
     const struct scan_asker_kind *kind;
     struct loop *loop;
     struct loop_timer timer;
-    struct list flying;
-    unsigned flying_count, flying_most;
+    struct list in_flight;
+    unsigned in_flight_count, in_flight_max;
     size_t cursor; /* of this round's walk */
     unsigned round;
     double rate;    /* questions a second; 0: no bound */
@@ -45,9 +45,9 @@ static nsec_t patience(const struct asker *asker)
 
     if (!asker->slowest)
         return kind->patience_first;
-    return wait < kind->patience_least  ? kind->patience_least
-           : wait > kind->patience_most ? kind->patience_most
-                                        : wait;
+    return wait < kind->patience_min   ? kind->patience_min
+           : wait > kind->patience_max ? kind->patience_max
+                                       : wait;
 }
 
 static const struct scan_address *host_of(const struct scan_job *job, size_t pair)
@@ -62,7 +62,7 @@ static void drop_question(struct question *question)
     loop_forget(question->asker->loop, &question->watch);
     dial_close(question->watch.fd);
     list_remove(&question->link);
-    question->asker->flying_count--;
+    question->asker->in_flight_count--;
     free(question);
 }
 
@@ -131,7 +131,7 @@ static bool ask_one(struct asker *asker, size_t pair)
     int fd = asker->kind->ask(host_of(job, pair), job->ports[pair % job->port_count]);
 
     if (is_shortage(fd)) {
-        asker->flying_most = asker->flying_count > 1 ? asker->flying_count - 1 : 1;
+        asker->in_flight_max = asker->in_flight_count > 1 ? asker->in_flight_count - 1 : 1;
         return false;
     }
     job->answers[pair].asked = (uint8_t)asker->round;
@@ -152,8 +152,8 @@ static bool ask_one(struct asker *asker, size_t pair)
         loop_stop(asker->loop);
         return false;
     }
-    list_append(&asker->flying, &question->link);
-    asker->flying_count++;
+    list_append(&asker->in_flight, &question->link);
+    asker->in_flight_count++;
     return true;
 }
 
@@ -161,12 +161,12 @@ static bool may_ask(struct asker *asker)
 {
     nsec_t now = nsec_monotonic();
 
-    if (asker->flying_count >= asker->flying_most)
+    if (asker->in_flight_count >= asker->in_flight_max)
         return false;
     if (asker->rate <= 0)
         return true;
-    if (asker->paid < now - LOOK)
-        asker->paid = now - LOOK;
+    if (asker->paid < now - POLL)
+        asker->paid = now - POLL;
     if (asker->paid > now)
         return false;
     asker->paid += (nsec_t)((double)NSEC_PER_SEC / asker->rate);
@@ -205,18 +205,18 @@ static void on_timeout(struct loop_timer *timer, nsec_t now)
     struct asker *asker = container_of(timer, struct asker, timer);
     size_t pair;
 
-    while (!list_empty(&asker->flying)) {
-        struct question *oldest = list_first(&asker->flying, struct question, link);
+    while (!list_empty(&asker->in_flight)) {
+        struct question *oldest = list_first(&asker->in_flight, struct question, link);
         if (now - oldest->begun < patience(asker))
             break;
         drop_question(oldest);
     }
     ask_more(asker);
     tell_progress(asker);
-    if (is_stopped(asker->job) || (list_empty(&asker->flying) && !next_pair(asker, &pair)))
+    if (is_stopped(asker->job) || (list_empty(&asker->in_flight) && !next_pair(asker, &pair)))
         loop_stop(asker->loop);
     else
-        loop_timer_set(asker->loop, timer, now + LOOK);
+        loop_timer_set(asker->loop, timer, now + POLL);
 }
 
 static int run_round(struct asker *asker)
@@ -224,8 +224,8 @@ static int run_round(struct asker *asker)
     asker->cursor = 0;
     loop_timer_set(asker->loop, &asker->timer, nsec_monotonic());
     int r = loop_run(asker->loop);
-    while (!list_empty(&asker->flying)) /* when it was stopped */
-        drop_question(list_first(&asker->flying, struct question, link));
+    while (!list_empty(&asker->in_flight)) /* when it was stopped */
+        drop_question(list_first(&asker->in_flight, struct question, link));
     loop_timer_cancel(asker->loop, &asker->timer);
     asker->job->totals.rounds = asker->round;
     return r < 0 ? r : asker->error;
@@ -244,15 +244,15 @@ int scan_ask(struct scan_job *job, const struct scan_asker_kind *kind)
     struct asker asker = {.job = job,
                           .kind = kind,
                           .timer = {.on_timeout = on_timeout},
-                          .flying_most = kind->flying_most,
+                          .in_flight_max = kind->in_flight_max,
                           .rate = job->rate};
     int r = loop_create(&asker.loop);
 
     if (r < 0)
         return r;
-    if (kind->rate_most > 0 && (asker.rate <= 0 || asker.rate > kind->rate_most))
-        asker.rate = kind->rate_most;
-    list_init(&asker.flying);
+    if (kind->rate_max > 0 && (asker.rate <= 0 || asker.rate > kind->rate_max))
+        asker.rate = kind->rate_max;
+    list_init(&asker.in_flight);
     for (asker.round = 1; r >= 0 && asker.round <= kind->rounds; asker.round++) {
         r = run_round(&asker);
         if (is_stopped(job) || !any_silent(job))

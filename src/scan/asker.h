@@ -6,11 +6,11 @@
 #include "scan/job.h"
 
 struct scan_asker_kind {
-    unsigned rounds;       /**< how often silent ports are asked */
-    unsigned flying_most;  /**< questions at once */
-    double rate_most;      /**< questions a second; 0: no bound but the user's */
-    nsec_t patience_first; /**< for an answer, while no round trip is known */
-    nsec_t patience_least, patience_most;
+    unsigned rounds;        /**< how often silent ports are asked */
+    unsigned in_flight_max; /**< questions at once */
+    double rate_max;        /**< questions a second; 0: no bound but the user's */
+    nsec_t patience_first;  /**< for an answer, while no round trip is known */
+    nsec_t patience_min, patience_max;
     /** Sends a question. @return its socket, or -errno */
     int (*ask)(const struct scan_address *host, uint16_t port);
     /** Looks at a socket of which the loop says that something happened.

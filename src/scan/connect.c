@@ -4,8 +4,8 @@
 #include "scan/asker.h"
 
 enum {
-    FLYING_MOST = 4096, /* connections at once */
-    FLYING_LEAST = 64,
+    IN_FLIGHT_MAX = 4096, /* connections at once */
+    IN_FLIGHT_MIN = 64,
 };
 
 static int ask(const struct scan_address *host, uint16_t port)
@@ -26,10 +26,10 @@ int scan_connect(struct scan_job *job)
 {
     const struct scan_asker_kind kind = {
         .rounds = 2,
-        .flying_most = dial_most(FLYING_LEAST, FLYING_MOST),
+        .in_flight_max = dial_max(IN_FLIGHT_MIN, IN_FLIGHT_MAX),
         .patience_first = NSEC_PER_SEC,
-        .patience_least = 250 * NSEC_PER_MSEC,
-        .patience_most = 3 * NSEC_PER_SEC,
+        .patience_min = 250 * NSEC_PER_MSEC,
+        .patience_max = 3 * NSEC_PER_SEC,
         .ask = ask,
         .hear = hear,
     };

@@ -3,7 +3,7 @@
 #include "report/printer.h"
 #include "scan/scan.h"
 
-enum { LISTED_MOST = 1000 /* silent or closed ports that are listed one by one */ };
+enum { LISTED_MAX = 1000 /* silent or closed ports that are listed one by one */ };
 
 static json_t *foreign(const char *text)
 {
@@ -63,7 +63,7 @@ static void add_ports(json_t *list, json_t *counts, const struct scan_host *host
         const char *state = scan_state_name(&answers[i], udp);
         json_int_t so_far = json_integer_value(json_object_get(counts, state));
         json_object_set_new(counts, state, json_integer(so_far + 1));
-        if (answers[i].state == SCAN_OPEN || count <= LISTED_MOST)
+        if (answers[i].state == SCAN_OPEN || count <= LISTED_MAX)
             json_array_append_new(list, port_json(host, i, udp));
     }
 }

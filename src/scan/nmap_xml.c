@@ -7,7 +7,7 @@
 #include "report/printer.h"
 #include "scan/scan.h"
 
-enum { LISTED_MOST = 25 /* ports of one state; above it they become extraports, as in nmap */ };
+enum { LISTED_MAX = 25 /* ports of one state; above it they become extraports, as in nmap */ };
 
 static void print_escaped(FILE *out, const char *text)
 {
@@ -132,14 +132,14 @@ static void print_ports(FILE *out, const struct scan_host *host, bool udp)
         }
     }
     for (int state = 0; state < 2; state++)
-        if (tally.all[state] > LISTED_MOST)
+        if (tally.all[state] > LISTED_MAX)
             print_extra(out, &tally, state,
                         state == 0 ? "closed"
                         : udp      ? "open|filtered"
                                    : "filtered");
     for (size_t i = 0; i < count; i++) {
         int state = tally_of(&answers[i]);
-        if (state >= 0 && tally.all[state] > LISTED_MOST)
+        if (state >= 0 && tally.all[state] > LISTED_MAX)
             continue;
         fprintf(out,
                 "<port protocol=\"%s\" portid=\"%u\"><state state=\"%s\" reason=\"%s\" "

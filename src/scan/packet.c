@@ -8,11 +8,11 @@ enum {
     TCP_SYN = 2,
     TCP_RST = 4,
     TCP_ACK = 16,
-    TCP_LEAST = 20,  /* bytes of a TCP header without options */
-    IP4_LEAST = 20,  /* bytes of an IPv4 header without options */
-    IP6_SIZE = 40,   /* bytes of an IPv6 header */
-    ICMP_SIZE = 8,   /* bytes before the packet that an ICMP error quotes */
-    QUOTED_LEAST = 8 /* bytes of our segment that every error quotes (RFC 792) */
+    TCP_MIN = 20,  /* bytes of a TCP header without options */
+    IP4_MIN = 20,  /* bytes of an IPv4 header without options */
+    IP6_SIZE = 40, /* bytes of an IPv6 header */
+    ICMP_SIZE = 8, /* bytes before the packet that an ICMP error quotes */
+    QUOTED_MIN = 8 /* bytes of our segment that every error quotes (RFC 792) */
 };
 
 static uint16_t get16(const unsigned char *b)
@@ -95,10 +95,10 @@ static int read_ip4(struct span packet, struct ip *ip)
 {
     const unsigned char *b = (const unsigned char *)packet.ptr;
 
-    if (packet.len < IP4_LEAST || b[0] >> 4 != 4 || (get16(b + 6) & 0x1fff) != 0)
+    if (packet.len < IP4_MIN || b[0] >> 4 != 4 || (get16(b + 6) & 0x1fff) != 0)
         return ERR_SYNTAX;
     size_t header = (size_t)(b[0] & 15) * 4;
-    if (header < IP4_LEAST || packet.len < header)
+    if (header < IP4_MIN || packet.len < header)
         return ERR_SYNTAX;
     *ip = (struct ip){address4(b + 12), address4(b + 16), b[9], b[8], span_from(packet, header)};
     return 0;
@@ -123,7 +123,7 @@ static int read_tcp(const struct ip *ip, uint16_t our_port, struct scan_reply *r
 {
     const unsigned char *b = (const unsigned char *)ip->body.ptr;
 
-    if (ip->body.len < TCP_LEAST || get16(b + 2) != our_port)
+    if (ip->body.len < TCP_MIN || get16(b + 2) != our_port)
         return ERR_SYNTAX;
     bool syn_ack = (b[13] & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == (TCP_SYN | TCP_ACK);
     if (!syn_ack && !(b[13] & TCP_RST))
@@ -149,7 +149,7 @@ static int read_icmp(const struct ip *ip, bool ipv6, uint16_t our_port, struct s
         return ERR_SYNTAX;
     bool undelivered = ipv6 ? b[0] == 1 || b[0] == 3 : b[0] == 3 || b[0] == 11;
     const unsigned char *ours = (const unsigned char *)quoted.body.ptr;
-    if (!undelivered || quoted.protocol != IPPROTO_TCP || quoted.body.len < QUOTED_LEAST ||
+    if (!undelivered || quoted.protocol != IPPROTO_TCP || quoted.body.len < QUOTED_MIN ||
         get16(ours) != our_port)
         return ERR_SYNTAX;
     *reply = (struct scan_reply){

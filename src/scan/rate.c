@@ -8,11 +8,11 @@ enum {
     START_ON_LINK = 50000,
     START_ROUTED = 2000,
     FLOOR = 200,
-    LEAST_CANARIES = 8, /* of one look, to judge by */
+    CANARIES_MIN = 8, /* of one look, to judge by */
 };
 
-static const nsec_t PAUSE_LEAST = 20 * NSEC_PER_MSEC;
-static const nsec_t PAUSE_MOST = NSEC_PER_SEC;
+static const nsec_t PAUSE_MIN = 20 * NSEC_PER_MSEC;
+static const nsec_t PAUSE_MAX = NSEC_PER_SEC;
 static const nsec_t CREDIT = 2 * NSEC_PER_MSEC; /* how far behind its plan a burst may catch up */
 
 static double least(double a, double b)
@@ -22,7 +22,7 @@ static double least(double a, double b)
 
 void scan_rate_init(struct scan_rate *rate, double ceiling, bool on_link, bool fixed)
 {
-    *rate = (struct scan_rate){.floor = FLOOR, .pause = PAUSE_LEAST};
+    *rate = (struct scan_rate){.floor = FLOOR, .pause = PAUSE_MIN};
     rate->ceiling = fixed ? ceiling : on_link ? CEILING_ON_LINK : CEILING_ROUTED;
     rate->unproven = fixed ? ceiling : on_link ? CEILING_ON_LINK : UNPROVEN_ROUTED;
     rate->now = fixed ? ceiling : on_link ? START_ON_LINK : START_ROUTED;
@@ -60,7 +60,7 @@ void scan_rate_canary(struct scan_rate *rate, bool answered)
 
 void scan_rate_round_trip(struct scan_rate *rate, nsec_t rtt)
 {
-    rate->pause = rtt * 2 < PAUSE_LEAST ? PAUSE_LEAST : rtt * 2 > PAUSE_MOST ? PAUSE_MOST : rtt * 2;
+    rate->pause = rtt * 2 < PAUSE_MIN ? PAUSE_MIN : rtt * 2 > PAUSE_MAX ? PAUSE_MAX : rtt * 2;
 }
 
 void scan_rate_slow_down(struct scan_rate *rate)
@@ -75,7 +75,7 @@ void scan_rate_adapt(struct scan_rate *rate, nsec_t now)
     if (now - rate->last < rate->pause)
         return;
     rate->last = now;
-    bool judged = rate->answered + rate->lost >= LEAST_CANARIES;
+    bool judged = rate->answered + rate->lost >= CANARIES_MIN;
     bool lossy = judged && rate->lost * 8 > rate->answered; /* more than a ninth */
     if (judged)
         rate->answered = rate->lost = 0;

@@ -17,18 +17,18 @@
 #include "scan/service_tls.h"
 
 enum {
-    FLYING_MOST = 128,
-    HEARD_MOST = 64 * 1024, /* bytes kept of what a server says before it makes sense */
-    BANNER_MOST = 200,      /* bytes of a line that are kept */
+    IN_FLIGHT_MAX = 128,
+    HEARD_MAX = 64 * 1024, /* bytes kept of what a server says before it makes sense */
+    BANNER_MAX = 200,      /* bytes of a line that are kept */
 };
 
 static const nsec_t PATIENCE = 3 * NSEC_PER_SEC;
-static const nsec_t LOOK = 10 * NSEC_PER_MSEC;
+static const nsec_t POLL = 10 * NSEC_PER_MSEC;
 
 struct asking;
 
 struct question {
-    struct list link; /* in `flying`, the oldest first */
+    struct list link; /* in `in_flight`, the oldest first */
     struct loop_watch watch;
     struct asking *asking;
     struct scan_service *service;
@@ -48,8 +48,8 @@ struct asking {
     struct tls_client_library *library; /* NULL: this program speaks no TLS */
     struct loop *loop;
     struct loop_timer timer;
-    struct list flying;
-    unsigned flying_count;
+    struct list in_flight;
+    unsigned in_flight_count;
     size_t next;
     struct scan_tls_room *room;
 };
@@ -82,7 +82,7 @@ static struct span first_line(struct span text)
 {
     size_t len = 0;
 
-    while (len < text.len && len < BANNER_MOST && text.ptr[len] != '\r' && text.ptr[len] != '\n')
+    while (len < text.len && len < BANNER_MAX && text.ptr[len] != '\r' && text.ptr[len] != '\n')
         len++;
     return span_of(text.ptr, len);
 }
@@ -121,7 +121,7 @@ static void drop_question(struct question *question)
     scan_tls_destroy(question->tls);
     buffer_finish(&question->heard);
     list_remove(&question->link);
-    question->asking->flying_count--;
+    question->asking->in_flight_count--;
     free(question);
 }
 
@@ -183,7 +183,7 @@ static bool has_said_enough(const struct question *question)
 {
     struct span heard = buffer_span(&question->heard);
 
-    if (heard.len > HEARD_MOST / 2)
+    if (heard.len > HEARD_MAX / 2)
         return true;
     if (span_starts(heard, SPAN("HTTP/")))
         return span_find_span(heard, SPAN("\r\n\r\n")) >= 0;
@@ -242,7 +242,7 @@ static void ask(struct asking *asking, struct scan_service *service, bool plain)
         .watch = {.fd = dial_tcp(&to, 0), .on_event = on_event},
         .asking = asking,
         .service = service,
-        .heard = buffer_make(HEARD_MOST),
+        .heard = buffer_make(HEARD_MAX),
         .begun = nsec_monotonic(),
         .plain = plain,
     };
@@ -256,8 +256,8 @@ static void ask(struct asking *asking, struct scan_service *service, bool plain)
         free(question);
         return; /* the port stays open; what serves there stays unsaid */
     }
-    list_append(&asking->flying, &question->link);
-    asking->flying_count++;
+    list_append(&asking->in_flight, &question->link);
+    asking->in_flight_count++;
 }
 
 static void on_timeout(struct loop_timer *timer, nsec_t now)
@@ -265,19 +265,20 @@ static void on_timeout(struct loop_timer *timer, nsec_t now)
     struct asking *asking = container_of(timer, struct asking, timer);
     bool stopped = asking->stop && *asking->stop;
 
-    while (!list_empty(&asking->flying)) {
-        struct question *oldest = list_first(&asking->flying, struct question, link);
+    while (!list_empty(&asking->in_flight)) {
+        struct question *oldest = list_first(&asking->in_flight, struct question, link);
         if (now - oldest->begun < PATIENCE && !stopped)
             break;
         oldest->plain = true; /* one silence is enough */
         finish_question(oldest);
     }
-    while (asking->next < asking->services->count && asking->flying_count < FLYING_MOST && !stopped)
+    while (asking->next < asking->services->count && asking->in_flight_count < IN_FLIGHT_MAX &&
+           !stopped)
         ask(asking, &asking->services->items[asking->next++], false);
-    if (stopped || (list_empty(&asking->flying) && asking->next == asking->services->count))
+    if (stopped || (list_empty(&asking->in_flight) && asking->next == asking->services->count))
         loop_stop(asking->loop);
     else
-        loop_timer_set(asking->loop, timer, now + LOOK);
+        loop_timer_set(asking->loop, timer, now + POLL);
 }
 
 int scan_services_ask(struct scan_services *services, const struct scan_address *hosts,
@@ -292,7 +293,7 @@ int scan_services_ask(struct scan_services *services, const struct scan_address 
                               .names = names,
                               .stop = stop,
                               .timer = {.on_timeout = on_timeout}};
-    list_init(&asking->flying);
+    list_init(&asking->in_flight);
     int r = scan_tls_library_create(&asking->library);
     if (r < 0)
         return r;

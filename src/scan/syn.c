@@ -33,14 +33,14 @@ enum {
 };
 
 static const nsec_t CANARY_PAUSE = 2 * NSEC_PER_MSEC;
-static const nsec_t PATIENCE_LEAST = 100 * NSEC_PER_MSEC; /* for an answer */
-static const nsec_t PATIENCE_MOST = NSEC_PER_SEC;
+static const nsec_t PATIENCE_MIN = 100 * NSEC_PER_MSEC; /* for an answer */
+static const nsec_t PATIENCE_MAX = NSEC_PER_SEC;
 static const nsec_t PATIENCE_UNKNOWN = 500 * NSEC_PER_MSEC; /* while nothing has answered */
-static const nsec_t WHOLE_LEAST = 1600 * NSEC_PER_MSEC;     /* before silence is believed */
+static const nsec_t WHOLE_MIN = 1600 * NSEC_PER_MSEC;       /* before silence is believed */
 static const nsec_t PROGRESS = 100 * NSEC_PER_MSEC;
 
 struct canary {
-    bool flying, answered;
+    bool in_flight, answered;
     nsec_t sent;
 };
 
@@ -102,7 +102,7 @@ static nsec_t patience(const struct syn_scan *scan)
 {
     nsec_t wait = scan->rtt ? scan->rtt + 4 * scan->rtt_variation : PATIENCE_UNKNOWN;
 
-    return wait < PATIENCE_LEAST ? PATIENCE_LEAST : wait > PATIENCE_MOST ? PATIENCE_MOST : wait;
+    return wait < PATIENCE_MIN ? PATIENCE_MIN : wait > PATIENCE_MAX ? PATIENCE_MAX : wait;
 }
 
 static void learn_rtt(struct syn_scan *scan, nsec_t rtt)
@@ -151,7 +151,7 @@ static void note_canary(struct syn_scan *scan, unsigned number)
 {
     struct canary *canary = &scan->canaries[number % CANARIES];
 
-    if (!canary->flying || canary->answered)
+    if (!canary->in_flight || canary->answered)
         return;
     canary->answered = true;
     learn_rtt(scan, scan->now - canary->sent);
@@ -351,14 +351,14 @@ static void send_canary(struct syn_scan *scan)
     scan->canary_at = scan->now + CANARY_PAUSE;
     unsigned number = scan->canary_next % CANARIES;
     struct canary *canary = &scan->canaries[number];
-    if (canary->flying) /* its predecessor of a whole turn ago is still awaited */
+    if (canary->in_flight) /* its predecessor of a whole turn ago is still awaited */
         return;
     size_t pair = scan->canary_pairs[scan->canary_turn++ % scan->canary_pair_count];
     fill(scan, 0, pair, sequence_of(scan, pair, CANARY_ROUND, number));
     int family = scan->job->hosts[pair / scan->job->port_count].family == 4 ? AF_INET : AF_INET6;
     if (rawnet_send(scan->net, family, scan->segments, 1) < 0)
         return;
-    *canary = (struct canary){.flying = true, .sent = scan->now};
+    *canary = (struct canary){.in_flight = true, .sent = scan->now};
     scan->canary_next++;
     scan->job->totals.sent++;
 }
@@ -367,9 +367,9 @@ static void judge_canaries(struct syn_scan *scan)
 {
     for (unsigned i = 0; i < CANARIES; i++) {
         struct canary *canary = &scan->canaries[i];
-        if (!canary->flying || (!canary->answered && scan->now - canary->sent < patience(scan)))
+        if (!canary->in_flight || (!canary->answered && scan->now - canary->sent < patience(scan)))
             continue;
-        canary->flying = false;
+        canary->in_flight = false;
         scan_rate_canary(&scan->rate, canary->answered);
         scan->job->totals.canaries++;
         scan->job->totals.canaries_lost += !canary->answered;
@@ -457,7 +457,7 @@ static int run_rounds(struct syn_scan *scan)
             r = wait_for_the_last(scan);
         /* Where nothing at all was heard, the first packets may have waited for a neighbour's
          * address: a short scan asks once more. */
-        bool too_short = !scan->rtt && scan->now - scan->begun < WHOLE_LEAST;
+        bool too_short = !scan->rtt && scan->now - scan->begun < WHOLE_MIN;
         if (!scan->silent || is_stopped(scan->job) || (last && !scan->round_answers && !too_short))
             break;
         if (scan->round > 1 && scan->round_answers)

@@ -9,7 +9,7 @@
 #include "scan/scan.h"
 
 enum {
-    LISTED_MOST = 25,   /* ports of one state that are listed one by one */
+    LISTED_MAX = 25,    /* ports of one state that are listed one by one */
     RANGES_ROOM = 4096, /* bytes of "1-21, 23-79, …" */
 };
 
@@ -42,7 +42,7 @@ static void group_answers(struct groups *groups, const struct scan_answer *answe
 
 static bool is_listed(const struct scan_host *host, const struct group *group)
 {
-    return host->answered && (group->state == SCAN_OPEN || group->count <= LISTED_MOST);
+    return host->answered && (group->state == SCAN_OPEN || group->count <= LISTED_MAX);
 }
 
 /* ---- one row a port ---- */

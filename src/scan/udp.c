@@ -94,11 +94,11 @@ int scan_udp(struct scan_job *job)
 {
     static const struct scan_asker_kind kind = {
         .rounds = 3,
-        .flying_most = 256,
-        .rate_most = 2000,
+        .in_flight_max = 256,
+        .rate_max = 2000,
         .patience_first = NSEC_PER_SEC / 2,
-        .patience_least = NSEC_PER_SEC / 2,
-        .patience_most = NSEC_PER_SEC,
+        .patience_min = NSEC_PER_SEC / 2,
+        .patience_max = NSEC_PER_SEC,
         .ask = ask,
         .hear = hear,
         .settle = settle,

@@ -220,7 +220,7 @@ def test_watch_rings_once_for_a_change_on_a_terminal(fresh, pki):
         env={**os.environ, **sanitizer_env(), "TERM": "xterm", "SSL_CERT_FILE": str(pki.root)})
     wait_until(lambda: "answers" in terminal.text(), what="the first look")
     fresh.server.nft(COUNT)
-    wait_until(lambda: connections(fresh.server) > 10, what="looks that see nothing new")
+    wait_until(lambda: connections(fresh.server) > 10, what="checks that see nothing new")
     fresh.server.nft(REJECT)
     wait_until(lambda: "is not open" in terminal.text(), what="the change")
     fresh.server.run("nft", "delete", "table", "ip", "t")
@@ -262,7 +262,7 @@ def test_this_machine_joins_listeners_firewall_and_visits(fresh, pki):
     assert answer["well"], answer
     assert answer["verdict"] == \
         "port 443 of this machine is open, and 2 of its addresses answer over HTTPS"
-    subjects = {f["subject"] for f in answer["visit"]["findings"] if f["topic"] == "tcp"}
+    subjects = {f["subject"] for f in answer["check"]["findings"] if f["topic"] == "tcp"}
     assert subjects == {f"{V4}:443", f"[{V6}]:443"}
     fresh.server.nft("table ip6 t { chain in { type filter hook input priority 0; "
                      "iif lo accept; tcp dport 443 drop; }; }")

@@ -218,8 +218,8 @@ def test_an_eye_tells_what_a_visitor_sees(net, room):
         assert six["views"][0]["inside"]["open"]
         assert six["views"][0]["metrics"]["addresses"] == 1
         log = running.stop()
-    assert re.search(r'"looked" source=10\.98\.0\.1 port=443 name="example\.test" ', log), log
-    assert re.search(r'"looked" source=fd98::1 port=443 name="" ', log), log
+    assert re.search(r'"probed" source=10\.98\.0\.1 port=443 name="example\.test" ', log), log
+    assert re.search(r'"probed" source=fd98::1 port=443 name="" ', log), log
     assert KEY not in log
     assert packets(third) == 0
 
@@ -292,7 +292,7 @@ def test_a_redirect_to_another_port_of_the_asker_is_not_followed(net, room):
 
 def test_no_request_turns_the_eye_on_others(net, room):
     asker, eye, third = net
-    with eye_on(eye, room, "--looks", "60") as running:
+    with eye_on(eye, room, "--probes", "60") as running:
         with asker.inside():
             for name in ("10.98.0.3", "fd98::3", "[fd98::3]", "::ffff:10.98.0.3"):
                 raw = Raw()
@@ -335,7 +335,7 @@ def test_who_does_not_know_the_key_gets_nothing(net, room):
             raw = Raw()
             assert raw.ask(proof="0" * 64)["error"] == "key"
             raw.close()
-    assert "looked" not in running.log.read_text()
+    assert "probed" not in running.log.read_text()
 
 
 def test_a_man_in_the_middle_proves_nothing(net, room):
@@ -363,16 +363,16 @@ b.sendall(a.recv(65536)); a.sendall(b.recv(65536)); print(len(a.recv(65536)), fl
         assert middle.stdout.readline() == b"0\n"  # not even the asker's own proof
 
 
-def test_looks_are_rated_and_the_wait_is_told(net, room):
+def test_probes_are_rated_and_the_wait_is_told(net, room):
     asker, eye, _ = net
-    with eye_on(eye, room, "--looks", "2"):
+    with eye_on(eye, room, "--probes", "2"):
         with asker.inside():
             answers = []
             for _ in range(3):
                 raw = Raw()
                 answers.append(raw.ask(port=1, seconds=1))
                 raw.close()
-        assert "look" in answers[0] and "look" in answers[1]
+        assert "check" in answers[0] and "check" in answers[1]
         assert answers[2]["error"] == "limit" and 1 <= answers[2]["wait"] <= 30
         result = check(asker, room, "--from", "10.98.0.2")
         assert result.returncode == 1
@@ -475,7 +475,7 @@ def nagios(asker, room, *args):
 
 def test_monitoring_from_elsewhere(net, room):
     asker, eye, _ = net
-    with eye_on(eye, room, "--looks", "60"):
+    with eye_on(eye, room, "--probes", "60"):
         with site_on(asker, room, "/"):
             code, line = nagios(asker, room, "example.test", "--from", "10.98.0.2")
             assert code == 2 and line.startswith("HTTPS CRITICAL - "), line  # nobody trusts it
@@ -494,7 +494,7 @@ def test_monitoring_from_elsewhere(net, room):
 def test_an_eye_without_an_answer_tells_monitoring_nothing(net, room):
     asker, eye, _ = net
     assert nagios(asker, room, "--from", "10.98.0.2")[0] == 3
-    with eye_on(eye, room, "--looks", "1"):
+    with eye_on(eye, room, "--probes", "1"):
         nagios(asker, room, "--from", "10.98.0.2")
         code, line = nagios(asker, room, "--from", "10.98.0.2")
         assert code == 3 and line.startswith("HTTPS UNKNOWN - the eye at ")
@@ -523,7 +523,7 @@ def test_watching_from_elsewhere(net, room):
     """A line for a change. That the eye has looked often enough is none, and is waited for."""
     asker, eye, _ = net
     output = room / "watch"
-    with eye_on(eye, room, "--looks", "20"), site_on(asker, room, "/"), open(output, "wb") as out:
+    with eye_on(eye, room, "--probes", "20"), site_on(asker, room, "/"), open(output, "wb") as out:
         watch = asker.start(
             lib.BINARY, "check", "--eye-key", room / "key", "--timeout", "1", "example.test", "--from",
             "10.98.0.2", "--watch", "--every", "1", stdout=out, stderr=out,
@@ -546,7 +546,7 @@ def test_watching_from_elsewhere(net, room):
 
 def test_an_eye_that_is_asked_too_often_is_waited_for(net, room):
     asker, eye, _ = net
-    with eye_on(eye, room, "--looks", "1") as running:
+    with eye_on(eye, room, "--probes", "1") as running:
         watch = asker.start(
             lib.BINARY, "check", "--eye-key", room / "key", "--timeout", "1", "--from", "10.98.0.2",
             "--watch", "--every", "1", "--json", stdout=subprocess.PIPE,
@@ -560,7 +560,7 @@ def test_an_eye_that_is_asked_too_often_is_waited_for(net, room):
         watch.stdout.close()
     assert "refused" not in views[0] and views[1]["refused"] == "limit" and views[1]["wait"] > 10
     assert rest == b"" and time.monotonic() - begun < 30 * lib.PATIENCE
-    assert running.log.read_text().count("looked") == 1
+    assert running.log.read_text().count("probed") == 1
 
 
 @pytest.mark.skipif(lib.SANITIZED, reason="some steps of the sandbox are left out")

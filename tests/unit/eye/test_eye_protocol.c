@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "eye/words.h"
+#include "eye/protocol.h"
 
 #define HEX64 "00000000000000000000000000000000000000000000000000000000000000ff"
 
@@ -78,7 +78,7 @@ static void test_what_an_eye_says_cannot_turn_the_terminal(void **state)
     (void)state;
     assert_int_equal(
         eye_answer_read(
-            SPAN("{\"source\":\"192.0.2.1\",\"look\":{\"open\":true,\"verdict\":"
+            SPAN("{\"source\":\"192.0.2.1\",\"check\":{\"open\":true,\"verdict\":"
                  "\"v\\u001b[2J\",\"findings\":[{\"grade\":\"good\",\"topic\":\"tcp\","
                  "\"subject\":\"s\\u009b\",\"sentence\":\"a\\nb\\r%s\",\"hint\":\"\\u0007\","
                  "\"milliseconds\":1.5,\"facts\":{\"x\":1}}]}}"),
@@ -106,11 +106,11 @@ static void test_answers_that_are_none_are_refused(void **state)
         "{\"source\":\"192.0.2.1\"}",
         "{\"source\":\"192.0.2.1\",\"error\":\"other\"}",
         "{\"source\":\"192.0.2.1\",\"error\":\"limit\"}",
-        "{\"source\":\"192.0.2.1\",\"look\":{}}",
-        "{\"source\":\"192.0.2.1\",\"look\":{\"verdict\":\"v\",\"findings\":[]}}",
-        "{\"source\":\"192.0.2.1\",\"look\":{\"verdict\":\"v\",\"findings\":[{\"grade\":\"good\","
+        "{\"source\":\"192.0.2.1\",\"check\":{}}",
+        "{\"source\":\"192.0.2.1\",\"check\":{\"verdict\":\"v\",\"findings\":[]}}",
+        "{\"source\":\"192.0.2.1\",\"check\":{\"verdict\":\"v\",\"findings\":[{\"grade\":\"good\","
         "\"topic\":\"T\\u001b\",\"sentence\":\"s\"}]}}",
-        "{\"source\":\"192.0.2.1\",\"look\":{\"verdict\":\"v\",\"findings\":[{\"grade\":\"fine\","
+        "{\"source\":\"192.0.2.1\",\"check\":{\"verdict\":\"v\",\"findings\":[{\"grade\":\"fine\","
         "\"topic\":\"tcp\",\"sentence\":\"s\"}]}}",
     };
     struct eye_answer answer;
@@ -126,7 +126,7 @@ static void test_too_many_findings_are_refused(void **state)
     struct eye_answer answer;
 
     (void)state;
-    assert_int_equal(buffer_add(&line, SPAN("{\"source\":\"::1\",\"look\":{\"verdict\":\"v\","
+    assert_int_equal(buffer_add(&line, SPAN("{\"source\":\"::1\",\"check\":{\"verdict\":\"v\","
                                             "\"findings\":[")),
                      0);
     for (int i = 0; i <= EYE_FINDINGS_MAX; i++)

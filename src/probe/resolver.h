@@ -2,10 +2,10 @@
  * silent, TCP when the answer is too long. What answers mean is names.h's. */
 #pragma once
 
-#include "check/dns_message.h"
 #include "os/address.h"
 #include "os/dial.h"
 #include "os/nameservers.h"
+#include "probe/dns_message.h"
 
 struct loop;
 

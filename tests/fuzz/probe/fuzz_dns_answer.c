@@ -1,8 +1,8 @@
 /* DNS answers, and the list of QUIC's versions: no crash, and nothing kept beyond the bounds. */
 #include <stdlib.h>
 
-#include "check/dns_message.h"
-#include "check/quic_probe.h"
+#include "probe/dns_message.h"
+#include "probe/quic_probe.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,5 +1,5 @@
 /* The process of one connection: drops its rights, lets the asker prove that it knows the key, asks
- * the parent whether it is time for a look, looks, answers, ends. */
+ * the parent whether it is time for a check, checks, answers, ends. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -7,12 +7,12 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "eye/gate.h"
+#include "eye/admission.h"
 #include "eye/internal.h"
 #include "os/dial.h"
 #include "os/sandbox.h"
 
-#define WORDS_PATIENCE (8 * NSEC_PER_SEC) /* for all that the asker says */
+#define REQUEST_PATIENCE (8 * NSEC_PER_SEC) /* for all that the asker says */
 #define ANSWER_PATIENCE (8 * NSEC_PER_SEC)
 
 /* ---- rights ---- */
@@ -60,8 +60,8 @@ static int take_source(int fd, struct socket_address *ret_source)
     if (getpeername(fd, (struct sockaddr *)&there.storage, &there.len) < 0 ||
         getsockname(fd, (struct sockaddr *)&here.storage, &here.len) < 0)
         return -errno;
-    gate_normalise(&there);
-    gate_normalise(&here);
+    admission_normalise(&there);
+    admission_normalise(&here);
     address_set_port(&there, 0);
     *ret_source = there;
     /* A tunnel or a proxy on this machine would turn the eye on the machine itself. */
@@ -70,7 +70,7 @@ static int take_source(int fd, struct socket_address *ret_source)
 
 /* ---- the conversation ---- */
 
-static int hear_hello(struct eye_stream *stream, const struct eye_visit *visit,
+static int hear_hello(struct eye_stream *stream, const struct eye_connection *connection,
                       struct eye_binding *binding)
 {
     struct buffer line = buffer_make(0), out = buffer_make(EYE_LINE_MAX);
@@ -82,11 +82,11 @@ static int hear_hello(struct eye_stream *stream, const struct eye_visit *visit,
     buffer_finish(&line);
     if (r < 0)
         return r;
-    memcpy(binding->certificate, visit->certificate, sizeof binding->certificate);
+    memcpy(binding->certificate, connection->certificate, sizeof binding->certificate);
     memcpy(binding->asker, hello.nonce, EYE_NONCE);
     dial_random(binding->eye, EYE_NONCE);
     memcpy(greeting.nonce, binding->eye, EYE_NONCE);
-    eye_prove(visit->options->key, binding, EYE_SIDE_EYE, greeting.proof);
+    eye_prove(connection->options->key, binding, EYE_SIDE_EYE, greeting.proof);
     eye_greeting_write(&greeting, &out);
     r = eye_stream_write(stream, buffer_span(&out));
     buffer_finish(&out);
@@ -94,7 +94,7 @@ static int hear_hello(struct eye_stream *stream, const struct eye_visit *visit,
 }
 
 /* @return an enum eye_error, or what broke the connection */
-static int hear_request(struct eye_stream *stream, const struct eye_visit *visit,
+static int hear_request(struct eye_stream *stream, const struct eye_connection *connection,
                         const struct eye_binding *binding, struct eye_request *ret_request)
 {
     struct buffer line = buffer_make(0);
@@ -106,56 +106,56 @@ static int hear_request(struct eye_stream *stream, const struct eye_visit *visit
         return r;
     if (!clear)
         return EYE_UNCLEAR;
-    return eye_proof_holds(visit->options->key, binding, EYE_SIDE_ASKER, ret_request->proof)
+    return eye_proof_holds(connection->options->key, binding, EYE_SIDE_ASKER, ret_request->proof)
                ? EYE_NO_ERROR
                : EYE_WRONG_KEY;
 }
 
 /* @return 0 to go on, or seconds to wait */
-static unsigned ask_gate(int gate)
+static unsigned ask_admission(int admission)
 {
-    const char question = EYE_ASK_GATE;
+    const char question = EYE_ASK_ADMISSION;
     unsigned char wait;
 
-    if (write(gate, &question, 1) != 1 || read(gate, &wait, 1) != 1)
+    if (write(admission, &question, 1) != 1 || read(admission, &wait, 1) != 1)
         return 60; /* the parent is about to end */
     return wait;
 }
 
-static void log_look(const struct eye_visit *visit, const struct eye_answer *answer,
-                     const struct eye_request *request, nsec_t took)
+static void log_probe(const struct eye_connection *connection, const struct eye_answer *answer,
+                      const struct eye_request *request, nsec_t took)
 {
     char name[EYE_NAME_MAX * 4 + 8];
 
-    log_event(visit->options->log, answer->error ? LOG_WARNING : LOG_NOTICE,
-              answer->error ? "refused" : "looked",
+    log_event(connection->options->log, answer->error ? LOG_WARNING : LOG_NOTICE,
+              answer->error ? "refused" : "probed",
               "source=%s port=%u name=%s reason=%s wait=%u milliseconds=%lld", answer->source,
               request->port, log_quoted(name, sizeof name, span_str(request->name)),
               answer->error ? eye_error_word(answer->error) : "-", answer->wait,
               (long long)(took / NSEC_PER_MSEC));
 }
 
-static int answer(struct eye_stream *stream, const struct eye_visit *visit,
+static int answer(struct eye_stream *stream, const struct eye_connection *connection,
                   const struct eye_request *request, struct eye_answer *answer,
                   const struct socket_address *source)
 {
-    const struct eye_wish wish = {*source, request->name, request->port, request->seconds};
+    const struct eye_target wanted = {*source, request->name, request->port, request->seconds};
     struct buffer out = buffer_make(EYE_ANSWER_MAX);
     nsec_t begun = nsec_monotonic();
-    json_t *look = NULL;
+    json_t *result = NULL;
 
-    if (!answer->error && (answer->wait = ask_gate(visit->gate)) > 0)
+    if (!answer->error && (answer->wait = ask_admission(connection->admission)) > 0)
         answer->error = EYE_LIMITED;
-    if (!answer->error && !(look = visit->options->look(&wish)))
+    if (!answer->error && !(result = connection->options->probe(&wanted)))
         answer->error = EYE_FAILED;
-    int r = eye_answer_write(answer, look, &out);
+    int r = eye_answer_write(answer, result, &out);
     if (r < 0) { /* a server that answers with more than can be told */
         buffer_finish(&out);
         out = buffer_make(EYE_ANSWER_MAX);
         answer->error = EYE_FAILED;
         r = eye_answer_write(answer, NULL, &out);
     }
-    log_look(visit, answer, request, nsec_monotonic() - begun);
+    log_probe(connection, answer, request, nsec_monotonic() - begun);
     stream->deadline = nsec_monotonic() + ANSWER_PATIENCE;
     if (r == 0)
         r = eye_stream_write(stream, buffer_span(&out));
@@ -163,7 +163,7 @@ static int answer(struct eye_stream *stream, const struct eye_visit *visit,
     return r;
 }
 
-static int converse(struct eye_stream *stream, const struct eye_visit *visit)
+static int converse(struct eye_stream *stream, const struct eye_connection *connection)
 {
     struct eye_answer reply = {.error = EYE_NO_ERROR};
     struct eye_request request = {.port = 0};
@@ -171,42 +171,42 @@ static int converse(struct eye_stream *stream, const struct eye_visit *visit)
     struct eye_binding binding;
     char text[ADDRESS_TEXT];
 
-    int itself = take_source(visit->fd, &source);
+    int itself = take_source(connection->fd, &source);
     if (itself < 0 && itself != ERR_NOT_FOUND)
         return itself;
     snprintf(reply.source, sizeof reply.source, "%s", address_ip_text(&source, text));
     int r = eye_stream_handshake(stream);
     if (r == 0)
-        r = hear_hello(stream, visit, &binding);
+        r = hear_hello(stream, connection, &binding);
     if (r == 0)
-        r = hear_request(stream, visit, &binding, &request);
+        r = hear_request(stream, connection, &binding, &request);
     if (r < 0) {
-        log_event(visit->options->log, LOG_NOTICE, "gone before it asked",
+        log_event(connection->options->log, LOG_NOTICE, "gone before it asked",
                   "source=%s reason=\"%s\"", reply.source, error_text(r));
         return r;
     }
     reply.error = r > 0 ? (enum eye_error)r : itself ? EYE_ITSELF : EYE_NO_ERROR;
-    r = answer(stream, visit, &request, &reply, &source);
+    r = answer(stream, connection, &request, &reply, &source);
     eye_stream_close(stream);
     return r;
 }
 
-void eye_visit_run(const struct eye_visit *visit)
+void eye_connection_run(const struct eye_connection *connection)
 {
     struct tls_session *session = NULL;
     struct eye_stream stream;
 
-    int r = confine(visit->options->user);
+    int r = confine(connection->options->user);
     if (r < 0) {
-        log_event(visit->options->log, LOG_ERROR, "no sandbox, so no look", "reason=\"%s\"",
+        log_event(connection->options->log, LOG_ERROR, "no sandbox, so no check", "reason=\"%s\"",
                   error_text(r));
         return;
     }
-    if (tls_session_create(visit->tls, &session) < 0)
+    if (tls_session_create(connection->tls, &session) < 0)
         return;
-    eye_stream_init(&stream, visit->fd, session, NULL);
-    stream.deadline = nsec_monotonic() + WORDS_PATIENCE;
-    r = converse(&stream, visit);
+    eye_stream_init(&stream, connection->fd, session, NULL);
+    stream.deadline = nsec_monotonic() + REQUEST_PATIENCE;
+    r = converse(&stream, connection);
     (void)r; /* was logged */
     eye_stream_finish(&stream);
 }

@@ -1,7 +1,7 @@
-/* Starts the looks, each as soon as what it needs is known, and waits for all of them:
+/* Starts the probes, each as soon as what it needs is known, and waits for all of them:
  *
  *   names -> every address: TCP and what is above it | port 80 | QUIC, at once
- *            and what layers_look() adds to the visits, as they come along */
+ *            and what layers_probe() adds to the probes, as they come along */
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -11,36 +11,37 @@
 #define QUIC_GRACE                                                                                 \
     (600 * NSEC_PER_MSEC) /* for HTTP/3 that nobody promised, once all else is done */
 
-nsec_t looks_share(const struct check *check, int percent)
+nsec_t probes_share(const struct check *check, int percent)
 {
     return check->options->timeout / 100 * percent;
 }
 
-struct visit_request looks_request(struct check *check, const struct door *door)
+struct probe_request probes_request(struct check *check, const struct endpoint *endpoint)
 {
-    return (struct visit_request){.loop = check->loop,
+    return (struct probe_request){.loop = check->loop,
                                   .tls = check->tls,
-                                  .address = door->address,
+                                  .address = endpoint->address,
                                   .server_name = check->server_name,
                                   .authority = check->authority,
                                   .path = check->options->target->path,
-                                  .last = VISIT_HTTP,
-                                  .connect_patience = looks_share(check, 50),
+                                  .last = PROBE_HTTP,
+                                  .connect_patience = probes_share(check, 50),
                                   .deadline = check->deadline};
 }
 
-void looks_on_visit(struct visit *visit, void *context)
+void probes_on_done(struct probe *probe, void *context)
 {
     const struct check *check = context;
 
-    (void)visit;
+    (void)probe;
     loop_hurry(check->loop);
 }
 
-static bool door_over(const struct door *door)
+static bool endpoint_over(const struct endpoint *endpoint)
 {
-    return visit_is_over(&door->main) && visit_is_over(&door->old) && visit_is_over(&door->plain) &&
-           visit_is_over(&door->small) && visit_is_over(&door->port80);
+    return probe_is_over(&endpoint->main) && probe_is_over(&endpoint->old) &&
+           probe_is_over(&endpoint->plain) && probe_is_over(&endpoint->small) &&
+           probe_is_over(&endpoint->port80);
 }
 
 /* HTTP/3 that is promised gets all the time that there is. */
@@ -48,16 +49,16 @@ static void hurry_quic(struct check *check, nsec_t now)
 {
     bool promised = false;
 
-    for (size_t i = 0; i < check->door_count; i++) {
-        const char *said = check->doors[i].main.alt_svc;
+    for (size_t i = 0; i < check->endpoint_count; i++) {
+        const char *said = check->endpoints[i].main.alt_svc;
         promised = promised || (said && strstr(said, "h3"));
     }
     const struct dns_https *https = names_https(&check->names);
     for (size_t i = 0; https && i < https->alpn_count; i++)
         promised = promised || strcmp(https->alpn[i], "h3") == 0;
-    for (size_t i = 0; !promised && i < check->door_count; i++)
-        if (check->doors[i].has_quic && now - check->doors[i].quic.started > QUIC_GRACE)
-            quic_probe_stop(&check->doors[i].quic);
+    for (size_t i = 0; !promised && i < check->endpoint_count; i++)
+        if (check->endpoints[i].has_quic && now - check->endpoints[i].quic.started > QUIC_GRACE)
+            quic_probe_stop(&check->endpoints[i].quic);
 }
 
 static void on_round(void *context)
@@ -66,11 +67,11 @@ static void on_round(void *context)
     nsec_t now = nsec_monotonic();
     bool over = names_done(&check->names), quic_over = true;
 
-    for (size_t i = 0; i < check->door_count; i++) {
-        struct door *door = &check->doors[i];
-        layers_look(check, door, now);
-        over = over && door_over(door);
-        quic_over = quic_over && (!door->has_quic || door->quic.done);
+    for (size_t i = 0; i < check->endpoint_count; i++) {
+        struct endpoint *endpoint = &check->endpoints[i];
+        layers_probe(check, endpoint, now);
+        over = over && endpoint_over(endpoint);
+        quic_over = quic_over && (!endpoint->has_quic || endpoint->quic.done);
     }
     over = over && layers_over(check, now);
     if (over && !quic_over)
@@ -91,41 +92,41 @@ static void on_tick(struct loop_timer *timer, nsec_t now)
 
 /* ---- the beginning ---- */
 
-static void open_door(struct check *check, struct door *door)
+static void start_endpoint(struct check *check, struct endpoint *endpoint)
 {
-    struct visit_request request = looks_request(check, door);
+    struct probe_request request = probes_request(check, endpoint);
     nsec_t quic_until = nsec_monotonic() + 2 * NSEC_PER_SEC;
 
-    visit_start(&door->main, &request, looks_on_visit, check);
-    door->has_quic = true;
-    quic_probe_start(&door->quic, check->loop, &door->address,
+    probe_start(&endpoint->main, &request, probes_on_done, check);
+    endpoint->has_quic = true;
+    quic_probe_start(&endpoint->quic, check->loop, &endpoint->address,
                      quic_until < check->deadline ? quic_until : check->deadline);
     if (!check->on_443)
         return;
     request.tls = NULL;
-    request.last = check_sees_https ? VISIT_HTTP : VISIT_TCP;
+    request.last = check_sees_https ? PROBE_HTTP : PROBE_TCP;
     request.authority = check->authority80;
     address_set_port(&request.address, 80);
-    door->has_port80 = true;
-    visit_start(&door->port80, &request, looks_on_visit, check);
+    endpoint->has_port80 = true;
+    probe_start(&endpoint->port80, &request, probes_on_done, check);
 }
 
 static void on_addresses(struct names *names)
 {
     struct check *check = container_of(names, struct check, names);
 
-    check->doors = mem_zalloc((names->count + 1) * sizeof *check->doors);
-    check->door_count = names->count;
+    check->endpoints = mem_zalloc((names->count + 1) * sizeof *check->endpoints);
+    check->endpoint_count = names->count;
     for (size_t i = 0; i < names->count; i++) {
-        check->doors[i].address = names->addresses[i].address;
-        open_door(check, &check->doors[i]);
+        check->endpoints[i].address = names->addresses[i].address;
+        start_endpoint(check, &check->endpoints[i]);
     }
     if (names->count == 0)
         check->hops_over = true;
     loop_hurry(check->loop);
 }
 
-int looks_run(struct check *check)
+int probes_run(struct check *check)
 {
     const struct check_options *options = check->options;
 
@@ -148,24 +149,24 @@ int looks_run(struct check *check)
     check->tick.on_timeout = on_tick;
     loop_on_round(check->loop, on_round, check);
     loop_timer_set(check->loop, &check->tick, check->begun + TICK);
-    names_start(&check->names, check->begun + looks_share(check, 45));
+    names_start(&check->names, check->begun + probes_share(check, 45));
     return loop_run(check->loop);
 }
 
-void looks_finish(struct check *check)
+void probes_finish(struct check *check)
 {
-    for (size_t i = 0; i < check->door_count; i++) {
-        struct door *door = &check->doors[i];
-        visit_finish(&door->main);
-        visit_finish(&door->old);
-        visit_finish(&door->plain);
-        visit_finish(&door->small);
-        visit_finish(&door->port80);
-        quic_probe_stop(&door->quic);
+    for (size_t i = 0; i < check->endpoint_count; i++) {
+        struct endpoint *endpoint = &check->endpoints[i];
+        probe_finish(&endpoint->main);
+        probe_finish(&endpoint->old);
+        probe_finish(&endpoint->plain);
+        probe_finish(&endpoint->small);
+        probe_finish(&endpoint->port80);
+        quic_probe_stop(&endpoint->quic);
     }
     if (check->loop)
         names_finish(&check->names);
-    free(check->doors);
+    free(check->endpoints);
     free(check->authority);
     free(check->authority80);
     layers_finish(check);

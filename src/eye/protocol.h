@@ -3,9 +3,9 @@
  *   asker  {"gardien_eye": 1, "nonce": HEX}
  *   eye    {"nonce": HEX, "proof": HEX}
  *   asker  {"proof": HEX, "port": 443, "seconds": 10, "name": "example.com"}
- *   eye    {"source": "192.0.2.7", "look": {...}} or {"source": …, "error": WORD, "wait": 12}
+ *   eye    {"source": "192.0.2.7", "check": {...}} or {"source": …, "error": WORD, "wait": 12}
  *
- * There is no field for an address: the eye looks at the one that the connection came from. */
+ * There is no field for an address: the eye probes the one that the connection came from. */
 #pragma once
 
 #include <jansson.h>
@@ -40,14 +40,14 @@ enum eye_error {
     EYE_WRONG_KEY, /**< the asker's proof does not hold */
     EYE_LIMITED,   /**< ask again after `wait` seconds */
     EYE_ITSELF,    /**< asker and eye are the same machine */
-    EYE_FAILED,    /**< the eye's machine lacks what the look needs */
+    EYE_FAILED,    /**< the eye's machine lacks what the check needs */
     EYE_UNCLEAR,   /**< the request breaks the rules */
 };
 
 struct eye_answer {
     enum eye_error error;
     unsigned wait;
-    char source[64]; /**< the address that the eye saw, and looked at */
+    char source[64]; /**< the address that the eye saw, and probed */
     bool open;
     char *verdict, *hint; /**< escaped; hint may be NULL */
     struct findings findings;
@@ -57,9 +57,10 @@ struct eye_answer {
 void eye_hello_write(const struct eye_greeting *hello, struct buffer *out);
 void eye_greeting_write(const struct eye_greeting *greeting, struct buffer *out);
 void eye_request_write(const struct eye_request *request, struct buffer *out);
-/** @param look  what check_json() yields; the reference is taken; NULL with an error
+/** @param check  what check_json() yields; the reference is taken; NULL with an error
  *  @return 0, or ERR_LIMIT when it is longer than EYE_ANSWER_MAX */
-must_check int eye_answer_write(const struct eye_answer *answer, json_t *look, struct buffer *out);
+must_check int eye_answer_write(const struct eye_answer *answer, json_t *result,
+                                struct buffer *out);
 
 /** Each of these: @return 0, or ERR_SYNTAX. A field that is unknown is passed over. */
 must_check int eye_hello_read(struct span line, struct eye_greeting *ret_hello);

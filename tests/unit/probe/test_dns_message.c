@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "check/dns_message.h"
+#include "probe/dns_message.h"
 
 /* An answer under construction. */
 struct message {

@@ -1,6 +1,6 @@
 /* The lines, written and read. Each reader takes a whole line of at most the size that its caller
  * allowed; jansson refuses doubled keys, bad UTF-8 and depths beyond its own bound. */
-#include "eye/words.h"
+#include "eye/protocol.h"
 
 #include <stdlib.h>
 
@@ -8,14 +8,14 @@
 #include "os/address.h"
 #include "report/printer.h"
 
-static const char *const words[] = {
+static const char *const error_words[] = {
     [EYE_NO_ERROR] = "",   [EYE_WRONG_KEY] = "key", [EYE_LIMITED] = "limit",
-    [EYE_ITSELF] = "self", [EYE_FAILED] = "look",   [EYE_UNCLEAR] = "request",
+    [EYE_ITSELF] = "self", [EYE_FAILED] = "check",  [EYE_UNCLEAR] = "request",
 };
 
 const char *eye_error_word(enum eye_error error)
 {
-    return words[error];
+    return error_words[error];
 }
 
 /* ---- writing ---- */
@@ -70,13 +70,13 @@ void eye_request_write(const struct eye_request *request, struct buffer *out)
                 out);
 }
 
-int eye_answer_write(const struct eye_answer *answer, json_t *look, struct buffer *out)
+int eye_answer_write(const struct eye_answer *answer, json_t *result, struct buffer *out)
 {
     if (answer->error)
         return write_line(json_pack("{s:s, s:s, s:i}", "source", answer->source, "error",
-                                    words[answer->error], "wait", (int)answer->wait),
+                                    error_words[answer->error], "wait", (int)answer->wait),
                           out);
-    return write_line(json_pack("{s:s, s:o}", "source", answer->source, "look", look), out);
+    return write_line(json_pack("{s:s, s:o}", "source", answer->source, "check", result), out);
 }
 
 /* ---- reading ---- */
@@ -113,13 +113,13 @@ static bool read_hex(const json_t *root, const char *key, unsigned char *out, si
     return true;
 }
 
-static bool read_number(const json_t *root, const char *key, json_int_t least, json_int_t most,
+static bool read_number(const json_t *root, const char *key, json_int_t min, json_int_t max,
                         json_int_t *ret)
 {
     const json_t *value = json_object_get(root, key);
 
     *ret = json_integer_value(value);
-    return json_is_integer(value) && *ret >= least && *ret <= most;
+    return json_is_integer(value) && *ret >= min && *ret <= max;
 }
 
 int eye_hello_read(struct span line, struct eye_greeting *ret_hello)
@@ -251,16 +251,16 @@ static int read_finding(const json_t *item, struct findings *findings)
     return 0;
 }
 
-static int read_look(const json_t *look, struct eye_answer *answer)
+static int read_look(const json_t *result, struct eye_answer *answer)
 {
-    const json_t *findings = json_object_get(look, "findings");
-    json_t *metrics = json_object_get(look, "metrics");
+    const json_t *findings = json_object_get(result, "findings");
+    json_t *metrics = json_object_get(result, "metrics");
     size_t count = json_array_size(findings);
     int r = json_is_array(findings) && count > 0 && count <= EYE_FINDINGS_MAX ? 0 : ERR_SYNTAX;
 
-    answer->open = json_is_true(json_object_get(look, "open"));
-    answer->verdict = tame(json_object_get(look, "verdict"));
-    answer->hint = tame(json_object_get(look, "hint"));
+    answer->open = json_is_true(json_object_get(result, "open"));
+    answer->verdict = tame(json_object_get(result, "verdict"));
+    answer->hint = tame(json_object_get(result, "hint"));
     if (!answer->verdict)
         r = ERR_SYNTAX;
     for (size_t i = 0; r == 0 && i < count; i++)
@@ -275,8 +275,8 @@ static int read_error(const json_t *root, struct eye_answer *answer)
     const char *word = json_string_value(json_object_get(root, "error"));
     json_int_t wait = 0;
 
-    for (size_t i = EYE_WRONG_KEY; word && i < ARRAY_SIZE(words); i++)
-        if (strcmp(word, words[i]) == 0)
+    for (size_t i = EYE_WRONG_KEY; word && i < ARRAY_SIZE(error_words); i++)
+        if (strcmp(word, error_words[i]) == 0)
             answer->error = (enum eye_error)i;
     if (answer->error == EYE_LIMITED && !read_number(root, "wait", 1, 3600, &wait))
         return ERR_SYNTAX;
@@ -289,7 +289,7 @@ int eye_answer_read(struct span line, struct eye_answer *ret_answer)
     struct eye_answer answer = {.error = EYE_NO_ERROR};
     json_t *root = parse(line);
     const char *source = json_string_value(json_object_get(root, "source"));
-    const json_t *look = json_object_get(root, "look");
+    const json_t *result = json_object_get(root, "check");
     struct socket_address address;
     int r = ERR_SYNTAX;
 
@@ -297,7 +297,7 @@ int eye_answer_read(struct span line, struct eye_answer *ret_answer)
         address_from_ip(source, 0, &address) == 0) {
         char text[ADDRESS_TEXT];
         snprintf(answer.source, sizeof answer.source, "%s", address_ip_text(&address, text));
-        r = json_is_object(look) ? read_look(look, &answer) : read_error(root, &answer);
+        r = json_is_object(result) ? read_look(result, &answer) : read_error(root, &answer);
     }
     json_decref(root);
     if (r < 0)

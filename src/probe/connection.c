@@ -1,34 +1,35 @@
-/* The connection of a visit:
+/* The connection of a probe:
  *
- *   start -> on_event: connected? -> talk_begin -> receive: talk_take ... -> visit_conclude
+ *   start -> on_event: connected? -> protocol_begin -> receive: protocol_receive ... ->
+ * probe_conclude
  *
  * Each read is bounded in bytes and the whole in time, whatever the peer does. What is said over
- * the connection is visit_https.c's, or visit_listen.c's. */
+ * the connection is https.c's, or banner.c's. */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "check/visit_run.h"
+#include "probe/run.h"
 
 enum { CHUNK = 16 * 1024 };
 
 /* ---- ends ---- */
 
-void visit_conclude(struct visit_run *run, int end)
+void probe_conclude(struct probe_run *run, int end)
 {
-    struct visit *visit = run->visit;
+    struct probe *probe = run->probe;
 
-    visit->end = end;
-    talk_conclude(run);
+    probe->end = end;
+    protocol_conclude(run);
     if (run->watch.fd >= 0) {
-        dial_path(run->watch.fd, &visit->path);
+        dial_path(run->watch.fd, &probe->path);
         loop_remove(run->request.loop, &run->watch);
         dial_close(run->watch.fd);
         run->watch.fd = -1;
     }
     loop_timer_cancel(run->request.loop, &run->timer);
-    visit->done = true;
-    visit->on_done(visit, visit->context);
+    probe->done = true;
+    probe->on_done(probe, probe->context);
 }
 
 /* A datagram that never leaves finds out whether the system has a route. */
@@ -43,41 +44,41 @@ static bool has_route(const struct socket_address *address)
 
 /* Is it for lack of a way out of here? Where the system does not name boxes, what a box on the way
  * says reads the same. */
-static bool is_without_route(const struct visit_run *run, int error)
+static bool is_without_route(const struct probe_run *run, int error)
 {
     bool unreachable = error == ENETUNREACH || error == EADDRNOTAVAIL || error == EAFNOSUPPORT;
 
     if (dial_names_boxes)
-        return unreachable && !run->visit->failure.icmp;
+        return unreachable && !run->probe->failure.icmp;
     return (unreachable || error == EHOSTUNREACH) && !has_route(&run->request.address);
 }
 
-/* The connection was not made, as visit->failure has it. */
-static void conclude_refused(struct visit_run *run, int error)
+/* The connection was not made, as probe->failure has it. */
+static void conclude_refused(struct probe_run *run, int error)
 {
     if (error == ETIMEDOUT)
-        visit_conclude(run, VISIT_TIMEOUT);
+        probe_conclude(run, PROBE_TIMEOUT);
     else if (is_without_route(run, error))
-        visit_conclude(run, VISIT_NO_ROUTE);
+        probe_conclude(run, PROBE_NO_ROUTE);
     else
-        visit_conclude(run, VISIT_REFUSED);
+        probe_conclude(run, PROBE_REFUSED);
 }
 
 /* A connection broke. */
-static void fail(struct visit_run *run, int error)
+static void fail(struct probe_run *run, int error)
 {
-    dial_take_failure(run->watch.fd, error, &run->visit->failure);
-    visit_conclude(run, error == ETIMEDOUT ? VISIT_TIMEOUT : VISIT_RESET);
+    dial_take_failure(run->watch.fd, error, &run->probe->failure);
+    probe_conclude(run, error == ETIMEDOUT ? PROBE_TIMEOUT : PROBE_RESET);
 }
 
 /* What came instead of TLS. A TLS record begins with its kind (20 to 24) and version 3. */
-static int kind_of_bytes(const struct visit_run *run)
+static int kind_of_bytes(const struct probe_run *run)
 {
     struct span first = span_of(run->first, run->first_len);
 
     if (span_starts(first, SPAN("HTTP/")) || span_starts(first, SPAN("<!")) ||
         span_starts(first, SPAN("<html")))
-        return VISIT_PLAIN;
+        return PROBE_PLAIN;
     size_t printable = 0;
     while (printable < first.len && (((unsigned char)first.ptr[printable] >= ' ' &&
                                       (unsigned char)first.ptr[printable] < 0x7f) ||
@@ -85,15 +86,15 @@ static int kind_of_bytes(const struct visit_run *run)
         printable++;
     bool line =
         printable < first.len && (first.ptr[printable] == '\r' || first.ptr[printable] == '\n');
-    return printable >= 4 && (line || printable == first.len) ? VISIT_BANNER : VISIT_GARBAGE;
+    return printable >= 4 && (line || printable == first.len) ? PROBE_BANNER : PROBE_GARBAGE;
 }
 
-static void note_banner(struct visit_run *run)
+static void note_banner(struct probe_run *run)
 {
-    char *out = run->visit->banner;
+    char *out = run->probe->banner;
     size_t i = 0;
 
-    while (i < run->first_len && i + 1 < VISIT_BANNER_MAX && (unsigned char)run->first[i] >= ' ' &&
+    while (i < run->first_len && i + 1 < PROBE_BANNER_MAX && (unsigned char)run->first[i] >= ' ' &&
            (unsigned char)run->first[i] < 0x7f) {
         out[i] = run->first[i];
         i++;
@@ -101,22 +102,22 @@ static void note_banner(struct visit_run *run)
     out[i] = '\0';
 }
 
-bool visit_began_tls(const struct visit_run *run)
+bool probe_began_tls(const struct probe_run *run)
 {
     const unsigned char *b = (const unsigned char *)run->first;
 
     return run->first_len >= 2 && b[0] >= 20 && b[0] <= 24 && b[1] == 3;
 }
 
-void visit_conclude_other(struct visit_run *run)
+void probe_conclude_other(struct probe_run *run)
 {
     note_banner(run);
-    visit_conclude(run, kind_of_bytes(run));
+    probe_conclude(run, kind_of_bytes(run));
 }
 
 /* ---- bytes ---- */
 
-bool visit_flush(struct visit_run *run)
+bool probe_flush(struct probe_run *run)
 {
     while (run->out_sent < run->out_len) {
         ssize_t n =
@@ -137,25 +138,25 @@ bool visit_flush(struct visit_run *run)
     return true;
 }
 
-static void note_first(struct visit_run *run, struct span bytes)
+static void note_first(struct probe_run *run, struct span bytes)
 {
     size_t room = sizeof run->first - run->first_len;
     size_t count = bytes.len < room ? bytes.len : room;
 
     memcpy(run->first + run->first_len, bytes.ptr, count);
     run->first_len += count;
-    run->visit->received += bytes.len;
+    run->probe->received += bytes.len;
 }
 
-static void on_close(struct visit_run *run)
+static void on_close(struct probe_run *run)
 {
-    if (talk_is_in_handshake(run) && run->first_len && !visit_began_tls(run))
-        visit_conclude_other(run);
+    if (protocol_is_in_handshake(run) && run->first_len && !probe_began_tls(run))
+        probe_conclude_other(run);
     else
-        visit_conclude(run, VISIT_CLOSED);
+        probe_conclude(run, PROBE_CLOSED);
 }
 
-static void receive(struct visit_run *run)
+static void receive(struct probe_run *run)
 {
     char bytes[CHUNK];
 
@@ -176,30 +177,30 @@ static void receive(struct visit_run *run)
             return;
         }
         note_first(run, span_of(bytes, (size_t)n));
-        if (!talk_take(run, span_of(bytes, (size_t)n)))
+        if (!protocol_receive(run, span_of(bytes, (size_t)n)))
             return;
     }
 }
 
 /* ---- the beginning ---- */
 
-static void on_connected(struct visit_run *run)
+static void on_connected(struct probe_run *run)
 {
     nsec_t now = nsec_monotonic();
 
     run->connected = true;
-    run->visit->tcp_took = now - run->begun;
+    run->probe->tcp_took = now - run->begun;
     run->begun = now;
     loop_timer_set(run->request.loop, &run->timer, run->request.deadline);
-    if (run->request.last == VISIT_TCP)
-        visit_conclude(run, VISIT_DONE);
+    if (run->request.last == PROBE_TCP)
+        probe_conclude(run, PROBE_DONE);
     else
-        talk_begin(run);
+        protocol_begin(run);
 }
 
 static void on_event(struct loop_watch *watch, unsigned events)
 {
-    struct visit_run *run = container_of(watch, struct visit_run, watch);
+    struct probe_run *run = container_of(watch, struct probe_run, watch);
 
     if (!run->connected) {
         struct dial_failure failure;
@@ -207,11 +208,11 @@ static void on_event(struct loop_watch *watch, unsigned events)
         if (r == -EINPROGRESS)
             return;
         if (r < 0)
-            run->visit->failure = failure;
+            run->probe->failure = failure;
         if (r == -ECONNRESET || r == -EPIPE) { /* it was there, and is gone again */
-            run->visit->tcp_took = nsec_monotonic() - run->begun;
-            run->visit->stage = run->request.tls ? VISIT_TLS : VISIT_HTTP;
-            visit_conclude(run, VISIT_RESET);
+            run->probe->tcp_took = nsec_monotonic() - run->begun;
+            run->probe->stage = run->request.tls ? PROBE_TLS : PROBE_HTTP;
+            probe_conclude(run, PROBE_RESET);
             return;
         }
         if (r < 0) {
@@ -222,7 +223,7 @@ static void on_event(struct loop_watch *watch, unsigned events)
         if (run->watch.fd >= 0) /* what came with the connection is told of only once */
             receive(run);
     } else {
-        if ((events & LOOP_WRITABLE) && !visit_flush(run))
+        if ((events & LOOP_WRITABLE) && !probe_flush(run))
             return;
         if (events & (LOOP_READABLE | LOOP_HANGUP))
             receive(run);
@@ -231,33 +232,33 @@ static void on_event(struct loop_watch *watch, unsigned events)
 
 static void on_timeout(struct loop_timer *timer, nsec_t now)
 {
-    struct visit_run *run = container_of(timer, struct visit_run, timer);
+    struct probe_run *run = container_of(timer, struct probe_run, timer);
 
     (void)now;
     if (run->pending_error)
         conclude_refused(run, run->pending_error);
     else if (!run->connected)
-        visit_conclude(run, VISIT_TIMEOUT);
-    else if (talk_is_in_handshake(run) && run->first_len && !visit_began_tls(run))
-        visit_conclude_other(run); /* a few bytes of no TLS, then silence */
+        probe_conclude(run, PROBE_TIMEOUT);
+    else if (protocol_is_in_handshake(run) && run->first_len && !probe_began_tls(run))
+        probe_conclude_other(run); /* a few bytes of no TLS, then silence */
     else
-        visit_conclude(run, talk_silence(run));
+        probe_conclude(run, protocol_timeout(run));
 }
 
-void visit_start(struct visit *visit, const struct visit_request *request,
-                 void (*on_done)(struct visit *visit, void *context), void *context)
+void probe_start(struct probe *probe, const struct probe_request *request,
+                 void (*on_done)(struct probe *probe, void *context), void *context)
 {
-    struct visit_run *run = mem_new(struct visit_run);
+    struct probe_run *run = mem_new(struct probe_run);
     nsec_t now = nsec_monotonic();
     nsec_t until = now + request->connect_patience;
 
-    *visit = (struct visit){.tcp_took = -1,
+    *probe = (struct probe){.tcp_took = -1,
                             .tls_took = -1,
                             .first_byte_took = -1,
                             .run = run,
                             .on_done = on_done,
                             .context = context};
-    run->visit = visit;
+    run->probe = probe;
     run->request = *request;
     run->begun = now;
     run->timer.on_timeout = on_timeout;
@@ -269,26 +270,26 @@ void visit_start(struct visit *visit, const struct visit_request *request,
         run->watch.fd = -1;
     }
     run->pending_error = r < 0 ? -r : 0;
-    visit->failure.error = run->pending_error;
+    probe->failure.error = run->pending_error;
     loop_timer_set(request->loop, &run->timer,
                    r < 0                       ? now
                    : until < request->deadline ? until
                                                : request->deadline);
 }
 
-bool visit_is_over(const struct visit *visit)
+bool probe_is_over(const struct probe *probe)
 {
-    return !visit->run || visit->done;
+    return !probe->run || probe->done;
 }
 
-bool visit_is_in_handshake(const struct visit *visit)
+bool probe_is_in_handshake(const struct probe *probe)
 {
-    return visit->run && !visit->done && talk_is_in_handshake(visit->run);
+    return probe->run && !probe->done && protocol_is_in_handshake(probe->run);
 }
 
-void visit_finish(struct visit *visit)
+void probe_finish(struct probe *probe)
 {
-    struct visit_run *run = visit->run;
+    struct probe_run *run = probe->run;
 
     if (!run)
         return;
@@ -297,13 +298,13 @@ void visit_finish(struct visit *visit)
         dial_close(run->watch.fd);
     }
     loop_timer_cancel(run->request.loop, &run->timer);
-    talk_finish(run);
+    protocol_finish(run);
     free(run->out);
     free(run);
-    free(visit->detail);
-    free(visit->location);
-    free(visit->hsts);
-    free(visit->alt_svc);
-    free(visit->server);
-    *visit = (struct visit){.done = false};
+    free(probe->detail);
+    free(probe->location);
+    free(probe->hsts);
+    free(probe->alt_svc);
+    free(probe->server);
+    *probe = (struct probe){.done = false};
 }

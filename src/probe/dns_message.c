@@ -1,6 +1,6 @@
 /* Writing questions and reading answers. Every length of the message is checked against the bytes
  * that are there, and a compressed name's pointers must go backwards, so that none can loop. */
-#include "check/dns_message.h"
+#include "probe/dns_message.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* The packet: a long header with random ids, filled up to the 1,200 bytes below which servers stay
  * silent (RFC 9000 section 14.1). */
-#include "check/quic_probe.h"
+#include "probe/quic_probe.h"
 
 #include <errno.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 
 #include "os/dial.h"
 
-unsigned dial_most(unsigned least, unsigned most)
+unsigned dial_max(unsigned least, unsigned most)
 {
     enum { KEPT = 64 }; /* for everything else */
     rlim_t wanted = (rlim_t)most + KEPT;

@@ -3,7 +3,7 @@
  *   try_server -> on_event -> take_answer -> conclude
  *        ^           |  silence, refusal: the next server, at most ROUNDS times around
  *        `-----------' */
-#include "check/resolver.h"
+#include "probe/resolver.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,12 +1,12 @@
 /* Rates by one time each: it says when all that was taken will have been given back, and may lie at
  * most a minute ahead. */
-#include "eye/gate.h"
+#include "eye/admission.h"
 
 #include <string.h>
 
 #define MINUTE (60 * NSEC_PER_SEC)
 
-void gate_normalise(struct socket_address *address)
+void admission_normalise(struct socket_address *address)
 {
     const struct sockaddr_in6 *in6 = (const void *)&address->storage;
     struct sockaddr_in in4 = {.sin_family = AF_INET};
@@ -45,44 +45,46 @@ static nsec_t take_one(nsec_t *until, unsigned a_minute, nsec_t now)
     return 0;
 }
 
-static bool forgotten(const struct gate_source *source, nsec_t now)
+static bool forgotten(const struct admission_source *source, nsec_t now)
 {
-    return source->connected == 0 && source->knocks <= now && source->looks <= now;
+    return source->connected == 0 && source->attempts <= now && source->probes <= now;
 }
 
-static struct gate_source *find(struct gate *gate, const unsigned char network[17], nsec_t now)
+static struct admission_source *find(struct admission *admission, const unsigned char network[17],
+                                     nsec_t now)
 {
-    struct gate_source *room = NULL;
+    struct admission_source *room = NULL;
 
-    for (size_t i = 0; i < gate->count; i++) {
-        struct gate_source *source = &gate->sources[i];
+    for (size_t i = 0; i < admission->count; i++) {
+        struct admission_source *source = &admission->sources[i];
         if (memcmp(source->network, network, 17) == 0)
             return source;
         if (!room && forgotten(source, now))
             room = source;
     }
-    if (!room && gate->count < GATE_SOURCES_MAX)
-        room = &gate->sources[gate->count++];
+    if (!room && admission->count < ADMISSION_SOURCES_MAX)
+        room = &admission->sources[admission->count++];
     if (!room)
         return NULL;
-    *room = (struct gate_source){.knocks = now, .looks = now};
+    *room = (struct admission_source){.attempts = now, .probes = now};
     memcpy(room->network, network, 17);
     return room;
 }
 
-struct gate_source *gate_enter(struct gate *gate, const struct socket_address *from, nsec_t now)
+struct admission_source *admission_enter(struct admission *admission,
+                                         const struct socket_address *from, nsec_t now)
 {
     unsigned char network[17];
 
-    if (gate->active >= GATE_ACTIVE_MAX)
+    if (admission->active >= ADMISSION_ACTIVE_MAX)
         return NULL;
     network_of(from, network);
-    struct gate_source *source = find(gate, network, now);
-    if (!source || source->connected >= GATE_CONNECTIONS ||
-        take_one(&source->knocks, GATE_KNOCKS, now) > 0)
+    struct admission_source *source = find(admission, network, now);
+    if (!source || source->connected >= ADMISSION_CONNECTIONS ||
+        take_one(&source->attempts, ADMISSION_ATTEMPTS, now) > 0)
         return NULL;
     source->connected++;
-    gate->active++;
+    admission->active++;
     return source;
 }
 
@@ -91,26 +93,26 @@ static unsigned seconds(nsec_t wait)
     return (unsigned)((wait + NSEC_PER_SEC - 1) / NSEC_PER_SEC);
 }
 
-unsigned gate_look(struct gate *gate, struct gate_source *source, nsec_t now)
+unsigned admission_probe(struct admission *admission, struct admission_source *source, nsec_t now)
 {
-    nsec_t all = gate->looks;
+    nsec_t all = admission->probes;
 
-    if (source->looking)
+    if (source->probing)
         return 1;
-    nsec_t wait = take_one(&all, GATE_ALL_LOOKS, now);
+    nsec_t wait = take_one(&all, ADMISSION_ALL_PROBES, now);
     if (wait == 0)
-        wait = take_one(&source->looks, gate->looks_a_minute, now);
+        wait = take_one(&source->probes, admission->probes_a_minute, now);
     if (wait > 0)
         return seconds(wait);
-    gate->looks = all;
-    source->looking = true;
+    admission->probes = all;
+    source->probing = true;
     return 0;
 }
 
-void gate_leave(struct gate *gate, struct gate_source *source, bool looked)
+void admission_leave(struct admission *admission, struct admission_source *source, bool probed)
 {
     source->connected--;
-    gate->active--;
-    if (looked)
-        source->looking = false;
+    admission->active--;
+    if (probed)
+        source->probing = false;
 }
