@@ -160,7 +160,7 @@ static int print_nagios(const struct check_result *result, bool well, bool expec
     return code;
 }
 
-static int look_once(struct check_request *request, const struct arguments *arguments)
+static int check_once(struct check_request *request, const struct arguments *arguments)
 {
     struct check_result result;
     struct printer printer = printer_of(stdout);
@@ -208,7 +208,7 @@ int check_verb_run(const struct arguments *arguments)
     else if (r >= 0 && arguments_get(arguments, "watch"))
         code = check_watch(&request, arguments_get(arguments, "json"));
     else if (r >= 0)
-        code = look_once(&request, arguments);
+        code = check_once(&request, arguments);
     request_finish(&request);
     return code;
 }

@@ -189,7 +189,7 @@ static int prepare(const struct arguments *arguments, struct from *from)
 }
 
 /* @return is all well? */
-static bool look_once(struct from *from, bool show)
+static bool check_once(struct from *from, bool show)
 {
     struct printer printer = printer_of(stdout);
     bool well = true;
@@ -212,7 +212,7 @@ static int run(struct from *from, const struct arguments *arguments)
 
     if (arguments_get(arguments, "watch"))
         return from_watch(from, json) ? APP_OK : APP_FAILED;
-    bool well = look_once(from, !json && !nagios);
+    bool well = check_once(from, !json && !nagios);
     if (nagios)
         return from_print_nagios(from);
     if (json) { /* an eye's facts may hold any character */
