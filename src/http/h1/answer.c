@@ -43,7 +43,7 @@ static char *put_status(char *at, int status)
     return PUT_LITERAL(at, "\r\n");
 }
 
-static char *put_number(char *at, uint64_t number)
+char *h1_number_write(char *at, uint64_t number)
 {
     char digits[LENGTH_DIGITS_MAX];
     unsigned from = LENGTH_DIGITS_MAX;
@@ -59,7 +59,7 @@ static char *put_framing(char *at, enum h1_body_framing framing, int64_t length)
 {
     if (framing == H1_BODY_LENGTH) {
         at = PUT_LITERAL(at, "content-length: ");
-        at = put_number(at, (uint64_t)length);
+        at = h1_number_write(at, (uint64_t)length);
         return PUT_LITERAL(at, "\r\n");
     }
     if (framing == H1_BODY_CHUNKED)
@@ -93,7 +93,7 @@ static bool is_ours(struct span name)
     }
 }
 
-static char *put_field(char *at, const struct http_field *field)
+char *h1_field_write(char *at, const struct http_field *field)
 {
     at = put(at, field->name.ptr, field->name.len);
     at = put(at, ": ", 2);
@@ -114,7 +114,7 @@ size_t h1_answer_write(char *out, const struct http_response *response, const ch
     at = put_framing(at, framing, response->content_length);
     for (unsigned i = 0; i < response->fields.count; i++)
         if (likely(!is_ours(response->fields.items[i].name)))
-            at = put_field(at, &response->fields.items[i]);
+            at = h1_field_write(at, &response->fields.items[i]);
     at = put(at, "\r\n", 2);
     return (size_t)(at - out);
 }
@@ -133,7 +133,7 @@ size_t h1_trailers_write(char *out, const struct http_fields *trailers)
     char *at = out;
 
     for (unsigned i = 0; trailers && i < trailers->count; i++)
-        at = put_field(at, &trailers->items[i]);
+        at = h1_field_write(at, &trailers->items[i]);
     at = put(at, "\r\n", 2);
     return (size_t)(at - out);
 }

@@ -25,6 +25,10 @@ size_t h1_answer_size(const struct http_response *response);
  *  @return bytes written, at most h1_answer_size() */
 size_t h1_answer_write(char *out, const struct http_response *response, const char *date,
                        enum h1_body_framing framing, enum h1_persistence persistence);
+/** Writes a decimal number, at most 20 digits. @return the end */
+char *h1_number_write(char *at, uint64_t number);
+/** Writes "name: value" and CRLF: the sum of both and 4 bytes. @return the end */
+char *h1_field_write(char *at, const struct http_field *field);
 /** Bytes of the trailer section with its empty line. `trailers` may be NULL. */
 size_t h1_trailers_size(const struct http_fields *trailers);
 /** Writes it. @return h1_trailers_size() */

@@ -2,6 +2,8 @@
  * of the input gives the same data and the same refusal. Limits on the body are the engine's. */
 #include "http/h1/chunked.h"
 
+#include "http/http.h"
+
 enum { SIZE_DIGITS_MAX = 16 };
 
 /* Places in *( ";" ext-name [ "=" ( token / quoted-string ) ] ), without any white space: that is
@@ -146,4 +148,25 @@ size_t h1_chunked_head(char *out, uint64_t size)
     out[count] = '\r';
     out[count + 1] = '\n';
     return count + 2;
+}
+
+/* The head's width depends on the size, which is known only afterwards: room is left for the
+ * widest, and a shorter chunk moves up. */
+ssize_t h1_chunk_pull(struct http_body *body, char *out, size_t room, size_t *ret_chunk)
+{
+    char head[H1_CHUNK_HEAD_MAX];
+    size_t widest = h1_chunked_head(head, room);
+
+    ssize_t n = body->read(body, out + widest, room - widest - 2);
+    if (n > (ssize_t)(room - widest - 2))
+        return ERR_PROTOCOL;
+    if (n <= 0)
+        return n;
+    size_t width = h1_chunked_head(head, (uint64_t)n);
+    if (width < widest)
+        memmove(out + width, out + widest, (size_t)n);
+    memcpy(out, head, width);
+    memcpy(out + width + n, "\r\n", 2);
+    *ret_chunk = width + (size_t)n + 2;
+    return n;
 }

@@ -2,6 +2,8 @@
  * of chunk heads. The trailer section after the last chunk is parser.c's. */
 #pragma once
 
+#include <sys/types.h>
+
 #include "base/error.h"
 #include "base/span.h"
 
@@ -35,5 +37,11 @@ struct h1_chunked {
 must_check int h1_chunked_decode(struct h1_chunked *decoder, struct span *input,
                                  struct span *ret_data);
 
+struct http_body;
+/** Pulls a piece of a body into a whole chunk: head, data, CRLF.
+ *  @param room  more than H1_CHUNK_HEAD_MAX + 2
+ *  @param ret_chunk  bytes of the chunk, when there was data
+ *  @return what the body's read() returned; ERR_PROTOCOL if it wrote more than it was asked for */
+must_check ssize_t h1_chunk_pull(struct http_body *body, char *out, size_t room, size_t *ret_chunk);
 /** Writes the head of a chunk of `size` > 0 bytes. @return its length, at most H1_CHUNK_HEAD_MAX */
 size_t h1_chunked_head(char *out, uint64_t size);

@@ -66,6 +66,18 @@ void h1_parser_trailers(struct h1_parser *parser, struct http_exchange *x)
     };
 }
 
+void h1_parser_answer(struct h1_parser *parser, struct http_fields *fields, struct arena *arena)
+{
+    fields->count = 0;
+    *parser = (struct h1_parser){.fields = fields, .arena = arena, .stage = H1_STATUS_LINE};
+}
+
+void h1_parser_answer_trailers(struct h1_parser *parser, struct http_fields *fields,
+                               struct arena *arena)
+{
+    *parser = (struct h1_parser){.fields = fields, .arena = arena, .stage = H1_FIELDS};
+}
+
 static int refuse(struct h1_parser *p, int status, const char *reason)
 {
     p->refusal = status;
@@ -185,6 +197,47 @@ static int request_line(struct h1_parser *p, struct window *w, const struct http
     return version(p, span_of(w->bytes, w->len), at);
 }
 
+/** "HTTP/1.1 200" as far as it is there. */
+static int status_code(struct h1_parser *p, struct span rest)
+{
+    static const char shape[] = "HTTP/1.0 000";
+
+    for (size_t i = 0; i < sizeof shape - 1; i++) {
+        if (i == rest.len)
+            return 0;
+        bool fits = shape[i] == '0' ? is_digit(rest.ptr[i]) : rest.ptr[i] == shape[i];
+        if (!fits)
+            return refuse(p, 400, "no HTTP/1 status line");
+    }
+    p->version = rest.ptr[7] == '0' ? HTTP_1_0 : HTTP_1_1;
+    p->status = (rest.ptr[9] - '0') * 100 + (rest.ptr[10] - '0') * 10 + (rest.ptr[11] - '0');
+    if (rest.ptr[7] > '1' || p->status < 100 || p->status > 599)
+        return refuse(p, 400, "invalid version or status");
+    return 1;
+}
+
+/** RFC 9112 section 4; the space before an absent reason phrase may lack. */
+static int status_line(struct h1_parser *p, struct window *w)
+{
+    size_t reason = p->at + sizeof("HTTP/1.0 000") - 1;
+
+    int r = status_code(p, span_of(w->bytes + p->at, w->len - p->at));
+    if (r <= 0)
+        return r;
+    size_t end = next_mark(w, w->marks.value, reason);
+    if (end == w->len)
+        return 0;
+    if (w->bytes[end] != '\r' || (end > reason && w->bytes[reason] != ' '))
+        return refuse(p, 400, "malformed status line");
+    if (end + 1 == w->len)
+        return 0;
+    if (w->bytes[end + 1] != '\n')
+        return refuse(p, 400, "CR without LF");
+    p->at = (uint32_t)end + 2;
+    p->stage = H1_FIELDS;
+    return 1;
+}
+
 /** Why a name may not end with this byte. */
 static const char *name_fault(char c, bool empty)
 {
@@ -285,6 +338,8 @@ static ssize_t parse(struct h1_parser *p, struct window *w, const struct http_li
         r = skip_empty_line(p, w);
     if (r > 0 && p->stage == H1_REQUEST_LINE)
         r = request_line(p, w, limits);
+    if (r > 0 && p->stage == H1_STATUS_LINE)
+        r = status_line(p, w);
     return r > 0 ? field_lines(p, w, limits) : r;
 }
 
@@ -304,7 +359,7 @@ ssize_t h1_parse(struct h1_parser *p, struct span bytes, const struct http_limit
         return r;
     if (p->stage == H1_FIELDS)
         return refuse(p, 431, "header section too long");
-    return refuse(p, 414, "request line too long");
+    return refuse(p, 414, "first line too long");
 }
 
 static void lower_in_place(char *text, size_t len)

@@ -1,14 +1,15 @@
-/* Cuts the head of a request (RFC 9112 sections 2 to 5) or a trailer section into spans, strictly,
- * from bytes that may still be incomplete. What the fields mean is request.c's. */
+/* Cuts the head of a request or of an answer (RFC 9112 sections 2 to 5) or a trailer section into
+ * spans, strictly, from bytes that may still be incomplete. What the fields mean is request.c's for
+ * a request and client/framing.c's for an answer. */
 #pragma once
 
 #include "http/http.h"
 
-enum h1_stage { H1_START, H1_REQUEST_LINE, H1_FIELDS };
+enum h1_stage { H1_START, H1_REQUEST_LINE, H1_STATUS_LINE, H1_FIELDS };
 
 /** Where parsing stands. It holds positions only, so that the bytes may move between calls. */
 struct h1_parser {
-    struct http_request *request; /**< NULL for trailers */
+    struct http_request *request; /**< NULL for answers and trailers */
     struct http_fields *fields;   /**< NULL: fields are checked, counted and dropped */
     struct arena *arena;
     const char *base; /**< where byte 0 was at the last call */
@@ -17,12 +18,19 @@ struct h1_parser {
     enum h1_stage stage;
     int refusal; /**< the status to answer with, once h1_parse() has refused */
     const char *reason;
+    int status; /**< of an answer's status line */
+    enum http_version version;
 };
 
 /** Begins the head of x's request. */
 void h1_parser_head(struct h1_parser *parser, struct http_exchange *x);
 /** Begins a trailer section; `x` may be NULL: then it is checked and dropped. */
 void h1_parser_trailers(struct h1_parser *parser, struct http_exchange *x);
+/** Begins the head of an answer; `fields` are emptied, and keep their room. */
+void h1_parser_answer(struct h1_parser *parser, struct http_fields *fields, struct arena *arena);
+/** Begins the trailer section of an answer. */
+void h1_parser_answer_trailers(struct h1_parser *parser, struct http_fields *fields,
+                               struct arena *arena);
 
 /** Goes on. `bytes` begin with byte 0 of the section each time, and grow; spans point into them.
  *  The result does not depend on how the bytes were split over calls.
