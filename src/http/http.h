@@ -250,6 +250,5 @@ struct http_exchange *http_exchange_take(struct http_pool *pool);
 void http_exchange_give(struct http_pool *pool, struct http_exchange *x);
 /** For h2/: the memory that its sessions of one worker share. They end before the pool does. */
 struct h2_cells *http_pool_cells(struct http_pool *pool);
-#include "http/client/client.h"
 #include "http/fetch.h"
 #include "http/semantics/semantics.h"

@@ -11,7 +11,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
-#include "http/http.h"
+#include "http/client/client.h"
 
 static const struct http_client_limits limits = {
     .header_bytes = 65536, .header_count = 100, .window_bytes = 1000};
