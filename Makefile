@@ -16,32 +16,40 @@ SHELL := bash
 .ONESHELL:
 .SHELLFLAGS := -euc
 
-.PHONY: build run test unit flow asan static tidy format format-check fuzz cover bench check \
-	manual install clean cross help
+.PHONY: build build-or-deps deps run test unit flow asan static tidy format fuzz cover bench check \
+	manual install uninstall clean cross matrix help
 .DEFAULT_GOAL := build
 
-build:       ## build/gardien
-	@tools/deps build
+build:       ## build/gardien; says which packages are missing, installs none
+	@tools/deps --check build
+	tools/deps --check libraries
 	tools/setup $(BUILD) $(MESON_FLAGS)
 	ninja -C $(BUILD) gardien
 
-run: build   ## serve examples/site at https://localhost:8443 and http://localhost:8080
+deps:        ## install the packages that building and testing take
+	@tools/deps build libraries test check
+
+build-or-deps:
+	@tools/deps build libraries
+	$(MAKE) --no-print-directory build
+
+run: build-or-deps ## install what is missing, serve examples/site at https://localhost:8443 and http://localhost:8080
 	@exec $(BUILD)/gardien serve examples/site --https $(HTTPS) --http $(HTTP)
 
-test:        ## every test: units, fuzzers' corpora, flows with real clients
-	@tools/deps build test
+test:        ## install what is missing, run every test: units, fuzzers' corpora, flows with real clients
+	@tools/deps build libraries test
 	tools/setup $(BUILD) $(MESON_FLAGS)
 	ninja -C $(BUILD)
 	$(MESON) test -C $(BUILD) --print-errorlogs --no-rebuild
 	PYTHON=$(PYTHON) tools/flow $(BUILD)/gardien $(PYTEST_FLAGS)
 
 unit:        ## the fast half of the tests
-	@tools/deps build test
+	@tools/deps build libraries
 	tools/setup $(BUILD) $(MESON_FLAGS)
 	ninja -C $(BUILD)
 	$(MESON) test -C $(BUILD) --print-errorlogs --no-rebuild
 
-flow: build  ## the other half; PYTEST_FLAGS='-k proxy -x' picks
+flow: build-or-deps ## the other half; PYTEST_FLAGS='-k proxy -x' picks
 	@tools/deps test
 	PYTHON=$(PYTHON) tools/flow $(BUILD)/gardien $(PYTEST_FLAGS)
 
@@ -50,7 +58,7 @@ asan:        ## every test under AddressSanitizer and UBSan
 		MESON_FLAGS='-Db_sanitize=address,undefined -Db_lundef=false'
 
 static:      ## what can be told without running: layers, style, layout, no warning of gcc or clang
-	@tools/deps build check
+	@tools/deps build libraries check
 	tools/check-layers
 	tools/check-style
 	tools/check-syntax
@@ -65,7 +73,7 @@ check:       ## exactly what CI runs
 	@.ci/run
 
 tidy:        ## clang-tidy
-	@tools/deps build tidy
+	@tools/deps build libraries tidy
 	CC=clang tools/setup build-clang -Dwerror=true
 	ninja -C build-clang --quiet
 	git ls-files 'src/*.c' ':!src/*_windows.c' | xargs -P "$$(nproc)" -n 4 clang-tidy --quiet -p build-clang
@@ -75,7 +83,7 @@ format:      ## clang-format over the tree
 	tools/format
 
 fuzz:        ## libFuzzer, FUZZ_SECONDS=60 for each fuzzer; FUZZERS='http1 yaml' picks
-	@tools/deps build fuzz
+	@tools/deps build libraries fuzz
 	CC=clang tools/setup build-fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false
 	ninja -C build-fuzz
 	tools/fuzz build-fuzz $(FUZZ_SECONDS) $(FUZZERS)
@@ -88,13 +96,13 @@ cross:       ## build-cross: the programs for Windows (by mingw-w64) and macOS (
 	done
 
 cover:       ## lines that units and corpora reach, a file a line
-	@tools/deps build cover
+	@tools/deps build libraries cover
 	CC=gcc tools/setup build-cover -Db_coverage=true -Doptimization=0
 	ninja -C build-cover
 	$(MESON) test -C build-cover --print-errorlogs --no-rebuild
 	tools/cover build-cover
 
-bench: build ## CPU and memory against nginx, h2o, HAProxy, Caddy, lighttpd; BENCH='--quick' picks
+bench: build-or-deps ## CPU and memory against nginx, h2o, HAProxy, Caddy, lighttpd; BENCH='--quick' picks
 	@tools/deps bench
 	$(PYTHON) bench/run --gardien $(BUILD)/gardien $(BENCH)
 	$(PYTHON) bench/why --gardien $(BUILD)/gardien
@@ -106,8 +114,12 @@ manual: build ## build/gardien.1, the manual page
 install: manual ## into DESTDIR and PREFIX, with manual, service and first settings
 	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' tools/install $(BUILD)
 
-clean:       ## forget everything built
-	rm -rf build build-asan build-gcc build-clang build-fuzz build-cover build-windows bench/work
+uninstall:   ## remove what install brought; settings and state stay
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' tools/install --remove
+
+clean:       ## forget everything built: build, all folders build-*, the benchmark's own
+	rm -rf build build-*/ bench/work
+	find tests bench -name __pycache__ -prune -exec rm -rf {} +
 
 help:
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */make \1\t/' | expand -t 16
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## */make \1\t/' | expand -t 16

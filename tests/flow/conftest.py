@@ -1,5 +1,10 @@
 """Fixtures of the flow tests: `start` starts a gardien and holds it to a clean end."""
 
+import json
+import os
+import shutil
+from collections import Counter
+
 import pytest
 
 from lib import BINARY, Gardien
@@ -27,6 +32,32 @@ def pytest_report_header():
 def pytest_sessionstart():
     if not BINARY.exists():
         pytest.exit(f"{BINARY} is not there: run `make build`, or name the program in GARDIEN", 2)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Removes what a test wrote as soon as it has passed."""
+    outcome = yield
+    item.failed = outcome.get_result().failed or getattr(item, "failed", False)
+    if call.when == "teardown" and not item.failed and "tmp_path" in item.funcargs:
+        shutil.rmtree(item.funcargs["tmp_path"], ignore_errors=True)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Prints why tests were skipped, a line for each reason; with GARDIEN_SKIPPED adds the numbers to
+    that file instead, for tools/flow, which sums up several runs."""
+    if hasattr(config, "workerinput"):
+        return
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ")
+                      for report in terminalreporter.stats.get("skipped", ())
+                      if isinstance(report.longrepr, tuple))
+    file = os.environ.get("GARDIEN_SKIPPED")
+    if file:
+        with open(file, "a", encoding="utf-8") as output:
+            output.writelines(json.dumps([reason, count]) + "\n" for reason, count in reasons.items())
+    else:
+        for reason, count in reasons.most_common():
+            terminalreporter.write_line(f"skipped: {count}: {reason}")
 
 
 class Starter:

@@ -13,6 +13,8 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
 TOP = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("GARDIEN", TOP / "build" / "gardien")).resolve()
 #: A machine with sanitizers or two busy cores is slow: every deadline is multiplied by this.
@@ -21,6 +23,11 @@ SANITIZER = re.compile(r"(ERROR|WARNING|SUMMARY): \w+Sanitizer|runtime error:|Sa
 
 #: Whether the program is a sanitizer's build, in which some steps of the sandbox are left out.
 SANITIZED = BINARY.exists() and b"__asan_init" in BINARY.read_bytes()
+
+
+#: For tests that look into the processes of a gardien, which other users than root may not.
+needs_root = pytest.mark.skipif(os.geteuid() != 0,
+                                reason="takes root, who may look into gardien's processes")
 
 
 def _own_ports():

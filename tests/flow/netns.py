@@ -2,11 +2,14 @@
 nothing of it is left when the test ends, however it ends. Cables join two hosts. The machine's own
 network and firewall are never touched."""
 
+import functools
 import itertools
 import os
 import signal
 import subprocess
 from contextlib import contextmanager
+
+import pytest
 
 import lib
 
@@ -18,6 +21,9 @@ class Host:
     may bind files over /etc."""
 
     def __init__(self, name, mounts=False):
+        if mounts and not can_make_mounts():
+            pytest.skip("takes a mount namespace, and the root folder here is no mount point (bind the "
+                        "chroot's folder onto itself before: mount --bind DIR DIR)")
         self.name = name
         self.enter = ["-n", *(["-m"] if mounts else [])]
         self.started = []
@@ -128,6 +134,15 @@ def server_and_client(mounts=False):
         yield server, client
 
 
+@functools.cache
 def can_make_hosts():
-    """Whether this machine lets us make network namespaces."""
-    return lib.run("unshare", "-n", "true").returncode == 0
+    """Whether this machine lets us make network namespaces with interfaces that are up."""
+    return lib.run("unshare", "-n", "ip", "link", "set", "lo", "up").returncode == 0
+
+
+@functools.cache
+def can_make_mounts():
+    """Whether this machine lets us lay files over /etc in a mount namespace; a plain chroot, whose root
+    folder is no mount point, does not."""
+    return lib.run("unshare", "-m", "--propagation", "private", "mount", "-t", "tmpfs", "tmpfs",
+                   "/run").returncode == 0

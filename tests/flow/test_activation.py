@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from lib import (PATIENCE, Gardien, alive, anything_goes, descendants, free_port, read_answer,
+from lib import (PATIENCE, Gardien, alive, anything_goes, descendants, free_port, needs_root, read_answer,
                  wait_until)
 from load import Load
 
@@ -182,6 +182,7 @@ def test_an_upgrade_keeps_the_sockets_and_tells_the_new_main_process(manager, ma
     waiting.close()
 
 
+@needs_root
 def test_no_worker_inherits_the_managers_words(manager, make):
     server = make()
     manager.start(server)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lib import SANITIZED, make_certificate, run, wait_until
+from lib import SANITIZED, make_certificate, needs_root, run, wait_until
 from load import Load
 
 GIB = 1 << 30
@@ -117,7 +117,7 @@ def test_no_process_but_keys_holds_a_private_key(server, keys):
         others.update(traces_of(key))
     holder = server.role("keys")[0]
     if not readable(holder):
-        pytest.skip("this user may not read other processes' memory")
+        pytest.skip("takes root, who may read other processes' memory")
     with Load(server, http1=1, http2=1, fresh=2) as load:
         shake_hands(server)
         load.wait_more()
@@ -162,6 +162,7 @@ def test_processes_that_meet_strangers_have_no_rights(server, role):
             assert set(status["Uid"].split()) == {str(os.geteuid())}
 
 
+@needs_root
 def test_workers_hold_no_key_file_and_no_folder_above_their_sites(server, keys):
     for role in ("worker", "logs"):
         for pid in server.role(role):

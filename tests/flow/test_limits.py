@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from lib import (PATIENCE, SANITIZED, anything_goes, have, limit, limits_of, read_all, read_answer, run,
+from lib import (PATIENCE, SANITIZED, anything_goes, have, limit, limits_of, needs_root, read_all, read_answer, run,
                  wait_until)
 from load import Load
 
@@ -334,6 +334,7 @@ def linger_not(peer):
 # ---- out of something ----
 
 
+@needs_root
 def test_out_of_descriptors_and_recovered(serve):
     server = serve(workers=1, keep_alive="60s")
     worker = server.role("worker")[0]
