@@ -95,6 +95,10 @@ cross:       ## build-cross: the programs for Windows (by mingw-w64) and macOS (
 	    ninja -C build-cross/$$system
 	done
 
+matrix:      ## build and test without each optional library; tools/matrix NAME picks
+	@tools/deps build libraries test
+	tools/matrix
+
 cover:       ## lines that units and corpora reach, a file a line
 	@tools/deps build libraries cover
 	CC=gcc tools/setup build-cover -Db_coverage=true -Doptimization=0

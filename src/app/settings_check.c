@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "os/process.h"
 #include "os/socket.h"
+#include "router/router.h"
 
 struct check {
     const struct config_tree *tree;
@@ -420,6 +421,11 @@ void settings_check(const struct config_tree *tree, const struct settings *setti
         check_site(&check, i);
     if (settings->listen.https.count + settings->listen.http.count == 0 && before == 0)
         config_complain(tree, diags, "listen", "there is no address to listen on");
+    if (settings->firewall.router && !router_available())
+        diag_hint(config_complain(tree, diags, "firewall.router",
+                                  "this gardien is built without NAT-PMP and UPnP"),
+                  "build it with libnatpmp or libminiupnpc, or forward the ports in the router's "
+                  "settings and leave this off");
     if (settings->user && !process_user_exists(settings->user))
         diag_hint(
             config_complain(tree, diags, "user", "there is no account \"%s\"", settings->user),

@@ -58,6 +58,11 @@ static bool all_settled(const struct router_answer *answer)
     return true;
 }
 
+bool router_available(void)
+{
+    return HAVE_NATPMP || HAVE_MINIUPNPC;
+}
+
 static void speak(const struct router_task *task, struct router_answer *answer)
 {
     if (task->router.s_addr)

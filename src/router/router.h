@@ -70,6 +70,8 @@ struct router_answer {
 /** Asks, for 3 s to find a router and then at most 10 s.
  *  @return 0 with what became of it; ERR_TIMEOUT; -errno when nobody could be asked */
 must_check int router_talk(const struct router_request *request, struct router_answer *ret_answer);
+/** Is the program built with any protocol that routers speak? */
+bool router_available(void);
 /** Were all ports mapped, or taken back? */
 bool router_fine(const struct router_answer *answer);
 /** Seconds until the first lease must be renewed (half of it), 0: never. */

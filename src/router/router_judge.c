@@ -171,11 +171,16 @@ static void judge_silence(const struct router_answer *answer, struct findings *f
                      "connect it to a network");
         return;
     }
-    struct finding *finding = findings_add(
-        findings, FINDING_BAD, "router",
-        "no router answered within 3 s: %s%s%sUPnP was asked on %s (%s)",
-        answer->router[0] ? "NAT-PMP was asked at " : "no IPv4 route leads to one, ",
-        answer->router, answer->router[0] ? ", " : "", answer->interface, answer->address);
+    scoped(mem_release) char *upnp =
+        HAVE_MINIUPNPC ? mem_format("UPnP was asked on %s (%s)", answer->interface, answer->address)
+                       : mem_format("this gardien is built without UPnP");
+    bool natpmp = HAVE_NATPMP && answer->router[0];
+    struct finding *finding =
+        findings_add(findings, FINDING_BAD, "router", "no router answered within 3 s: %s%s%s%s",
+                     !HAVE_NATPMP ? "this gardien is built without NAT-PMP, "
+                     : natpmp     ? "NAT-PMP was asked at "
+                                  : "no IPv4 route leads to one, ",
+                     natpmp ? answer->router : "", natpmp ? ", " : "", upnp);
     finding_hint(finding,
                  "switch on UPnP or NAT-PMP in the router's settings, or forward the ports to %s "
                  "there by hand",

@@ -5,9 +5,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#if HAVE_BROTLI
 #include <brotli/encode.h>
+#endif
 #include <zlib.h>
+#if HAVE_ZSTD
 #include <zstd.h>
+#endif
 
 #include "base/mem.h"
 
@@ -17,82 +21,24 @@ struct compressor {
     enum http_coding coding;
     union {
         z_stream gzip;
+#if HAVE_BROTLI
         BrotliEncoderState *br;
+#endif
+#if HAVE_ZSTD
         ZSTD_CCtx *zstd;
+#endif
     };
 };
 
-static int gzip_create(struct compressor *c, enum compress_level level)
+/* ---- gzip ---- */
+
+static int gzip_create(struct compressor *c, enum compress_level level, int64_t size)
 {
     static const int levels[] = {1, 6, 9};
 
     int r = deflateInit2(&c->gzip, levels[level], Z_DEFLATED, GZIP_WINDOW + GZIP_HEADER,
                          GZIP_MEMORY, Z_DEFAULT_STRATEGY);
     return r == Z_OK ? 0 : -ENOMEM;
-}
-
-static int br_create(struct compressor *c, enum compress_level level, int64_t size)
-{
-    static const unsigned levels[] = {3, 5, 7};
-
-    c->br = BrotliEncoderCreateInstance(NULL, NULL, NULL);
-    if (!c->br)
-        return -ENOMEM;
-    BrotliEncoderSetParameter(c->br, BROTLI_PARAM_QUALITY, levels[level]);
-    BrotliEncoderSetParameter(c->br, BROTLI_PARAM_LGWIN, BR_WINDOW);
-    BrotliEncoderSetParameter(c->br, BROTLI_PARAM_SIZE_HINT,
-                              size > UINT32_MAX ? UINT32_MAX : (uint32_t)size);
-    return 0;
-}
-
-static int zstd_create(struct compressor *c, enum compress_level level, int64_t size)
-{
-    static const int levels[] = {1, 3, 9};
-
-    c->zstd = ZSTD_createCCtx();
-    if (!c->zstd)
-        return -ENOMEM;
-    if (ZSTD_isError(ZSTD_CCtx_setParameter(c->zstd, ZSTD_c_compressionLevel, levels[level])) ||
-        ZSTD_isError(ZSTD_CCtx_setParameter(c->zstd, ZSTD_c_windowLog, ZSTD_WINDOW)) ||
-        ZSTD_isError(ZSTD_CCtx_setPledgedSrcSize(c->zstd, (unsigned long long)size))) {
-        ZSTD_freeCCtx(c->zstd);
-        return -ENOMEM;
-    }
-    return 0;
-}
-
-int compressor_create(enum http_coding coding, enum compress_level level, int64_t size,
-                      struct compressor **ret_compressor)
-{
-    struct compressor *c = mem_new(struct compressor);
-    int r;
-
-    c->coding = coding;
-    if (coding == HTTP_CODING_GZIP)
-        r = gzip_create(c, level);
-    else if (coding == HTTP_CODING_BR)
-        r = br_create(c, level, size);
-    else
-        r = zstd_create(c, level, size);
-    if (r < 0) {
-        free(c);
-        return r;
-    }
-    *ret_compressor = c;
-    return 0;
-}
-
-void compressor_destroy(struct compressor *c)
-{
-    if (!c)
-        return;
-    if (c->coding == HTTP_CODING_GZIP)
-        deflateEnd(&c->gzip);
-    else if (c->coding == HTTP_CODING_BR)
-        BrotliEncoderDestroyInstance(c->br);
-    else
-        ZSTD_freeCCtx(c->zstd);
-    free(c);
 }
 
 /* zlib counts in unsigned int. */
@@ -120,6 +66,28 @@ static int gzip_run(struct compressor *c, struct compress_step *step)
     return r == Z_OK || r == Z_BUF_ERROR ? 0 : -EIO;
 }
 
+static void gzip_destroy(struct compressor *c)
+{
+    deflateEnd(&c->gzip);
+}
+
+#if HAVE_BROTLI
+/* ---- br ---- */
+
+static int br_create(struct compressor *c, enum compress_level level, int64_t size)
+{
+    static const unsigned levels[] = {3, 5, 7};
+
+    c->br = BrotliEncoderCreateInstance(NULL, NULL, NULL);
+    if (!c->br)
+        return -ENOMEM;
+    BrotliEncoderSetParameter(c->br, BROTLI_PARAM_QUALITY, levels[level]);
+    BrotliEncoderSetParameter(c->br, BROTLI_PARAM_LGWIN, BR_WINDOW);
+    BrotliEncoderSetParameter(c->br, BROTLI_PARAM_SIZE_HINT,
+                              size > UINT32_MAX ? UINT32_MAX : (uint32_t)size);
+    return 0;
+}
+
 static int br_run(struct compressor *c, struct compress_step *step)
 {
     const uint8_t *in = (const uint8_t *)step->in;
@@ -133,6 +101,31 @@ static int br_run(struct compressor *c, struct compress_step *step)
     step->in = (const char *)in;
     step->out = (char *)out;
     return BrotliEncoderIsFinished(c->br);
+}
+
+static void br_destroy(struct compressor *c)
+{
+    BrotliEncoderDestroyInstance(c->br);
+}
+#endif
+
+#if HAVE_ZSTD
+/* ---- zstd ---- */
+
+static int zstd_create(struct compressor *c, enum compress_level level, int64_t size)
+{
+    static const int levels[] = {1, 3, 9};
+
+    c->zstd = ZSTD_createCCtx();
+    if (!c->zstd)
+        return -ENOMEM;
+    if (ZSTD_isError(ZSTD_CCtx_setParameter(c->zstd, ZSTD_c_compressionLevel, levels[level])) ||
+        ZSTD_isError(ZSTD_CCtx_setParameter(c->zstd, ZSTD_c_windowLog, ZSTD_WINDOW)) ||
+        ZSTD_isError(ZSTD_CCtx_setPledgedSrcSize(c->zstd, (unsigned long long)size))) {
+        ZSTD_freeCCtx(c->zstd);
+        return -ENOMEM;
+    }
+    return 0;
 }
 
 static int zstd_run(struct compressor *c, struct compress_step *step)
@@ -151,11 +144,54 @@ static int zstd_run(struct compressor *c, struct compress_step *step)
     return step->end && left == 0;
 }
 
+static void zstd_destroy(struct compressor *c)
+{
+    ZSTD_freeCCtx(c->zstd);
+}
+#endif
+
+/* ---- each of them ---- */
+
+static const struct method {
+    int (*create)(struct compressor *c, enum compress_level level, int64_t size);
+    int (*run)(struct compressor *c, struct compress_step *step);
+    void (*destroy)(struct compressor *c);
+} methods[HTTP_CODINGS] = {
+    [HTTP_CODING_GZIP] = {gzip_create, gzip_run, gzip_destroy},
+#if HAVE_BROTLI
+    [HTTP_CODING_BR] = {br_create, br_run, br_destroy},
+#endif
+#if HAVE_ZSTD
+    [HTTP_CODING_ZSTD] = {zstd_create, zstd_run, zstd_destroy},
+#endif
+};
+
+int compressor_create(enum http_coding coding, enum compress_level level, int64_t size,
+                      struct compressor **ret_compressor)
+{
+    struct compressor *c = mem_new(struct compressor);
+
+    c->coding = coding;
+    int r = methods[coding].create(c, level, size);
+    if (r < 0) {
+        free(c);
+        return r;
+    }
+    *ret_compressor = c;
+    return 0;
+}
+
+void compressor_destroy(struct compressor *c)
+{
+    if (!c)
+        return;
+    methods[c->coding].destroy(c);
+    free(c);
+}
+
 int compressor_run(struct compressor *c, struct compress_step *step)
 {
-    if (c->coding == HTTP_CODING_GZIP)
-        return gzip_run(c, step);
-    return c->coding == HTTP_CODING_BR ? br_run(c, step) : zstd_run(c, step);
+    return methods[c->coding].run(c, step);
 }
 
 /* Runs until the end or until the output is full. */

@@ -6,9 +6,20 @@
 
 enum compress_level { COMPRESS_FAST, COMPRESS_BALANCED, COMPRESS_BEST };
 
+/** The codings that the program is built with, as the setting `codings` is written. */
+#if HAVE_ZSTD && HAVE_BROTLI
+#define COMPRESS_CODINGS "[zstd, br, gzip]"
+#elif HAVE_ZSTD
+#define COMPRESS_CODINGS "[zstd, gzip]"
+#elif HAVE_BROTLI
+#define COMPRESS_CODINGS "[br, gzip]"
+#else
+#define COMPRESS_CODINGS "[gzip]"
+#endif
+
 struct compressor;
 
-/** @param coding  not identity
+/** @param coding  not identity, and one of COMPRESS_CODINGS
  *  @param size    bytes that will come; fewer or more is an error at the end
  *  @return 0, or -ENOMEM */
 must_check int compressor_create(enum http_coding coding, enum compress_level level, int64_t size,

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "serve/compress.h"
 #include "serve/files.h"
 #include "serve/files_open.h"
 
@@ -17,7 +18,11 @@ static const char *check_index(const char *value)
 
 static const char *check_coding(const char *value)
 {
-    if (strcmp(value, "zstd") == 0 || strcmp(value, "br") == 0 || strcmp(value, "gzip") == 0)
+    if (strcmp(value, "zstd") == 0)
+        return HAVE_ZSTD ? NULL : "takes libzstd, which this gardien is built without";
+    if (strcmp(value, "br") == 0)
+        return HAVE_BROTLI ? NULL : "takes libbrotlienc, which this gardien is built without";
+    if (strcmp(value, "gzip") == 0)
         return NULL;
     return "is none of zstd, br, gzip";
 }
@@ -50,7 +55,7 @@ static const struct config_row compress_rows[] = {
      .type = CONFIG_STRINGS,
      .offset = offsetof(struct files_compress_settings, codings),
      .max = 3,
-     .def = "[zstd, br, gzip]",
+     .def = COMPRESS_CODINGS,
      .help =
          "The codings to compress in; among those that a client wants equally, zstd goes before "
          "br before gzip.",

@@ -1,6 +1,7 @@
 """What the flow tests stand on: a gardien started in a folder of its own on free ports, and real
 clients that talk to it. Knows how to start, watch and stop; what is right is said by the tests."""
 
+import functools
 import json
 import os
 import random
@@ -28,6 +29,20 @@ SANITIZED = BINARY.exists() and b"__asan_init" in BINARY.read_bytes()
 #: For tests that look into the processes of a gardien, which other users than root may not.
 needs_root = pytest.mark.skipif(os.geteuid() != 0,
                                 reason="takes root, who may look into gardien's processes")
+
+
+@functools.cache
+def built_without():
+    """The optional libraries that the program was built without, as `gardien version` names them."""
+    words = run(BINARY, "version", "--json").stdout
+    return json.loads(words).get("without", []) if words else []
+
+
+def needs_library(*names):
+    """Skips the calling test if the program was built without one of these libraries."""
+    for name in names:
+        if name in built_without():
+            pytest.skip(f"the program is built without {name}")
 
 
 def _own_ports():

@@ -8,6 +8,7 @@ import socket
 from contextlib import contextmanager
 from pathlib import Path
 
+import lib
 from lib import PATIENCE, wait_until
 from netns import server_and_client
 
@@ -186,6 +187,8 @@ ALL = {kind.name: kind for kind in (Nftables, IptablesNft, IptablesLegacy, Ufw, 
 @contextmanager
 def managed(name):
     """A manager in charge of the server of netns.server_and_client(): (manager, server, client)."""
+    if name == "firewalld":
+        lib.needs_library("systemd")
     with server_and_client(mounts=True) as (server, client):
         manager = ALL[name](server)
         try:

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from lib import BINARY, PATIENCE, descendants, have, sanitizer_env, wait_until
+from lib import BINARY, PATIENCE, descendants, have, needs_library, sanitizer_env, wait_until
 from netns import cable, can_make_hosts, hosts
 
 pytestmark = pytest.mark.skipif(not can_make_hosts(), reason="takes the right to make namespaces")
@@ -48,6 +48,7 @@ class Home:
         ours.run("ip", "route", "add", "default", "via", ROUTER)
 
     def real_router(self, natpmp="yes", upnp="yes"):
+        needs_library(*(["natpmp"] if upnp == "no" else []), *(["miniupnpc"] if natpmp == "no" else []))
         config = self.folder / "miniupnpd.conf"
         config.write_text(MINIUPNPD.format(natpmp=natpmp, upnp=upnp))
         self.router.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
@@ -60,6 +61,8 @@ class Home:
 
     def fake_router(self, **options):
         """Starts fake_router.py; its lines gather in self.asked."""
+        needs_library(*(["natpmp"] if "natpmp" in options else []),
+                      *(["miniupnpc"] if "upnp" in options else []))
         self.asked = []
         process = self.router.start("/usr/bin/python3", Path(__file__).with_name("fake_router.py"),
                                     ROUTER, json.dumps(options), stdout=-1)
@@ -265,6 +268,7 @@ def test_an_upgrade_gives_nothing_back(home):
 
 
 def test_no_router_answers(home):
+    needs_library("natpmp", "miniupnpc")
     home.serve()
     home.wait_said(rf"no router answered.*{ROUTER}.*eth0 \({OURS}\)")
     home.stop()

@@ -420,6 +420,7 @@ def test_ufw_rules_are_named_by_their_exact_rule():
 @pytest.mark.skipif(not shutil.which("firewalld") or not shutil.which("dbus-daemon"),
                     reason="no firewalld")
 def test_firewalld_is_named_with_its_zone():
+    lib.needs_library("systemd")
     with netns.server_and_client(mounts=True) as (server, _):
         server.run("sh", "-c", "mkdir -p /run/dbus && mount -t tmpfs none /run/dbus && "
                    "mount -t tmpfs none /etc/firewalld && mount -t tmpfs none /run/firewalld "

@@ -7,6 +7,8 @@
 #include "base/diag.h"
 #include "firewall/plan/plan.h"
 
+/** Is the program built with D-Bus? */
+bool bus_available(void);
 /** Has the name an owner? Also false where there is no bus. */
 bool bus_has_owner(const char *name);
 /** Carries out an action of kind PLAN_DBUS, waiting at most 25 seconds.

@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "firewall/linux/bus.h"
 #include "firewall/plan/journal.h"
 #include "firewall/plan/manager.h"
 
@@ -55,7 +56,10 @@ static void detect(const struct firewall_facts *facts, struct detection *ret_sta
     else if (rules)
         *ret_state = (struct detection){
             PRESENCE_UNKNOWN,
-            mem_format("its rules are in the kernel, but it does not answer on D-Bus")};
+            mem_format("its rules are in the kernel, but %s",
+                       bus_available()
+                           ? "it does not answer on D-Bus"
+                           : "this gardien is built without libsystemd and cannot ask it")};
     else
         *ret_state = (struct detection){
             facts->has_firewalld ? PRESENCE_IDLE : PRESENCE_ABSENT,

@@ -19,7 +19,15 @@ static void respond(struct http_engine *engine, struct http_exchange *x)
 static const struct http_engine_ops ops = {.respond = respond};
 
 static char *index_names[] = {(char *)"index.html", (char *)"index.htm"};
-static char *coding_names[] = {(char *)"zstd", (char *)"br", (char *)"gzip"};
+static char *coding_names[] = {
+#if HAVE_ZSTD
+    (char *)"zstd",
+#endif
+#if HAVE_BROTLI
+    (char *)"br",
+#endif
+    (char *)"gzip",
+};
 
 struct site *site_create(void)
 {
@@ -33,7 +41,7 @@ struct site *site_create(void)
         .root = site->root,
         .index = {index_names, 2},
         .precompressed = true,
-        .compress = {true, {coding_names, 3}, 1024, 10 << 20, 1, 16},
+        .compress = {true, {coding_names, ARRAY_SIZE(coding_names)}, 1024, 10 << 20, 1, 16},
         .cache = {256 << 10, 64 << 20, 100 * NSEC_PER_MSEC},
     };
     site->engine.ops = &ops;

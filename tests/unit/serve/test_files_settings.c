@@ -35,12 +35,24 @@ static void test_files_settings_defaults(void **state)
     assert_string_equal(s.index.items[0], "index.html");
     assert_false(s.listing || s.dot_files || s.fallback);
     assert_true(s.precompressed && s.compress.enabled);
-    assert_int_equal(s.compress.codings.count, 3);
+    assert_int_equal(s.compress.codings.count, 1 + HAVE_BROTLI + HAVE_ZSTD);
     assert_int_equal(s.compress.min_size, 1024);
     assert_int_equal(s.compress.level, 1);
     assert_int_equal(s.cache.max_file_size, 256 << 10);
     assert_int_equal(s.cache.total, 64 << 20);
     assert_int_equal(s.cache.staleness, 100 * NSEC_PER_MSEC);
+    config_release(files_rows, &s);
+}
+
+static void test_files_settings_take_the_codings_that_are_built_in(void **state)
+{
+    struct files_settings s;
+
+    assert_int_equal(decode("root: /w\ncompress: {codings: [br]}\n", &s), !HAVE_BROTLI);
+    config_release(files_rows, &s);
+    assert_int_equal(decode("root: /w\ncompress: {codings: [zstd]}\n", &s), !HAVE_ZSTD);
+    config_release(files_rows, &s);
+    assert_int_equal(decode("root: /w\ncompress: {codings: [gzip]}\n", &s), 0);
     config_release(files_rows, &s);
 }
 
@@ -86,6 +98,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_files_settings_defaults),
+        cmocka_unit_test(test_files_settings_take_the_codings_that_are_built_in),
         cmocka_unit_test(test_files_settings_short_forms),
         cmocka_unit_test(test_files_settings_mistakes),
     };
