@@ -1,6 +1,7 @@
 """What the flow tests stand on: a gardien started in a folder of its own on free ports, and real
 clients that talk to it. Knows how to start, watch and stop; what is right is said by the tests."""
 
+import atexit
 import functools
 import json
 import os
@@ -11,6 +12,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -43,6 +45,18 @@ def needs_library(*names):
     for name in names:
         if name in built_without():
             pytest.skip(f"the program is built without {name}")
+
+
+@functools.cache
+def binary_for_others():
+    """The program at a path that every user may reach, even if the clone is in a folder of mode 0700."""
+    folder = Path(tempfile.mkdtemp(prefix="gardien-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder.chmod(0o755)
+    program = folder / "gardien"
+    program.write_bytes(BINARY.read_bytes())
+    program.chmod(0o755)
+    return program
 
 
 def _own_ports():

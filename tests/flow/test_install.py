@@ -82,6 +82,22 @@ def test_settings_that_exist_are_kept(tmp_path):
     assert settings.read_text() == "mine"
 
 
+def test_uninstall_removes_what_install_brought_and_keeps_settings(tmp_path):
+    root = tmp_path / "root"
+    others = [root / "usr/local/bin/other", root / "usr/local/share/doc/gardien/mine"]
+    for file in others:
+        file.parent.mkdir(parents=True)
+        file.write_text("another's")
+    install(root, "/usr/local")
+    said = run(TOP / "tools" / "install", "--remove", check=True,
+               env={"DESTDIR": root, "PREFIX": "/usr/local", "SYSCONFDIR": "/etc"}).stdout
+    left = {path for path in root.rglob("*") if path.is_file()}
+    assert left == {root / "etc/gardien/gardien.yaml", *others}
+    assert not (root / "usr/local/share/gardien").exists()
+    for kept in ("/etc/gardien", "/var/lib/gardien", "/var/log/gardien"):
+        assert f"{root}{kept} " in said
+
+
 def test_the_unit_starts_reloads_and_confines(tree):
     text = unit(tree)
     for line in ("Type=notify", "ExecStart=/usr/bin/gardien serve --config /etc/gardien/gardien.yaml",

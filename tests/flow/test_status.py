@@ -5,7 +5,7 @@ import os
 import socket
 
 import pytest
-from lib import BINARY, have, run, wait_until
+from lib import BINARY, binary_for_others, have, run, wait_until
 from netns import cable, can_make_hosts, hosts, server_and_client
 
 pytestmark = pytest.mark.skipif(not can_make_hosts(), reason="takes the right to make namespaces")
@@ -159,7 +159,7 @@ def test_without_root_what_is_hidden_is_said():
     with server_and_client() as (server, _):
         listen(server, "tcp", "0.0.0.0", 443)
         result = server.run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env",
-                            "-u", "HOME", BINARY, "status", "443", "--json", check=False)
+                            "-u", "HOME", binary_for_others(), "status", "443", "--json", check=False)
         assert result.returncode == 5, result.stderr
         report = json.loads(result.stdout)
         (one,) = port_of(report, "443/tcp")["listeners"]

@@ -19,7 +19,8 @@ def why(*words, code, input=None, as_nobody=False, command=None):
     """The paths by family."""
     line = [lib.BINARY, "why", *words, "--json"]
     if as_nobody and os.geteuid() == 0:
-        line = ["setpriv", "--reuid", "nobody", "--clear-groups", "--inh-caps", "-all", *line]
+        line = ["setpriv", "--reuid", "nobody", "--clear-groups", "--inh-caps", "-all",
+                lib.binary_for_others(), *line[1:]]
     if command:
         line = command(*line)
     result = lib.run(*line, input=input, env=lib.sanitizer_env())
