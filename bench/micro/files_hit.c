@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "http/pool.h"
 #include "serve/files.h"
 
 enum { WARM_UP = 100000, ROUNDS = 5, REQUESTS = 1000000 };
@@ -34,15 +35,14 @@ static const struct files_field site_fields[] = {
     {SPAN("x-content-type-options"), SPAN("nosniff"), FILES_FIELD_SET},
 };
 
-static void respond(struct http_engine *engine, struct http_exchange *x)
+static void respond(struct http_exchange *x)
 {
 }
 
-static const struct http_engine_ops ops = {.respond = respond};
+static const struct http_exchange_ops ops = {.respond = respond};
 
 static uint64_t run(struct files *files, struct http_pool *pool, struct span path, unsigned count)
 {
-    struct http_engine engine = {.ops = &ops};
     struct http_field items[ARRAY_SIZE(browser)];
     struct files_context context = {
         .fields = site_fields, .field_count = ARRAY_SIZE(site_fields), .wall = nsec_realtime()};
@@ -53,7 +53,7 @@ static uint64_t run(struct files *files, struct http_pool *pool, struct span pat
         items[i] = (struct http_field){span_str(browser[i].name), span_str(browser[i].value)};
     for (unsigned i = 0; i < count; i++) {
         struct http_exchange *x = http_exchange_take(pool);
-        x->engine = &engine;
+        x->ops = &ops;
         x->request.method = HTTP_GET;
         x->request.path = path;
         x->request.fields = (struct http_fields){items, ARRAY_SIZE(items), ARRAY_SIZE(items)};

@@ -8,6 +8,8 @@
 #include "http/h1/request.h"
 #include "http/h1/scan.h"
 #include "http/http.h"
+#include "http/pool.h"
+#include "http/server.h"
 
 enum { ROUNDS = 1000000, BEST_OF = 7, OUT_BYTES = 32 << 10, FILE_BYTES = 1024 };
 

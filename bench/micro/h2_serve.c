@@ -8,6 +8,8 @@
 
 #include "base/mem.h"
 #include "http/http.h"
+#include "http/pool.h"
+#include "http/server.h"
 
 enum { CONNECTIONS = 16, STREAMS = 32, BODY = 1024, OUT = 65536, IN = 8192 };
 
@@ -265,7 +267,7 @@ int main(int argc, char **argv)
                                               .h2_pings_per_minute = 120,
                                               .h2_empty_frames_per_minute = 600,
                                               .h2_continuations = 8,
-                                              .h2_window_bytes = 262144};
+                                              .body_window = 262144};
     int rounds = argc > 1 ? atoi(argv[1]) : 2000;
     int repeats = argc > 2 ? atoi(argv[2]) : 5;
     struct http_pool *pool = http_pool_create(1 << 20);

@@ -23,6 +23,8 @@ void arena_init(struct arena *arena, void *first, size_t first_size, size_t ceil
 
 void arena_reset(struct arena *arena, void *first, size_t first_size)
 {
+    if (arena->account)
+        *arena->account -= (int64_t)arena->total;
     while (arena->blocks) {
         struct arena_block *block = arena->blocks;
         arena->blocks = block->next;
@@ -46,6 +48,8 @@ static bool add_block(struct arena *arena, size_t need)
     block->size = size;
     arena->blocks = block;
     arena->total += size;
+    if (arena->account)
+        *arena->account += (int64_t)size;
     arena->at = block->bytes;
     arena->end = block->bytes + size;
     return true;

@@ -9,8 +9,10 @@ struct arena {
     char *at;
     char *end;
     struct arena_block *blocks;
-    size_t total;   /**< bytes of all blocks */
-    size_t ceiling; /**< most that `total` may become */
+    size_t total;     /**< bytes of all blocks */
+    size_t ceiling;   /**< most that `total` may become */
+    int64_t *account; /**< counts the bytes of blocks of several arenas; may be NULL, not kept over
+                           a reset */
 };
 
 /** An arena that starts with `first` (which stays its owner's and is used again after a reset; NULL

@@ -66,7 +66,11 @@ void limits_http(const struct limits_settings *limits, struct http_limits *ret_h
         .h2_pings_per_minute = (uint32_t)limits->h2_pings,
         .h2_empty_frames_per_minute = (uint32_t)limits->h2_empty_frames,
         .h2_continuations = (uint32_t)limits->h2_continuations,
-        .h2_window_bytes = (uint32_t)limits->h2_window,
+        .body_window = (uint32_t)limits->h2_window,
+        .header = {limits->header_timeout, limits->header_timeout_max,
+                   (uint64_t)limits->header_rate},
+        .body = {limits->body_timeout, 0, (uint64_t)limits->body_rate},
+        .answer = {limits->response_timeout, 0, (uint64_t)limits->response_rate},
     };
 }
 

@@ -164,7 +164,7 @@ static void on_request(void *owner, struct http_exchange *x)
     c->requests++;
     c->unread = x->request.refusal != 0 || x->request.has_body;
     if (server->draining)
-        http_shutdown(x->engine);
+        http_shutdown(c->engine);
     struct answer *answer = arena_alloc(&x->arena, sizeof *answer);
     if (!answer) {
         http_respond(x, &(struct http_response){.status = 503, .close = true}, NULL);
@@ -212,24 +212,13 @@ static void on_close(void *owner, struct http_exchange *x, enum http_end end)
             entry.tls_resumed = tls_session_resumed(c->tls);
         }
         if (answer) {
-            entry.reason = answer->reason;
+            entry.reason = !answer->reason && end == HTTP_END_TIMEOUT ? "too slow" : answer->reason;
             entry.request_id = span_str(answer->request_id);
         }
         access_log_add(server->access_log, &entry);
     }
     if (answer)
         sites_unref(answer->sites);
-}
-
-void answer_cut_off(struct http_engine *engine)
-{
-    while (!list_empty(&engine->exchanges)) {
-        struct http_exchange *x = list_first(&engine->exchanges, struct http_exchange, link);
-        struct answer *answer = x->user;
-        if (answer && !answer->reason)
-            answer->reason = "too slow";
-        http_reset(x);
-    }
 }
 
 const struct http_events answer_events = {

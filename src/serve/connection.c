@@ -141,20 +141,19 @@ static nsec_t deadline_of(const struct connection *c)
         if (leaves(c)) /* a client that never answers our goodbye, or never asks at all */
             return c->pace.began + LINGER_TIME;
         return limits_deadline(&c->pace, limits->keep_alive, 0, 0);
-    case HTTP_WAIT_HEADER:
-        return limits_deadline(&c->pace, limits->header_timeout, limits->header_rate,
-                               limits->header_timeout_max);
-    case HTTP_WAIT_BODY:
-        stalled = limits->body_timeout ? c->progress + limits->body_timeout : NSEC_NEVER;
-        return earlier(stalled,
-                       limits_deadline(&c->pace, limits->body_timeout, limits->body_rate, 0));
     case HTTP_WAIT_OUTPUT:
-    case HTTP_WAIT_WINDOW:
     case HTTP_WAIT_CLOSED:
         stalled = limits->response_timeout ? c->progress + limits->response_timeout : NSEC_NEVER;
         return earlier(
             stalled, limits_deadline(&c->pace, limits->response_timeout, limits->response_rate, 0));
-    case HTTP_WAIT_ANSWER:
+    case HTTP_WAIT_HEADER:
+        if (!c->held_len)
+            break;
+        return limits_deadline(&c->pace, limits->header_timeout, limits->header_rate,
+                               limits->header_timeout_max);
+    case HTTP_WAIT_BODY:
+    case HTTP_WAIT_WINDOW:
+    case HTTP_WAIT_ANSWER: /* exchanges have deadlines of their own */
         break;
     }
     return NSEC_NEVER;
@@ -174,6 +173,8 @@ static void set_deadline(struct connection *c, enum http_wait waiting)
         c->progress = now;
     }
     c->deadline = deadline_of(c);
+    if (c->engine)
+        c->deadline = earlier(c->deadline, http_deadline(c->engine, now));
     if (c->deadline == NSEC_NEVER)
         return;
     if (!c->timer.link.next || list_empty(&c->timer.link) || c->deadline < c->timer.at)
@@ -330,14 +331,15 @@ static void on_ready(struct loop_watch *watch, unsigned events)
 static void on_deadline(struct loop_timer *timer, nsec_t now)
 {
     struct connection *c = container_of(timer, struct connection, timer);
-    const struct limits_settings *limits = &c->server->sites->limits;
 
     if (now < c->deadline) { /* it was put off meanwhile */
         if (c->deadline != NSEC_NEVER)
             loop_timer_set(c->server->loop, timer, c->deadline);
-        if (c->state != CONNECTION_OPEN)
-            return;
-        http_sweep(c->engine, now, limits->response_timeout, (uint64_t)limits->response_rate);
+        return;
+    }
+    if (c->state == CONNECTION_OPEN && http_deadline(c->engine, now) <= now) {
+        http_sweep(c->engine, now);
+        c->waiting = HTTP_WAIT_ANSWER; /* what is waited for now begins anew */
         connection_drive(c);
         return;
     }
@@ -346,7 +348,7 @@ static void on_deadline(struct loop_timer *timer, nsec_t now)
         return;
     }
     if (c->engine)
-        answer_cut_off(c->engine);
+        http_cut_off(c->engine, HTTP_END_TIMEOUT);
     connection_destroy(c);
 }
 

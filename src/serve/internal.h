@@ -2,7 +2,10 @@
 #pragma once
 
 #include "base/list.h"
+#include "http/engine.h"
 #include "http/http.h"
+#include "http/pool.h"
+#include "http/server.h"
 #include "protect/protect.h"
 #include "serve/server.h"
 #include "serve/sites.h"
@@ -145,8 +148,6 @@ ssize_t connection_write(struct connection *c, struct tls_io *io);
 
 /** What engines tell connections. */
 extern const struct http_events answer_events;
-/** A deadline passed: cuts off every answer under way, and has the log say so. */
-void answer_cut_off(struct http_engine *engine);
 
 /** Wall-clock time of this round. */
 nsec_t server_wall(const struct server *server);

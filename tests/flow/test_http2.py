@@ -427,15 +427,18 @@ def test_client_that_reads_nothing_costs_little_memory(start):
 
 
 @pytest.mark.parametrize("window", [0, 1000])
-def test_client_that_opens_no_window_is_timed_out_while_others_are_served(start, window):
+def test_streams_that_get_no_window_are_timed_out_while_others_are_served(start, window):
     server = start(settings({"response_timeout": "1s", "response_rate": 0}), files=FILES)
     with Raw(server, window=window) as stalled:
         began = time.monotonic()
         stalled.send(b"".join(stalled.request(1 + 2 * i, "/big.bin") for i in range(20)))
         for _ in range(5):
             assert server.curl("/a.txt").text == "alpha\n"
-        stalled.end()
+        ended = {stalled.wait(RST_STREAM)[2] for _ in range(20)}
+        assert ended == {1 + 2 * i for i in range(20)}
         assert 0.8 < time.monotonic() - began < 4 * PATIENCE
+        stalled.send(stalled.request(101, "/none"))
+        assert stalled.wait(HEADERS)[2] == 101, "the connection lives on"
     assert server.curl("/big.bin").body == FILES["big.bin"]
 
 
@@ -449,7 +452,7 @@ def test_window_updates_of_a_byte_buy_no_time(start):
                 break
             raw.peer.settimeout(0.1)
             try:
-                raw.end()
+                raw.wait(RST_STREAM, 1)
                 break
             except TimeoutError:
                 continue

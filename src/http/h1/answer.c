@@ -119,6 +119,17 @@ size_t h1_answer_write(char *out, const struct http_response *response, const ch
     return (size_t)(at - out);
 }
 
+size_t h1_interim_write(char *out, const struct http_response *response)
+{
+    char *at = put_status(out, response->status);
+
+    for (unsigned i = 0; i < response->fields.count; i++)
+        if (!is_ours(response->fields.items[i].name))
+            at = h1_field_write(at, &response->fields.items[i]);
+    at = put(at, "\r\n", 2);
+    return (size_t)(at - out);
+}
+
 size_t h1_trailers_size(const struct http_fields *trailers)
 {
     size_t size = 2;

@@ -2,7 +2,7 @@
  * How the body is framed was decided by the engine. */
 #pragma once
 
-#include "http/http.h"
+#include "http/message.h"
 
 enum h1_body_framing {
     H1_BODY_NONE,   /**< no body, no length: 204, 304, HEAD of unknown length */
@@ -29,6 +29,9 @@ size_t h1_answer_write(char *out, const struct http_response *response, const ch
 char *h1_number_write(char *at, uint64_t number);
 /** Writes "name: value" and CRLF: the sum of both and 4 bytes. @return the end */
 char *h1_field_write(char *at, const struct http_field *field);
+/** Writes an informational answer: status line and fields. @return bytes, at most
+ *  h1_answer_size() */
+size_t h1_interim_write(char *out, const struct http_response *response);
 /** Bytes of the trailer section with its empty line. `trailers` may be NULL. */
 size_t h1_trailers_size(const struct http_fields *trailers);
 /** Writes it. @return h1_trailers_size() */

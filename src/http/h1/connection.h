@@ -3,6 +3,8 @@
 #pragma once
 
 #include "base/buffer.h"
+#include "base/pace.h"
+#include "http/engine_base.h"
 #include "http/h1/answer.h"
 #include "http/h1/chunked.h"
 #include "http/h1/parser.h"
@@ -12,6 +14,8 @@ enum {
     H1_PIPELINE_BYTES = 16 << 10, /**< kept input from which on no more is wanted */
     H1_RECEIVE_MAX = 256 << 10,   /**< most that one http_receive() may have to keep */
     H1_DISCARD_MAX = 64 << 10,    /**< of a body that nobody reads, to save the connection */
+    H1_WINDOW_MIN = 16 << 10,     /**< bytes that an owner may hold, whatever the limit says */
+    H1_INTERIM_MAX = 16 << 10,    /**< informational answers that wait for output */
 };
 
 enum h1_input {
@@ -37,6 +41,8 @@ struct h1_server {
     struct http_exchange *x; /**< the only one; NULL when idle or discarding a body */
     struct buffer kept;      /**< input that could not be used yet */
     size_t used;             /**< bytes of `kept` that are done with */
+    struct buffer *interim;  /**< informational answers that go before the head, or NULL */
+    struct pace pace;        /**< of the head or body that is arriving */
     struct h1_parser parser;
     struct h1_chunked chunks;
     uint64_t body_left;   /**< of a request body with a length */
@@ -54,7 +60,17 @@ struct h1_server {
     bool cut;           /**< the next http_produce() fails */
 };
 
-_Static_assert(sizeof(struct h1_server) <= 320, "an idle connection stays small");
+_Static_assert(sizeof(struct h1_server) <= 384, "an idle connection stays small");
+
+extern const struct http_exchange_ops h1_exchange_ops;
+
+/** Bytes of a body that its owner may hold before no more is wanted. */
+static inline uint64_t h1_window(const struct h1_server *s)
+{
+    uint32_t window = s->engine.config.limits->body_window;
+
+    return window < H1_WINDOW_MIN ? H1_WINDOW_MIN : window;
+}
 
 /** Takes bytes in: makes upcalls, keeps what cannot be used yet. @return 0, or ERR_LIMIT */
 must_check int h1_input_take(struct h1_server *s, struct span bytes, nsec_t now);
@@ -64,5 +80,9 @@ void h1_input_continue(struct h1_server *s, nsec_t now);
 void h1_input_stop(struct h1_server *s);
 /** The answer is complete: the rest of its request's body is discarded, or the next head is due. */
 void h1_input_answered(struct h1_server *s);
+/** Whether the client is to send: a head that has begun, or a body whose bytes somebody takes. */
+bool h1_input_awaited(const struct h1_server *s);
+/** The head took too long: refused with 408. */
+void h1_input_timeout(struct h1_server *s);
 /** A request's body is arriving, for the exchange or to be discarded. */
 bool h1_input_is_body(const struct h1_server *s);

@@ -24,10 +24,12 @@ static void complete(struct h1_server *s)
         events->on_request_end(s->engine.config.owner, s->x);
 }
 
-/** The body broke its framing or a limit: the engine answers, unless an answer is on its way. */
+/** The body broke its framing or a limit: the owner answers, or else the engine, unless an answer
+ *  is on its way. */
 static void refuse_body(struct h1_server *s, int status, const char *reason)
 {
     struct http_response response = {.status = status, .content_length = 0, .close = true};
+    const struct http_events *events = s->engine.config.events;
     struct http_exchange *x = s->x;
 
     h1_input_stop(s);
@@ -35,14 +37,15 @@ static void refuse_body(struct h1_server *s, int status, const char *reason)
         return;
     x->request.refusal = status;
     x->request.refusal_reason = reason;
-    http_respond(x, &response, NULL);
+    if (events->on_refusal)
+        events->on_refusal(s->engine.config.owner, x);
+    if (s->x == x && !x->responded)
+        http_respond(x, &response, NULL);
 }
 
 /** Hands on body bytes, or counts them off when nobody wants them any more. */
 static void deliver(struct h1_server *s, struct span bytes)
 {
-    const struct http_engine_config *config = &s->engine.config;
-
     s->expects = s->say_continue = false;
     if (!s->x) {
         s->discarded += (uint32_t)bytes.len;
@@ -51,10 +54,10 @@ static void deliver(struct h1_server *s, struct span bytes)
         return;
     }
     s->x->body_received += bytes.len;
-    if (s->x->body_received > config->limits->body_bytes)
+    if (s->x->body_received > s->engine.config.limits->body_bytes)
         refuse_body(s, 413, "body too large");
-    else if (config->events->on_body)
-        config->events->on_body(config->owner, s->x, bytes);
+    else if (s->x->streams_body)
+        http_engine_hand_on(&s->engine, s->x, bytes);
 }
 
 static void take_body(struct h1_server *s, struct span *input)
@@ -127,9 +130,9 @@ static bool take_trailers(struct h1_server *s, struct span *input)
 
 static void begin(struct h1_server *s, nsec_t now)
 {
-    struct http_exchange *x = http_exchange_take(s->engine.config.pool);
+    struct http_exchange *x = http_engine_take(&s->engine, &h1_exchange_ops);
 
-    x->engine = &s->engine;
+    x->stream = s;
     x->started = now;
     x->request.scheme = s->engine.config.secure ? SPAN("https") : SPAN("http");
     h1_parser_head(&s->parser, x);
@@ -156,14 +159,12 @@ static void announce(struct h1_server *s, const struct h1_framing *framing)
         s->in = H1_IN_WAIT;
     else
         s->in = framing->chunked ? H1_IN_CHUNKS : H1_IN_BODY;
+    s->pace = (struct pace){0};
+    s->engine.turn--;
     list_append(&s->engine.exchanges, &s->x->link);
     config->events->on_request(config->owner, s->x);
-    if (!s->x)
-        return;
-    if (s->in == H1_IN_WAIT)
+    if (s->x && s->in == H1_IN_WAIT)
         complete(s);
-    else if (s->expects && !s->x->responded && config->events->on_body)
-        s->say_continue = true;
 }
 
 static void refuse_head(struct h1_server *s, int status, const char *reason)
@@ -183,6 +184,8 @@ static bool take_head(struct h1_server *s, struct span *input, nsec_t now)
     const struct http_limits *limits = s->engine.config.limits;
     struct h1_framing framing;
 
+    if (!s->x && s->engine.turn == 0)
+        return false;
     if (!s->x)
         begin(s, now);
     ssize_t length = h1_parse(&s->parser, *input, limits);
@@ -260,8 +263,27 @@ int h1_input_take(struct h1_server *s, struct span bytes, nsec_t now)
     return buffer_add(&s->kept, bytes);
 }
 
+bool h1_input_awaited(const struct h1_server *s)
+{
+    const struct http_exchange *x = s->x;
+
+    if (s->in == H1_IN_HEAD)
+        return x; /* it has begun */
+    if (!h1_input_is_body(s) || s->expects)
+        return false;
+    if (!x)
+        return true; /* the rest of a body that was answered already */
+    return (s->out == H1_OUT_ASKED || s->starved) && x->held < h1_window(s);
+}
+
+void h1_input_timeout(struct h1_server *s)
+{
+    refuse_head(s, 408, "header section took too long");
+}
+
 void h1_input_answered(struct h1_server *s)
 {
+    s->pace = (struct pace){0};
     if (!s->keep_alive || s->ending)
         h1_input_stop(s);
     else if (s->in == H1_IN_WAIT)

@@ -3,7 +3,8 @@
  * a request and client/framing.c's for an answer. */
 #pragma once
 
-#include "http/http.h"
+#include "http/exchange.h"
+#include "http/message_limits.h"
 
 enum h1_stage { H1_START, H1_REQUEST_LINE, H1_STATUS_LINE, H1_FIELDS };
 

@@ -2,7 +2,8 @@
  * (RFC 9112 sections 3, 6 and 9). The bytes were cut by parser.c. */
 #pragma once
 
-#include "http/http.h"
+#include "http/message.h"
+#include "http/message_limits.h"
 
 /** What the engine must know and the request does not say. */
 struct h1_framing {

@@ -36,12 +36,12 @@ static struct h1_server *server_of(struct http_engine *engine)
     return container_of(engine, struct h1_server, engine);
 }
 
-static void close_body(struct http_exchange *x)
+static void drop_interim(struct h1_server *s)
 {
-    struct http_body *body = take(x->body);
-
-    if (body && body->close)
-        body->close(body);
+    if (likely(!s->interim))
+        return;
+    buffer_finish(s->interim);
+    free(take(s->interim));
 }
 
 /** Ends the exchange, announced or not. */
@@ -52,21 +52,18 @@ static void finish(struct h1_server *s, enum http_end end)
 
     s->out = H1_OUT_IDLE;
     s->starved = false;
-    close_body(x);
-    list_remove(&x->link);
+    drop_interim(s);
     h1_input_answered(s);
-    if (announced)
-        s->engine.config.events->on_close(s->engine.config.owner, x, end);
-    http_exchange_give(s->engine.config.pool, x);
+    http_engine_release(&s->engine, x, end, announced);
 }
 
 /** Ends everything so that the client can tell that the answer is not whole. */
-static void cut(struct h1_server *s)
+static void cut(struct h1_server *s, enum http_end end)
 {
     h1_input_stop(s);
     s->cut = true;
     if (s->x)
-        finish(s, HTTP_END_SERVER);
+        finish(s, end);
 }
 
 /** Whether the rest of the request's body is too much to read it for nothing. */
@@ -223,10 +220,21 @@ static int put_continue(struct h1_server *s, struct sink *sink)
     return 0;
 }
 
+/** Informational answers, all or none: they fit into what http_produce() is given at least. */
+static int put_interim(struct h1_server *s, struct sink *sink)
+{
+    if (s->interim->len > room_of(sink))
+        return 0;
+    memcpy(sink->at, s->interim->data, s->interim->len);
+    sink->at += s->interim->len;
+    drop_interim(s);
+    return 1;
+}
+
 /** The next of the requests that came early. */
 static int next_request(struct h1_server *s, const struct sink *sink, nsec_t now)
 {
-    if (s->x || s->kept.len == 0 || room_of(sink) < ROOM_WORTH)
+    if (s->x || s->kept.len == 0 || room_of(sink) < ROOM_WORTH || s->engine.turn == 0)
         return 0;
     h1_input_continue(s, now);
     return s->out != H1_OUT_IDLE;
@@ -234,6 +242,8 @@ static int next_request(struct h1_server *s, const struct sink *sink, nsec_t now
 
 static int put_next(struct h1_server *s, struct sink *sink, nsec_t now)
 {
+    if (unlikely(s->interim))
+        return put_interim(s, sink);
     switch (s->out) {
     case H1_OUT_IDLE:
         return next_request(s, sink, now);
@@ -257,7 +267,7 @@ static ssize_t server_produce(struct http_engine *engine, char *out, size_t cap,
     while (r > 0)
         r = put_next(s, &sink, now);
     if (r < 0)
-        cut(s);
+        cut(s, HTTP_END_SERVER);
     if (sink.at == out && s->cut)
         return ERR_CLOSED;
     return sink.at - out;
@@ -269,7 +279,7 @@ static int server_receive(struct http_engine *engine, struct span bytes, nsec_t 
 
     int r = h1_input_take(s, bytes, now);
     if (r < 0)
-        cut(s);
+        cut(s, HTTP_END_SERVER);
     return r;
 }
 
@@ -288,7 +298,7 @@ static enum http_wait server_wait(const struct http_engine *engine)
 {
     const struct h1_server *s = container_of(engine, const struct h1_server, engine);
 
-    if (s->cut || s->say_continue)
+    if (s->cut || s->say_continue || s->interim)
         return HTTP_WAIT_OUTPUT;
     if (s->out == H1_OUT_IDLE)
         return wait_for_input(s);
@@ -303,35 +313,141 @@ static bool server_wants_input(const struct http_engine *engine)
 
     if (s->in == H1_IN_OVER)
         return false;
-    bool waits = s->in == H1_IN_WAIT || !s->x;
-    return !waits || s->kept.len - s->used < H1_PIPELINE_BYTES;
+    if (s->in == H1_IN_WAIT || !s->x)
+        return s->kept.len - s->used < H1_PIPELINE_BYTES;
+    return s->x->held < h1_window(s);
 }
 
-static void server_respond(struct http_engine *engine, struct http_exchange *x)
+static bool server_has_kept(const struct http_engine *engine)
+{
+    const struct h1_server *s = container_of(engine, const struct h1_server, engine);
+
+    return !s->x && s->kept.len > 0;
+}
+
+static const struct pace_bounds *bounds_of(const struct h1_server *s)
+{
+    const struct http_limits *limits = s->engine.config.limits;
+
+    if (s->in == H1_IN_HEAD)
+        return &limits->header;
+    return s->x && s->x->body_bounds ? s->x->body_bounds : &limits->body;
+}
+
+/** Only the client's half has deadlines here: what it does not take of an answer, its transport
+ *  sees. */
+static nsec_t server_deadline(struct http_engine *engine, nsec_t now)
 {
     struct h1_server *s = server_of(engine);
+    bool awaited = h1_input_awaited(s);
+    uint64_t moved = s->x ? s->x->body_received : s->discarded;
+
+    if (!awaited && !s->pace.since)
+        return NSEC_NEVER;
+    if (s->in == H1_IN_HEAD)
+        moved = s->kept.len - s->used;
+    pace_update(&s->pace, awaited, moved, now);
+    return pace_deadline(&s->pace, bounds_of(s));
+}
+
+static void server_sweep(struct http_engine *engine, nsec_t now)
+{
+    struct h1_server *s = server_of(engine);
+
+    if (now < server_deadline(engine, now))
+        return;
+    if (s->in == H1_IN_HEAD)
+        h1_input_timeout(s);
+    else if (s->x)
+        cut(s, HTTP_END_TIMEOUT);
+    else
+        h1_input_stop(s);
+}
+
+static void server_cut_off(struct http_engine *engine, enum http_end end)
+{
+    cut(server_of(engine), end);
+}
+
+static int64_t server_buffered(const struct http_engine *engine)
+{
+    const struct h1_server *s = container_of(engine, const struct h1_server, engine);
+
+    return (int64_t)(s->kept.room + (s->interim ? s->interim->room : 0));
+}
+
+/* ---- what the owner calls ---- */
+
+static void exchange_respond(struct http_exchange *x)
+{
+    struct h1_server *s = x->stream;
 
     s->out = H1_OUT_HEAD;
     s->say_continue = false;
+    http_engine_wake(&s->engine);
 }
 
-static void server_inform(struct http_engine *engine, struct http_exchange *x, int status)
+/** What does not fit is left out: the answer itself matters. */
+static void add_interim(struct buffer *interim, const struct http_response *response)
 {
-    struct h1_server *s = server_of(engine);
+    if (buffer_reserve(interim, h1_answer_size(response)) == 0)
+        interim->len += h1_interim_write(interim->data + interim->len, response);
+}
 
-    if (status == 100 && s->expects && s->out == H1_OUT_ASKED)
+static void exchange_inform(struct http_exchange *x, int status, const struct http_fields *fields)
+{
+    struct h1_server *s = x->stream;
+
+    if (status == 100) {
+        if (!s->expects)
+            return;
         s->say_continue = true;
+    } else {
+        if (!s->interim) {
+            s->interim = mem_new(struct buffer);
+            *s->interim = buffer_make(H1_INTERIM_MAX);
+        }
+        add_interim(s->interim, &(struct http_response){.status = status, .fields = *fields});
+    }
+    http_engine_wake(&s->engine);
 }
 
-static void server_resume(struct http_engine *engine, struct http_exchange *x)
+static void exchange_resume(struct http_exchange *x)
 {
-    server_of(engine)->starved = false;
+    struct h1_server *s = x->stream;
+
+    if (!s->starved)
+        return;
+    s->starved = false;
+    http_engine_wake(&s->engine);
 }
 
-static void server_reset(struct http_engine *engine, struct http_exchange *x)
+static void exchange_reset(struct http_exchange *x)
 {
-    cut(server_of(engine));
+    struct h1_server *s = x->stream;
+
+    cut(s, HTTP_END_SERVER);
+    http_engine_wake(&s->engine);
 }
+
+static void exchange_consume(struct http_exchange *x, uint64_t bytes)
+{
+    struct h1_server *s = x->stream;
+    uint64_t window = h1_window(s);
+
+    if (x->held < window && x->held + bytes >= window && h1_input_is_body(s))
+        http_engine_wake(&s->engine);
+}
+
+const struct http_exchange_ops h1_exchange_ops = {
+    .respond = exchange_respond,
+    .inform = exchange_inform,
+    .resume = exchange_resume,
+    .reset = exchange_reset,
+    .consume = exchange_consume,
+};
+
+/* ---- the table ---- */
 
 static void server_shutdown(struct http_engine *engine)
 {
@@ -356,6 +472,7 @@ static void server_destroy(struct http_engine *engine)
     struct h1_server *s = server_of(engine);
 
     buffer_finish(&s->kept);
+    drop_interim(s);
     free(s);
 }
 
@@ -364,12 +481,13 @@ static const struct http_engine_ops server_ops = {
     .produce = server_produce,
     .wait = server_wait,
     .wants_input = server_wants_input,
-    .respond = server_respond,
-    .inform = server_inform,
-    .resume = server_resume,
-    .reset = server_reset,
+    .has_kept = server_has_kept,
+    .deadline = server_deadline,
+    .sweep = server_sweep,
     .shutdown = server_shutdown,
     .hangup = server_hangup,
+    .cut_off = server_cut_off,
+    .buffered = server_buffered,
     .destroy = server_destroy,
 };
 
@@ -377,8 +495,6 @@ struct http_engine *h1_server_create(const struct http_engine_config *config)
 {
     struct h1_server *s = mem_new(struct h1_server);
 
-    s->engine.ops = &server_ops;
-    s->engine.config = *config;
-    list_init(&s->engine.exchanges);
+    http_engine_init(&s->engine, &server_ops, config);
     return &s->engine;
 }

@@ -45,21 +45,22 @@ static void on_window_update(struct h2_engine *h2, const uint8_t *bytes)
         h2_make_ready(h2, stream);
 }
 
-/** Gives the client its window back once half of it is used. */
-static void restore(struct h2_engine *h2, int32_t *window, int32_t size, uint32_t id)
+/** Gives the client the connection's window back once half of it is used, whatever is held: one
+ *  stream that is held up must not stop the others. What can be held is bounded by the windows of
+ *  the streams. */
+static void restore_connection(struct h2_engine *h2)
 {
-    int32_t used = size - *window;
+    int32_t used = h2->window_size - h2->window;
 
-    if (used < size / 2)
+    if (used < h2->window_size / 2)
         return;
-    *window = size;
-    h2_queue_code(h2, NGHTTP2_WINDOW_UPDATE, id, (uint32_t)used);
+    h2->window = h2->window_size;
+    h2_queue_code(h2, NGHTTP2_WINDOW_UPDATE, 0, (uint32_t)used);
 }
 
 bool h2_count_data(struct h2_engine *h2, struct h2_stream *stream)
 {
     int32_t length = (int32_t)h2->in.length;
-    bool ends = h2->in.flags & NGHTTP2_FLAG_END_STREAM;
 
     if (is_idle(h2)) {
         h2_fail(h2, NGHTTP2_PROTOCOL_ERROR);
@@ -70,7 +71,7 @@ bool h2_count_data(struct h2_engine *h2, struct h2_stream *stream)
         return false;
     }
     h2->window -= length;
-    restore(h2, &h2->window, h2->window_size, 0);
+    restore_connection(h2);
     if (!stream || stream->reset)
         return false;
     if (stream->request_done) {
@@ -82,10 +83,26 @@ bool h2_count_data(struct h2_engine *h2, struct h2_stream *stream)
         return false;
     }
     stream->window -= length;
-    if (!ends && !stream->answered)
-        restore(h2, &stream->window, h2->acknowledged ? h2->window_told : H2_WINDOW_FIRST,
-                stream->id);
     return true;
+}
+
+int32_t h2_window_size(const struct h2_engine *h2)
+{
+    return h2->acknowledged ? h2->window_told : H2_WINDOW_FIRST;
+}
+
+void h2_restore_window(struct h2_engine *h2, struct h2_stream *stream)
+{
+    const struct h2_input *in = &h2->in;
+    bool arriving = in->stage == H2_AT_CONTENT && in->type == NGHTTP2_DATA && in->id == stream->id;
+    int64_t held = (int64_t)stream->exchange->held + (arriving ? in->content : 0);
+    int32_t size = h2_window_size(h2);
+    int64_t back = size - stream->window - held;
+
+    if (stream->request_done || stream->answered || stream->reset || back < size / 2)
+        return;
+    stream->window += (int32_t)back;
+    h2_queue_code(h2, NGHTTP2_WINDOW_UPDATE, stream->id, (uint32_t)back);
 }
 
 /* ---- settings ---- */

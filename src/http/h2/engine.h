@@ -1,13 +1,13 @@
 /* What the files of the HTTP/2 engine share: its state and that of its streams. Nothing outside h2/
- * includes it; the engine's face is http/http.h. */
+ * includes it; its callers see http/engine.h and http/exchange.h. */
 #pragma once
 
 #include <nghttp2/nghttp2.h>
 
 #include "base/buffer.h"
+#include "http/engine_base.h"
 #include "http/h2/guard.h"
 #include "http/h2/hpack.h"
-#include "http/http.h"
 
 /** How far the connection is on its way to a good end (RFC 9113 section 6.8). */
 enum h2_drain {
@@ -17,7 +17,8 @@ enum h2_drain {
 };
 
 enum {
-    H2_LINGER = 64 << 10, /**< bytes of window that follow an answer; half of it is let in */
+    H2_KEPT_MAX = 256 << 10, /**< input that waits for another turn */
+    H2_LINGER = 64 << 10,    /**< bytes of window that follow an answer; half of it is let in */
     H2_FRAME_HEADER = 9,
     H2_FRAME_MAX = 16384,    /**< payload of a frame, in and out (RFC 9113 section 4.2) */
     H2_WINDOW_FIRST = 65535, /**< of a stream and of the connection (section 6.9.2) */
@@ -73,6 +74,11 @@ struct h2_engine {
     bool no_priorities; /**< the client's first SETTINGS: no priorities of RFC 7540 */
     /* what comes */
     struct h2_input in;
+    struct buffer kept;      /**< input that came when the turn was over */
+    size_t kept_used;        /**< bytes of it that are done with */
+    uint64_t received;       /**< bytes in all */
+    uint64_t header_from;    /**< `received` when the present header section began */
+    struct pace header_pace; /**< of it, or of the client's preface */
     nghttp2_hd_inflater *inflater;
     nghttp2_mem memory;    /**< of the decoder, which keeps its address */
     uint32_t last_id;      /**< highest stream that the client has begun */
@@ -103,6 +109,8 @@ struct h2_engine {
     struct list ready[H2_URGENCIES]; /**< streams with DATA to send and a window for it */
     struct list doomed;              /**< streams that we have reset: they end at the next output */
     int32_t send_window;             /**< of the connection */
+    struct pace window_pace;         /**< how the client opens it */
+    uint64_t data_sent;              /**< bytes of DATA in all */
     int32_t send_window_told;        /**< of a new stream, by the client's SETTINGS */
     struct h2_stream *sending;       /**< whose body is being read; NULL once it is gone */
     char *out;                       /**< during produce: where output goes */
@@ -113,16 +121,17 @@ struct h2_engine {
 /** A stream's part of an exchange; in its arena. */
 struct h2_stream {
     struct http_exchange *exchange;
+    struct h2_engine *h2;
     struct h2_stream *next; /**< in its bucket */
     struct list turn;       /**< in `starting`, `ready` or `doomed`, or alone */
     uint32_t id;
-    uint32_t cookies;    /**< cookie fields so far */
-    struct span host;    /**< the host field */
-    int32_t window;      /**< what the client may send still */
-    int32_t send_window; /**< below 0 after a SETTINGS that lowered it (section 6.9.2) */
-    nsec_t held_since;   /**< when its window was first found empty; 0: it was not */
-    uint64_t held_sent;  /**< what had been sent of the answer then */
-    int64_t body_left;   /**< of the answer's declared length; -1 when none was declared */
+    uint32_t cookies;        /**< cookie fields so far */
+    struct span host;        /**< the host field */
+    int32_t window;          /**< what the client may send still */
+    int32_t send_window;     /**< below 0 after a SETTINGS that lowered it (section 6.9.2) */
+    struct pace body_pace;   /**< how its request's body comes */
+    struct pace answer_pace; /**< how the client opens its window */
+    int64_t body_left;       /**< of the answer's declared length; -1 when none was declared */
     struct h2_priority priority;
     uint8_t pseudo;   /**< which pseudo-headers came */
     bool regular;     /**< a field that is none came */
@@ -173,6 +182,11 @@ void h2_input(struct h2_engine *h2, struct span bytes);
 void h2_control(struct h2_engine *h2, const uint8_t *bytes, size_t len);
 /** Counts the DATA frame that begins against the windows. @return false: not to be looked at */
 bool h2_count_data(struct h2_engine *h2, struct h2_stream *stream);
+/** The client's window of the stream when nothing is under way. */
+int32_t h2_window_size(const struct h2_engine *h2);
+/** Gives the client back what is used of the stream's window and not held, once that is worth a
+ *  frame. */
+void h2_restore_window(struct h2_engine *h2, struct h2_stream *stream);
 /** A stream's priority by the text of RFC 9218. */
 void h2_prioritise(struct h2_engine *h2, struct h2_stream *stream, struct span text);
 /** The priority that was announced before the stream began. */
@@ -199,13 +213,18 @@ void h2_on_end(struct h2_engine *h2, struct h2_stream *stream);
 
 /* response.c: from answers to frames */
 
-void h2_respond(struct http_engine *engine, struct http_exchange *x);
-void h2_inform(struct http_engine *engine, struct http_exchange *x, int status);
-void h2_resume(struct http_engine *engine, struct http_exchange *x);
+/** Puts an answer on its way. */
+void h2_respond(struct h2_engine *h2, struct h2_stream *stream);
+extern const struct http_exchange_ops h2_exchange_ops;
 /** Puts out a stream's header or trailers. @return false: it needs an emptier output */
 must_check bool h2_put_head(struct h2_engine *h2, struct h2_stream *stream);
 /** Puts out a DATA frame. @return false: it needs an emptier output */
 must_check bool h2_put_data(struct h2_engine *h2, struct h2_stream *stream);
+
+/* deadlines.c: who keeps whom waiting */
+
+nsec_t h2_deadline(struct http_engine *engine, nsec_t now);
+void h2_sweep(struct http_engine *engine, nsec_t now);
 
 /* output.c: what goes when */
 
@@ -227,6 +246,8 @@ void h2_output(struct h2_engine *h2);
 
 /* server.c */
 
+/** Goes on with input that was kept. */
+void h2_input_continue(struct h2_engine *h2);
 /** Ends the connection with GOAWAY and an error code of RFC 9113 section 7. */
 void h2_fail(struct h2_engine *h2, uint32_t code);
 /** The same for a peer that passes a budget. */

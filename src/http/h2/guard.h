@@ -4,7 +4,9 @@
  */
 #pragma once
 
-#include "http/http.h"
+#include "base/macros.h"
+#include "base/nsec.h"
+#include "http/message_limits.h"
 
 struct h2_guard {
     bool settled;           /**< the client's first SETTINGS went by */

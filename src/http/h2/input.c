@@ -144,14 +144,17 @@ static void on_content(struct h2_engine *h2, const uint8_t *bytes, size_t len, b
     }
     if (in->type != NGHTTP2_DATA || in->id == 0)
         return;
+    bool ends = last && in->flags & NGHTTP2_FLAG_END_STREAM;
     struct h2_stream *stream = h2_stream_of(h2, in->id);
     if (stream && len)
         h2_on_data(h2, stream, span_of((const char *)bytes, len));
-    if (!last || !(in->flags & NGHTTP2_FLAG_END_STREAM) || h2->error)
+    if (h2->error)
         return;
     stream = h2_stream_of(h2, in->id); /* its owner may have ended it meanwhile */
-    if (stream)
+    if (stream && ends)
         h2_on_end(h2, stream);
+    else if (stream && last)
+        h2_restore_window(h2, stream);
 }
 
 /** Brings `want` bytes together. @return where they stand, or NULL until all are there */
@@ -243,10 +246,37 @@ static bool step(struct h2_engine *h2, struct span *rest)
     return false;
 }
 
+/** Takes frames until a turn ends: then none begins. */
+static void take_frames(struct h2_engine *h2, struct span *bytes)
+{
+    bool more = bytes->len > 0;
+
+    while (more && !h2->error && (h2->base.turn || h2->in.stage != H2_AT_HEADER))
+        more = step(h2, bytes);
+}
+
+void h2_input_continue(struct h2_engine *h2)
+{
+    struct span rest = span_from(buffer_span(&h2->kept), h2->kept_used);
+
+    take_frames(h2, &rest);
+    h2->kept_used = h2->kept.len - rest.len;
+    if (rest.len && !h2->error)
+        return;
+    buffer_finish(&h2->kept);
+    h2->kept_used = 0;
+}
+
 void h2_input(struct h2_engine *h2, struct span bytes)
 {
-    if (bytes.len == 0)
+    if (unlikely(h2->kept.len > 0)) {
+        if (buffer_add(&h2->kept, bytes) < 0)
+            h2->error = ERR_LIMIT; /* input should have waited */
+        else
+            h2_input_continue(h2);
         return;
-    while (!h2->error && step(h2, &bytes))
-        ;
+    }
+    take_frames(h2, &bytes);
+    if (bytes.len && !h2->error && buffer_add(&h2->kept, bytes) < 0)
+        h2->error = ERR_LIMIT;
 }

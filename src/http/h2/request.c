@@ -360,6 +360,8 @@ static void announce(struct h2_engine *h2, struct h2_stream *stream, bool whole)
     stream->announced = true;
     stream->request_done = whole;
     h2->last_taken = stream->id;
+    if (h2->base.turn)
+        h2->base.turn--;
     count_request(h2);
     h2->current = stream;
     h2->base.config.events->on_request(h2->base.config.owner, x);
@@ -390,6 +392,7 @@ void h2_on_block(struct h2_engine *h2)
 /** Past the limit: the client learns why if no answer has begun (RFC 9110 section 15.5.14). */
 static void refuse_body(struct h2_engine *h2, struct h2_stream *stream)
 {
+    const struct http_events *events = h2->base.config.events;
     struct http_exchange *x = stream->exchange;
 
     stream->cut = true;
@@ -397,9 +400,13 @@ static void refuse_body(struct h2_engine *h2, struct h2_stream *stream)
         h2_stream_reset(h2, stream, NGHTTP2_CANCEL);
         return;
     }
-    x->responded = true;
-    x->response = (struct http_response){.status = 413, .content_length = 0};
-    h2_respond(&h2->base, x);
+    h2->current = stream;
+    x->request.refusal = 413;
+    x->request.refusal_reason = "body too large";
+    if (events->on_refusal)
+        events->on_refusal(h2->base.config.owner, x);
+    if (h2->current && !x->responded)
+        http_respond(x, &(struct http_response){.status = 413, .content_length = 0}, NULL);
 }
 
 /** Body that comes after the answer. Its window is not restored any more, so it is at most what was
@@ -412,7 +419,6 @@ static void discard(struct h2_engine *h2, struct h2_stream *stream)
 
 void h2_on_data(struct h2_engine *h2, struct h2_stream *stream, struct span bytes)
 {
-    const struct http_events *events = h2->base.config.events;
     struct http_exchange *x = stream->exchange;
 
     if (stream->reset)
@@ -438,6 +444,6 @@ void h2_on_data(struct h2_engine *h2, struct h2_stream *stream, struct span byte
         refuse_body(h2, stream);
         return;
     }
-    if (events->on_body)
-        events->on_body(h2->base.config.owner, x, bytes);
+    if (x->streams_body)
+        http_engine_hand_on(&h2->base, x, bytes);
 }

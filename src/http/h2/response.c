@@ -10,6 +10,7 @@ enum {
     DATA_WORTH = 4096,   /* less room than that is not worth a frame of its own */
     BLOCK_MAX = 1 << 16, /* of an answer's header or trailers */
     DIGITS_MAX = 20,
+    INTERIM_MAX = 1 << 18, /* of the queue, from which on informational answers are dropped */
 };
 
 /** The answer is complete before the request is. Clients are known that lose it when a reset is
@@ -236,6 +237,7 @@ static void put_frame(struct h2_engine *h2, struct h2_stream *stream, size_t cou
     x->body_sent += count;
     if (stream->body_left > 0)
         stream->body_left -= (int64_t)count;
+    h2->data_sent += count;
     h2->send_window -= (int32_t)count;
     stream->send_window -= (int32_t)count;
     if (count || !trail) {
@@ -281,10 +283,9 @@ bool h2_put_data(struct h2_engine *h2, struct h2_stream *stream)
 
 /* ---- what the owner calls ---- */
 
-void h2_respond(struct http_engine *engine, struct http_exchange *x)
+void h2_respond(struct h2_engine *h2, struct h2_stream *stream)
 {
-    struct h2_engine *h2 = h2_of(engine);
-    struct h2_stream *stream = x->stream;
+    const struct http_exchange *x = stream->exchange;
     bool content = may_have_content(x) && x->response.content_length != 0;
     bool broken = x->response.status < 200 || x->response.status > 999 ||
                   (content && !x->body && x->response.content_length > 0);
@@ -298,30 +299,75 @@ void h2_respond(struct http_engine *engine, struct http_exchange *x)
     stream->body_left = x->response.content_length;
     h2_make_starting(h2, stream);
     if (x->response.close)
-        h2_shutdown(engine);
+        h2_shutdown(&h2->base);
 }
 
-void h2_inform(struct http_engine *engine, struct http_exchange *x, int status)
+static void respond(struct http_exchange *x)
 {
-    struct h2_engine *h2 = h2_of(engine);
     struct h2_stream *stream = x->stream;
-    char block[H2_HPACK_START + H2_HPACK_FIELD];
+    struct h2_engine *h2 = stream->h2;
 
-    if (status != 100 || !stream->expects || x->responded || stream->request_done || stream->reset)
+    h2_respond(h2, stream);
+    http_engine_wake(&h2->base);
+}
+
+static void inform(struct http_exchange *x, int status, const struct http_fields *fields)
+{
+    struct h2_stream *stream = x->stream;
+    struct h2_engine *h2 = stream->h2;
+    size_t bound = bound_of(fields);
+
+    if (stream->reset || (status == 100 && (!stream->expects || stream->request_done)))
         return;
-    stream->expects = false;
-    char *end = h2_hpack_put_status(&h2->hpack, h2_hpack_begin(&h2->hpack, block), 100);
-    h2_queue(h2, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, stream->id,
-             span_of(block, (size_t)(end - block)));
+    if (bound > BLOCK_MAX || h2->queue.len + bound > INTERIM_MAX)
+        return; /* they are hints: the answer itself matters */
+    if (status == 100)
+        stream->expects = false;
+    scoped(mem_release) char *block = mem_alloc(bound);
+    char *at = h2_hpack_put_status(&h2->hpack, h2_hpack_begin(&h2->hpack, block), status);
+    at = put_fields(h2, at, fields);
+    queue_block(h2, stream->id, span_of(block, (size_t)(at - block)), 0);
+    http_engine_wake(&h2->base);
 }
 
-void h2_resume(struct http_engine *engine, struct http_exchange *x)
+static void resume(struct http_exchange *x)
 {
-    struct h2_engine *h2 = h2_of(engine);
     struct h2_stream *stream = x->stream;
+    struct h2_engine *h2 = stream->h2;
 
     if (!stream->deferred)
         return;
     stream->deferred = false;
     h2_make_ready(h2, stream);
+    if (h2_has_output(h2))
+        http_engine_wake(&h2->base);
 }
+
+static void reset(struct http_exchange *x)
+{
+    struct h2_stream *stream = x->stream;
+    struct h2_engine *h2 = stream->h2;
+
+    h2_stream_reset(h2, stream, NGHTTP2_INTERNAL_ERROR);
+    h2_release(h2, stream, HTTP_END_SERVER);
+    http_engine_wake(&h2->base);
+}
+
+static void consume(struct http_exchange *x, uint64_t bytes)
+{
+    struct h2_stream *stream = x->stream;
+    struct h2_engine *h2 = stream->h2;
+
+    (void)bytes;
+    h2_restore_window(h2, stream);
+    if (h2->queue.len)
+        http_engine_wake(&h2->base);
+}
+
+const struct http_exchange_ops h2_exchange_ops = {
+    .respond = respond,
+    .inform = inform,
+    .resume = resume,
+    .reset = reset,
+    .consume = consume,
+};

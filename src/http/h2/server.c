@@ -1,4 +1,4 @@
-/* The HTTP/2 server engine: its face towards its owner, its way to a good end and to a bad one.
+/* The HTTP/2 server engine: what its owner calls, its way to a good end and to a bad one.
  * Frames are taken apart in input.c, control.c and block.c; requests made in request.c; answers put
  * out in response.c and output.c; what is too much is guard.c's to say. */
 #include <stdlib.h>
@@ -41,6 +41,7 @@ static int h2_receive(struct http_engine *engine, struct span bytes, nsec_t now)
     if (h2->error)
         return h2->error;
     h2->now = now;
+    h2->received += bytes.len;
     h2_input(h2, bytes);
     if (h2->error)
         h2_release_all(h2, HTTP_END_SERVER);
@@ -55,6 +56,8 @@ static ssize_t h2_produce(struct http_engine *engine, char *out, size_t cap, nse
     h2->out = out;
     h2->cap = cap;
     h2->used = 0;
+    if (h2->kept.len)
+        h2_input_continue(h2);
     h2_output(h2);
     h2->out = NULL;
     if (h2->error)
@@ -91,7 +94,7 @@ static enum http_wait h2_wait(const struct http_engine *engine)
 
     if (h2->error == ERR_CLOSED)
         return HTTP_WAIT_CLOSED;
-    if (h2_has_output(h2))
+    if (h2_has_output(h2) || h2->kept.len)
         return HTTP_WAIT_OUTPUT;
     if (h2->error || (h2->live == 0 && (h2->drain == H2_DRAIN_FINAL || h2->client_leaves)))
         return HTTP_WAIT_CLOSED;
@@ -104,61 +107,32 @@ static bool h2_wants_input(const struct http_engine *engine)
 {
     const struct h2_engine *h2 = container_of(engine, struct h2_engine, base);
 
-    return !h2->error && h2->queued + h2->starting_count < QUEUE_MAX;
+    return !h2->error && !h2->kept.len && h2->queued + h2->starting_count < QUEUE_MAX;
 }
 
-/* Whether a stream's own window keeps its answer back. */
-static bool is_held(const struct h2_stream *stream)
+static bool h2_has_kept(const struct http_engine *engine)
 {
-    const struct http_exchange *x = stream->exchange;
-
-    return x->responded && x->body && !stream->answered && !stream->deferred &&
-           stream->send_window <= 0;
+    return container_of(engine, const struct h2_engine, base)->kept.len > 0;
 }
 
-/* @return false when the answer has been kept back for too long */
-static bool may_stay(struct h2_stream *stream, nsec_t now, nsec_t patience, uint64_t rate)
+static int64_t h2_buffered(const struct http_engine *engine)
 {
-    uint64_t sent = stream->exchange->body_sent;
-    bool held = is_held(stream);
-    nsec_t time = now - stream->held_since;
+    const struct h2_engine *h2 = container_of(engine, const struct h2_engine, base);
 
-    if (held && stream->held_since &&
-        sent - stream->held_sent <= rate * (uint64_t)(time / NSEC_PER_SEC))
-        return time < patience;
-    stream->held_since = held ? now : 0;
-    stream->held_sent = sent;
-    return true;
+    return (int64_t)(h2->kept.room + h2->queue.room);
 }
 
-static void h2_sweep(struct http_engine *engine, nsec_t now, nsec_t patience, uint64_t rate)
-{
-    struct h2_engine *h2 = h2_of(engine);
-
-    list_for_each (x, next, &engine->exchanges, struct http_exchange, link) {
-        struct h2_stream *stream = x->stream;
-        if (may_stay(stream, now, patience, rate))
-            continue;
-        h2_stream_reset(h2, stream, NGHTTP2_CANCEL);
-        h2_release(h2, stream, HTTP_END_SERVER);
-    }
-}
-
-static void h2_reset(struct http_engine *engine, struct http_exchange *x)
-{
-    struct h2_engine *h2 = h2_of(engine);
-    struct h2_stream *stream = x->stream;
-
-    h2_stream_reset(h2, stream, NGHTTP2_INTERNAL_ERROR);
-    h2_release(h2, stream, HTTP_END_SERVER);
-}
-
-static void h2_hangup(struct http_engine *engine)
+static void h2_cut_off(struct http_engine *engine, enum http_end end)
 {
     struct h2_engine *h2 = h2_of(engine);
 
     h2->error = ERR_CLOSED;
-    h2_release_all(h2, HTTP_END_CLIENT);
+    h2_release_all(h2, end);
+}
+
+static void h2_hangup(struct http_engine *engine)
+{
+    h2_cut_off(engine, HTTP_END_CLIENT);
 }
 
 static void h2_destroy(struct http_engine *engine)
@@ -167,6 +141,7 @@ static void h2_destroy(struct http_engine *engine)
 
     nghttp2_hd_inflate_del(h2->inflater);
     h2_hpack_finish(&h2->hpack);
+    buffer_finish(&h2->kept);
     buffer_finish(&h2->queue);
     free(h2);
 }
@@ -176,13 +151,13 @@ static const struct http_engine_ops h2_ops = {
     .produce = h2_produce,
     .wait = h2_wait,
     .wants_input = h2_wants_input,
-    .respond = h2_respond,
-    .inform = h2_inform,
-    .resume = h2_resume,
-    .reset = h2_reset,
+    .has_kept = h2_has_kept,
+    .deadline = h2_deadline,
     .sweep = h2_sweep,
     .shutdown = h2_shutdown,
     .hangup = h2_hangup,
+    .cut_off = h2_cut_off,
+    .buffered = h2_buffered,
     .destroy = h2_destroy,
 };
 
@@ -198,11 +173,11 @@ static void put_setting(uint8_t *at, uint16_t name, uint32_t value)
 static void greet(struct h2_engine *h2)
 {
     const struct http_limits *limits = h2->base.config.limits;
-    uint64_t window = (uint64_t)limits->h2_window_bytes * WINDOW_STREAMS;
+    uint64_t window = (uint64_t)limits->body_window * WINDOW_STREAMS;
     uint8_t settings[4 * 6];
 
     h2->streams_told = limits->h2_streams;
-    h2->window_told = (int32_t)limits->h2_window_bytes;
+    h2->window_told = (int32_t)limits->body_window;
     put_setting(settings, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, h2->streams_told);
     put_setting(settings + 6, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, (uint32_t)h2->window_told);
     put_setting(settings + 12, NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits->header_bytes);
@@ -244,10 +219,10 @@ struct http_engine *h2_server_create(const struct http_engine_config *config)
 {
     struct h2_engine *h2 = mem_new(struct h2_engine);
 
-    h2->base = (struct http_engine){.ops = &h2_ops, .config = *config};
+    http_engine_init(&h2->base, &h2_ops, config);
     h2->queue = buffer_make(QUEUE_BYTES);
+    h2->kept = buffer_make(H2_KEPT_MAX);
     h2->send_window = h2->send_window_told = H2_WINDOW_FIRST;
-    list_init(&h2->base.exchanges);
     list_init(&h2->unannounced);
     list_init(&h2->starting);
     list_init(&h2->doomed);

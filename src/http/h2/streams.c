@@ -29,16 +29,17 @@ static void forget(struct h2_engine *h2, struct h2_stream *stream)
 
 struct h2_stream *h2_stream_make(struct h2_engine *h2, uint32_t id)
 {
-    struct http_exchange *x = http_exchange_take(h2->base.config.pool);
+    struct http_exchange *x = http_engine_take(&h2->base, &h2_exchange_ops);
     struct h2_stream *stream = arena_alloc(&x->arena, sizeof *stream);
     struct h2_stream **bucket = bucket_of(h2, id);
 
     if (!stream) {
-        http_exchange_give(h2->base.config.pool, x);
+        http_engine_release(&h2->base, x, HTTP_END_SERVER, false);
         return NULL;
     }
     *stream = (struct h2_stream){
         .exchange = x,
+        .h2 = h2,
         .id = id,
         .next = *bucket,
         .window = h2->acknowledged ? h2->window_told : H2_WINDOW_FIRST,
@@ -48,7 +49,6 @@ struct h2_stream *h2_stream_make(struct h2_engine *h2, uint32_t id)
     *bucket = stream;
     list_init(&stream->turn);
     x->stream = stream;
-    x->engine = &h2->base;
     x->started = h2->now;
     x->request.version = HTTP_2;
     x->request.fields.items =
@@ -91,14 +91,8 @@ void h2_release(struct h2_engine *h2, struct h2_stream *stream, enum http_end en
         h2->sending = NULL;
     forget(h2, stream);
     h2_take_out(h2, stream);
-    list_remove(&x->link);
     h2->live--;
-    if (x->body && x->body->close)
-        x->body->close(x->body);
-    x->body = NULL;
-    if (stream->announced && h2->base.config.events->on_close)
-        h2->base.config.events->on_close(h2->base.config.owner, x, end);
-    http_exchange_give(h2->base.config.pool, x);
+    http_engine_release(&h2->base, x, end, stream->announced);
 }
 
 void h2_close(struct h2_engine *h2, struct h2_stream *stream)

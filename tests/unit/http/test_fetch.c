@@ -10,6 +10,8 @@
 
 #include "base/error.h"
 #include "http/http.h"
+#include "http/pool.h"
+#include "http/server.h"
 
 static struct http_fetch *fetch_of(int version)
 {
@@ -134,7 +136,7 @@ static void test_http2_is_spoken(void **state)
                                               .h2_pings_per_minute = 100,
                                               .h2_empty_frames_per_minute = 100,
                                               .h2_continuations = 8,
-                                              .h2_window_bytes = 65535};
+                                              .body_window = 65535};
     struct http_pool *pool = http_pool_create(1 << 20);
     struct http_engine_config config = {.events = &events,
                                         .limits = &limits,

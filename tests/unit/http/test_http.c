@@ -9,6 +9,8 @@
 
 #include "base/error.h"
 #include "http/http.h"
+#include "http/pool.h"
+#include "http/server.h"
 
 static void assert_span(struct span s, const char *text)
 {

@@ -11,12 +11,12 @@
 
 #include "base/mem.h"
 
-static void respond(struct http_engine *engine, struct http_exchange *x)
+static void respond(struct http_exchange *x)
 {
-    container_of(engine, struct site, engine)->responses++;
+    ((struct site *)x->stream)->responses++;
 }
 
-static const struct http_engine_ops ops = {.respond = respond};
+static const struct http_exchange_ops ops = {.respond = respond};
 
 static char *index_names[] = {(char *)"index.html", (char *)"index.htm"};
 static char *coding_names[] = {
@@ -44,7 +44,6 @@ struct site *site_create(void)
         .compress = {true, {coding_names, ARRAY_SIZE(coding_names)}, 1024, 10 << 20, 1, 16},
         .cache = {256 << 10, 64 << 20, 100 * NSEC_PER_MSEC},
     };
-    site->engine.ops = &ops;
     site->pool = http_pool_create(1 << 20);
     site->now = 1000 * NSEC_PER_SEC;
     site->chunk = 32 << 10;
@@ -63,6 +62,12 @@ void site_destroy(struct site *site)
     close(site->root_fd);
     nftw(site->root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     free(site);
+}
+
+void site_adopt(struct site *site, struct http_exchange *x)
+{
+    x->ops = &ops;
+    x->stream = site;
 }
 
 const char *site_path(const struct site *site, const char *path)
@@ -132,7 +137,7 @@ struct answer site_begin(struct site *site, const char *method, const char *targ
         const uint64_t secret[2] = {1, 2};
         assert_int_equal(files_create(&site->settings, site->root_fd, secret, &site->files), 0);
     }
-    x->engine = &site->engine;
+    site_adopt(site, x);
     fill_request(x, method, target);
     va_start(args, target);
     for (const char *name; (name = va_arg(args, const char *));)

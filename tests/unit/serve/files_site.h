@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "http/pool.h"
 #include "serve/files.h"
 
 struct site {
@@ -14,7 +15,6 @@ struct site {
     struct files *files;            /* made by the first ask() */
     struct files_context context;
     struct http_pool *pool;
-    struct http_engine engine;
     char root[64];
     int root_fd;
     nsec_t now;
@@ -35,6 +35,8 @@ struct answer {
 
 struct site *site_create(void);
 void site_destroy(struct site *site);
+/** Counts the answer that an exchange made by hand gets. */
+void site_adopt(struct site *site, struct http_exchange *x);
 /** Writes a file beneath the root, folders included; a final slash makes a folder. */
 void site_write(struct site *site, const char *path, const void *bytes, size_t len);
 void site_text(struct site *site, const char *path, const char *text);

@@ -443,7 +443,7 @@ static void test_files_error_without_a_site(void **state)
     struct site *site = *state;
     struct http_exchange *x = http_exchange_take(site->pool);
 
-    x->engine = &site->engine;
+    site_adopt(site, x);
     x->request.method = HTTP_GET;
     files_error(NULL, x, 421, &site->context, site->now);
     assert_int_equal(x->response.status, 421);
@@ -458,7 +458,7 @@ static void test_files_refused_request_gets_its_status(void **state)
     struct http_exchange *x = http_exchange_take(site->pool);
 
     site_close_answer(site, &warm);
-    x->engine = &site->engine;
+    site_adopt(site, x);
     x->request.refusal = 431;
     x->request.refusal_reason = "too many fields";
     files_answer(site->files, x, &site->context, site->now);
@@ -531,7 +531,7 @@ static void test_files_full_arena_still_answers(void **state)
     struct http_exchange *x = http_exchange_take(site->pool);
     while (arena_alloc(&x->arena, 16))
         ;
-    x->engine = &site->engine;
+    site_adopt(site, x);
     x->request.method = HTTP_GET;
     x->request.path = SPAN("/a.txt");
     files_answer(site->files, x, &site->context, site->now);

@@ -5,6 +5,7 @@
 #include "http/h1/parser.h"
 #include "http/h1/request.h"
 #include "http/h1/scan.h"
+#include "http/pool.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

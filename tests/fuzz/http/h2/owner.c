@@ -121,7 +121,9 @@ static void on_request(void *user, struct http_exchange *x)
         }
     }
     if (dice % 4 == 0)
-        http_inform(x, 100);
+        http_inform(x, dice & 64 ? 103 : 100, &r->fields);
+    if (dice & 128)
+        http_stream_body(x);
     if (dice % 16 == 1)
         http_reset(x);
     else if (dice & 2)
@@ -133,9 +135,30 @@ static void on_body(void *user, struct http_exchange *x, struct span bytes)
     struct owner *owner = user;
 
     check_span(bytes);
-    must(x->body_received <= owner->limits.body_bytes);
-    if (next(owner) % 64 == 0)
+    must(x->body_received <= owner->limits.body_bytes && x->held <= owner->limits.body_window);
+    uint64_t dice = next(owner) % 64;
+    if (dice == 0)
         http_reset(x);
+    else if (dice == 1)
+        http_discard_body(x);
+    else if (dice < 32)
+        http_consume(x, dice * 64);
+}
+
+static void on_refusal(void *user, struct http_exchange *x)
+{
+    struct owner *owner = user;
+
+    must(x->request.refusal && !x->responded);
+    if (next(owner) % 2)
+        answer(owner, x);
+}
+
+static void on_wake(void *user)
+{
+    struct owner *owner = user;
+
+    must(!owner->inside);
 }
 
 static void on_request_end(void *user, struct http_exchange *x)
@@ -157,7 +180,12 @@ static void on_close(void *user, struct http_exchange *x, enum http_end end)
             owner->held[i] = NULL;
 }
 
-static const struct http_events events = {on_request, on_body, on_request_end, on_close};
+static const struct http_events events = {.on_request = on_request,
+                                          .on_body = on_body,
+                                          .on_refusal = on_refusal,
+                                          .on_request_end = on_request_end,
+                                          .on_close = on_close,
+                                          .on_wake = on_wake};
 
 void owner_start(struct owner *owner, uint64_t seed)
 {
@@ -176,7 +204,10 @@ void owner_start(struct owner *owner, uint64_t seed)
         .h2_pings_per_minute = 50,
         .h2_empty_frames_per_minute = 50,
         .h2_continuations = 4,
-        .h2_window_bytes = 65535,
+        .body_window = 65535,
+        .header = {5 * NSEC_PER_SEC, 0, 100},
+        .body = {5 * NSEC_PER_SEC, 0, 100},
+        .answer = {5 * NSEC_PER_SEC, 0, 100},
     };
     owner->pool = http_pool_create(seed & 2 ? 1 << 20 : 4096);
     owner->engine =
@@ -195,12 +226,19 @@ bool owner_feed(struct owner *owner, const void *bytes, size_t len)
     ssize_t count;
 
     owner->now += NSEC_PER_MSEC;
+    if (next(owner) % 4 == 0)
+        http_turn_begin(owner->engine, 1);
+    owner->inside = true;
     int r = http_receive(owner->engine, span_of(bytes, len), owner->now);
+    http_turn_begin(owner->engine, 1000);
     (void)http_wait(owner->engine);
-    if (r == 0 && next(owner) % 4 == 0)
+    if (r == 0 && next(owner) % 4 == 0) {
+        owner->inside = false;
         return true; /* output stays behind */
+    }
     while ((count = http_produce(owner->engine, out, sizeof out, owner->now)) > 0)
         check_span(span_of(out, (size_t)count));
+    owner->inside = false;
     enum http_wait wait = http_wait(owner->engine);
     must(wait != HTTP_WAIT_OUTPUT || count < 0);
     must(r == 0 || wait == HTTP_WAIT_CLOSED);
@@ -225,7 +263,10 @@ void owner_act(struct owner *owner, uint8_t choice)
         http_shutdown(owner->engine);
         break;
     case 4:
-        http_inform(x, 100);
+        http_inform(x, 100, NULL);
+        http_consume(x, choice * 16);
+        owner->now += choice % 2 * NSEC_PER_SEC;
+        http_sweep(owner->engine, owner->now);
         break;
     default:
         if (!x->responded)

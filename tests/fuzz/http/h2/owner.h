@@ -3,6 +3,8 @@
 #pragma once
 
 #include "http/http.h"
+#include "http/pool.h"
+#include "http/server.h"
 
 enum { OWNER_HELD = 32 };
 
@@ -13,6 +15,7 @@ struct owner {
     struct http_exchange *held[OWNER_HELD]; /**< not answered yet, or waiting for more */
     uint64_t seed;                          /**< decides what happens next */
     nsec_t now;
+    bool inside; /**< an upcall may come, on_wake may not */
     unsigned open;
     unsigned bodies;
 };

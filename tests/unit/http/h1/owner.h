@@ -10,6 +10,8 @@
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "http/http.h"
+#include "http/pool.h"
+#include "http/server.h"
 
 struct owner {
     struct http_limits limits;
@@ -118,6 +120,8 @@ static inline void owner_on_request(void *owner, struct http_exchange *x)
         owner_note(o, span_of(line, (size_t)n));
     }
     owner_note(o, SPAN("]"));
+    http_stream_body(x);
+    http_inform(x, 100, NULL);
     if (r->refusal)
         owner_answer(o, x, r->refusal);
     else if (o->status && !o->at_end)
@@ -127,6 +131,7 @@ static inline void owner_on_request(void *owner, struct http_exchange *x)
 static inline void owner_on_body(void *owner, struct http_exchange *x, struct span bytes)
 {
     owner_note(owner, bytes);
+    http_consume(x, bytes.len);
 }
 
 static inline void owner_on_request_end(void *owner, struct http_exchange *x)
@@ -147,7 +152,7 @@ static inline void owner_on_request_end(void *owner, struct http_exchange *x)
 
 static inline void owner_on_close(void *owner, struct http_exchange *x, enum http_end end)
 {
-    static const char *const names[] = {"(done)", "(client)", "(server)"};
+    static const char *const names[] = {"(done)", "(client)", "(server)", "(timeout)"};
     struct owner *o = owner;
 
     o->closed++;
@@ -158,8 +163,10 @@ static inline void owner_on_close(void *owner, struct http_exchange *x, enum htt
     owner_note(o, span_str(names[end]));
 }
 
-static const struct http_events owner_events = {owner_on_request, owner_on_body,
-                                                owner_on_request_end, owner_on_close};
+static const struct http_events owner_events = {.on_request = owner_on_request,
+                                                .on_body = owner_on_body,
+                                                .on_request_end = owner_on_request_end,
+                                                .on_close = owner_on_close};
 
 static inline void owner_begin(struct owner *o)
 {

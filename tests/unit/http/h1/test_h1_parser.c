@@ -12,6 +12,7 @@
 #include "http/h1/parser.h"
 #include "http/h1/request.h"
 #include "http/h1/scan.h"
+#include "http/pool.h"
 
 static const struct http_limits limits = {
     .header_bytes = 1024, .header_count = 8, .uri_bytes = 100, .body_bytes = 1000};

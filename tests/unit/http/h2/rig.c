@@ -131,6 +131,7 @@ static void on_request(void *owner, struct http_exchange *x)
     rig->refusal = x->request.refusal;
     rig->last = x;
     describe(rig, x);
+    http_stream_body(x);
     if (rig->on_request_resets) {
         http_reset(x);
         return;
@@ -139,7 +140,7 @@ static void on_request(void *owner, struct http_exchange *x)
         rig->held[rig->held_count++ % RIG_STREAMS] = x;
         return;
     }
-    http_inform(x, 100);
+    http_inform(x, 100, NULL);
     if (!x->request.has_body || x->request.refusal)
         rig_answer(rig, x);
 }
@@ -151,6 +152,7 @@ static void on_body(void *owner, struct http_exchange *x, struct span bytes)
     for (size_t i = 0; i < bytes.len; i++)
         assert_int_equal(bytes.ptr[i], byte_at(x->body_received - bytes.len + i));
     rig->upload_bytes += bytes.len;
+    http_consume(x, bytes.len);
 }
 
 static void on_request_end(void *owner, struct http_exchange *x)
@@ -179,7 +181,10 @@ static void on_close(void *owner, struct http_exchange *x, enum http_end end)
             rig->held[i] = NULL;
 }
 
-static const struct http_events events = {on_request, on_body, on_request_end, on_close};
+static const struct http_events events = {.on_request = on_request,
+                                          .on_body = on_body,
+                                          .on_request_end = on_request_end,
+                                          .on_close = on_close};
 
 /* ---- the client ---- */
 
@@ -503,7 +508,7 @@ void rig_init(struct rig *rig)
         .h2_pings_per_minute = 20,
         .h2_empty_frames_per_minute = 50,
         .h2_continuations = 8,
-        .h2_window_bytes = 65535,
+        .body_window = 65535,
     };
     rig->now = NSEC_PER_SEC;
     rig->goaway = -1;
@@ -541,5 +546,6 @@ void rig_stop(struct rig *rig)
     nghttp2_hd_deflate_del(rig->deflater);
     http_pool_destroy(rig->pool);
     assert_int_equal(rig->bodies_made, rig->bodies_closed);
-    assert_int_equal(rig->requests, rig->closes[0] + rig->closes[1] + rig->closes[2]);
+    assert_int_equal(rig->requests,
+                     rig->closes[0] + rig->closes[1] + rig->closes[2] + rig->closes[3]);
 }

@@ -5,6 +5,8 @@
 #include <nghttp2/nghttp2.h>
 
 #include "http/http.h"
+#include "http/pool.h"
+#include "http/server.h"
 
 enum { RIG_STREAMS = 256, RIG_OUT = 1 << 16, RIG_ORDER = 4096 };
 
@@ -44,7 +46,7 @@ struct rig {
     struct http_exchange *held[RIG_STREAMS];
     unsigned held_count;
     unsigned requests, request_ends, bodies_closed, bodies_made;
-    unsigned closes[3]; /**< by enum http_end */
+    unsigned closes[4]; /**< by enum http_end */
     uint64_t upload_bytes;
     char seen[4096]; /**< the last request, as text */
     int refusal;
