@@ -1,20 +1,26 @@
 /* Diags to JSON and back. Printing them for people is cli/'s. */
 #include "app/diag_json.h"
 
+#include "base/escape.h"
+#include "base/mem.h"
+
 static void set_text(json_t *object, const char *key, const char *text)
 {
     json_t *value;
 
     if (!text)
         return;
-    /* A file may hold bytes that are not UTF-8: then they stand one a character. */
     value = json_string(text);
-    if (!value) {
-        char plain[512];
-        size_t len = 0;
-        for (; text[len] && len < sizeof plain - 1; len++)
-            plain[len] = (unsigned char)text[len] < 0x80 ? text[len] : '?';
-        value = json_stringn(plain, len);
+    if (!value) { /* bytes of a file that are not UTF-8: one "?" each, so that columns stay true */
+        scoped(mem_release) char *plain = mem_string(span_str(text));
+        for (size_t i = 0, len; plain[i]; i += len) {
+            len = utf8_length(span_str(plain + i));
+            if (len == 0) {
+                plain[i] = '?';
+                len = 1;
+            }
+        }
+        value = json_string(plain);
     }
     json_object_set_new(object, key, value);
 }

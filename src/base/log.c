@@ -4,9 +4,28 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base/escape.h"
 #include "base/nsec.h"
 
+enum { ESCAPED_MAX = 8 * 1024 + 16 /* bytes: each byte of a line may become four */ };
+
 static const char *const level_names[] = {"error", "warning", "notice", "debug"};
+
+/* The line with its newline; `line` has room for one byte more. Fields of foreign text are quoted
+ * by log_quote(); what else slipped in is escaped here. */
+static void write_line(const struct log *log, char *line, size_t len)
+{
+    struct buffer escaped = buffer_make(ESCAPED_MAX);
+
+    if (escape_append(&escaped, span_of(line, len), NULL) == 0 && escaped.len != len) {
+        if (buffer_append(&escaped, "\n", 1) == 0)
+            log->sink(log->context, buffer_span(&escaped));
+    } else {
+        line[len++] = '\n';
+        log->sink(log->context, span_of(line, len));
+    }
+    buffer_finish(&escaped);
+}
 
 void log_event(const struct log *log, enum log_level level, const char *event, const char *fields,
                ...)
@@ -36,8 +55,7 @@ void log_event(const struct log *log, enum log_level level, const char *event, c
     }
     if (len > sizeof line - 2)
         len = sizeof line - 2;
-    line[len++] = '\n';
-    log->sink(log->context, span_of(line, len));
+    write_line(log, line, len);
 }
 
 /* Writes the escaped form of one byte. @return its length, 1..4 */

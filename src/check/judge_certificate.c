@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/escape.h"
 #include "base/mem.h"
 #include "cert/cert.h"
 #include "check/internal.h"
@@ -53,7 +54,7 @@ static char *names_text(const struct cert_info *leaf)
 /* What somebody else wrote, for facts: a terminal may show them, too. */
 static json_t *foreign_json(const char *text)
 {
-    scoped(mem_release) char *escaped = printer_escape(span_str(text));
+    scoped(mem_release) char *escaped = escape_text(span_str(text));
 
     return json_string(escaped);
 }
@@ -65,11 +66,11 @@ static char *short_name(const char *subject)
     size_t len = 0;
 
     if (!at || (at != subject && at[-1] != ',' && at[-1] != '+'))
-        return printer_escape(span_str(subject));
+        return escape_text(span_str(subject));
     at += 3;
     while (at[len] && at[len] != ',' && at[len] != '+')
         len += at[len] == '\\' && at[len + 1] ? 2 : 1;
-    return printer_escape(span_of(at, len));
+    return escape_text(span_of(at, len));
 }
 
 /* ---- names ---- */

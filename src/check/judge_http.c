@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/escape.h"
 #include "base/mem.h"
 #include "check/internal.h"
 #include "http/http.h"
@@ -20,7 +21,7 @@ static const char *version_text(int version)
 
 static char *escape(const char *text)
 {
-    return printer_escape(span_str(text));
+    return escape_text(span_str(text));
 }
 
 /* ---- the answer ---- */
@@ -206,7 +207,7 @@ static void judge_hsts(const struct check *check, const struct probe *probe,
         return; /* RFC 6797 section 8.1.1: not for addresses */
     if (!probe->hsts) {
         finding = findings_add(&result->findings, FINDING_NOTE, "hsts",
-                               "no HSTS: a first probe without https:// may go over plain HTTP");
+                               "no HSTS: a first visit without https:// may go over plain HTTP");
         finding_hint(finding, "once HTTPS is there to stay, send: Strict-Transport-Security: "
                               "max-age=31536000");
         return;

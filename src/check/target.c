@@ -80,7 +80,7 @@ static bool is_hostname(struct span host)
 }
 
 /* The last label of a name is never a number: "1.2.3.400" is a mistyped address. */
-static bool probes_like_ipv4(struct span host)
+static bool resembles_ipv4(struct span host)
 {
     struct span last = span_from(host, (size_t)(span_find_last(host, '.') + 1));
 
@@ -101,7 +101,7 @@ static int set_host(struct span host, struct diags *diags, struct target *target
         target->host = mem_string(span_str(address_ip_text(&target->ip, text)));
         return 0;
     }
-    if (span_find(host, ':') >= 0 || span_find(host, '[') >= 0 || probes_like_ipv4(host))
+    if (span_find(host, ':') >= 0 || span_find(host, '[') >= 0 || resembles_ipv4(host))
         return complain(diags, EXAMPLES, host, "is no IP address, and no name either");
     if (!idn_is_international(target->shown))
         target->host = mem_string(host);

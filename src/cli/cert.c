@@ -98,7 +98,7 @@ static int show_file(const char *path, json_t *list)
         return APP_FAILED;
     json_t *certificates = json_array();
     if (!list)
-        printf("%s\n", path);
+        print_escaped(stdout, "%s\n", path);
     for (size_t i = 0; i < chain.count; i++) {
         json_array_append_new(certificates, info_json(&chain.items[i]));
         if (!list)
@@ -176,9 +176,9 @@ static void print_report(const struct cert_trust_report *report, bool json)
                                         "sentence", step->sentence, "hint", step->hint));
         if (json)
             continue;
-        printf("%s: %s\n", step->store, step->sentence);
+        print_escaped(stdout, "%s: %s\n", step->store, step->sentence);
         if (step->hint)
-            printf("  -> %s\n", step->hint);
+            print_escaped(stdout, "  -> %s\n", step->hint);
     }
     if (json)
         print_json(json_incref(list));

@@ -215,12 +215,8 @@ static int run(struct from *from, const struct arguments *arguments)
     bool well = check_once(from, !json && !nagios);
     if (nagios)
         return from_print_nagios(from);
-    if (json) { /* an eye's facts may hold any character */
-        json_t *root = from_json(from);
-        json_dumpf(root, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
-        fputc('\n', stdout);
-        json_decref(root);
-    }
+    if (json)
+        print_json(from_json(from));
     return well ? APP_OK : APP_FAILED;
 }
 

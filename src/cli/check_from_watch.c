@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "cli/check_from.h"
+#include "cli/cli.h"
 #include "os/interrupt.h"
 
 static volatile sig_atomic_t interrupted;
@@ -28,10 +29,10 @@ static bool print_changes(const struct printer *printer, const struct from_view 
     if (changes == 0 && !other)
         return false;
     if (from_view_seen(after))
-        fprintf(printer->out, "%s  %s, seen from %s\n", time, after->verdict,
-                address_ip_text(&after->eye, ip));
+        print_escaped(printer->out, "%s  %s, seen from %s\n", time, after->verdict,
+                      address_ip_text(&after->eye, ip));
     else
-        fprintf(printer->out, "%s  %s\n", time, after->verdict);
+        print_escaped(printer->out, "%s  %s\n", time, after->verdict);
     return true;
 }
 
@@ -54,16 +55,14 @@ static bool show(const struct printer *printer, const struct from *from,
     return changed;
 }
 
-static void print_json_line(const struct from *from)
+static void print_views_line(const struct from *from)
 {
     json_t *root = from_json(from);
     char time[32];
 
     check_watch_time(time);
     json_object_set_new(root, "time", json_string(time));
-    json_dumpf(root, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
-    fputc('\n', stdout);
-    json_decref(root);
+    print_json_line(root);
 }
 
 /* What the next check is compared with. @return the pause that the eye asks for, ns */
@@ -94,7 +93,7 @@ bool from_watch(struct from *from, bool json)
         if (interrupted)
             break; /* half a check tells nothing */
         if (json)
-            print_json_line(from);
+            print_views_line(from);
         else if (show(&printer, from, befores) && printer.terminal)
             fputc('\a', printer.out);
         well = true;

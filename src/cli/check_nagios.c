@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/escape.h"
+#include "base/mem.h"
+
 enum nagios nagios_judge(bool well, bool expected, enum finding_grade worst)
 {
     if (!well)
@@ -34,8 +37,9 @@ void nagios_print_head(enum nagios code, const char *sentence)
     static const char *const words[] = {"OK", "WARNING", "CRITICAL", "UNKNOWN"};
 
     printf("%s %s - ", check_sees_https ? "HTTPS" : "TCP", words[code]);
-    for (; *sentence; sentence++) /* a bar would begin the performance data */
-        putchar(*sentence == '|' ? '/' : *sentence);
+    scoped(mem_release) char *escaped = escape_text(span_str(sentence));
+    for (const char *at = escaped; *at; at++) /* a bar would begin the performance data */
+        putchar(*at == '|' ? '/' : *at);
     fputs(" |", stdout);
 }
 

@@ -76,20 +76,19 @@ static bool print_changes(const struct printer *printer, const struct check_resu
     check_watch_time(time);
     if (check_watch_changes(printer, &before->findings, &after->findings, time) == 0)
         return false;
-    fprintf(printer->out, "%s  %s\n", time, after->verdict);
+    print_escaped(printer->out, "%s  %s\n", time, after->verdict);
     return true;
 }
 
-static void print_json_line(const struct check_request *request, const struct check_result *result)
+static void print_result_line(const struct check_request *request,
+                              const struct check_result *result)
 {
     json_t *json = check_json(&request->options, result);
     char time[32];
 
     check_watch_time(time);
     json_object_set_new(json, "time", json_string(time));
-    json_dumpf(json, stdout, JSON_COMPACT);
-    fputc('\n', stdout);
-    json_decref(json);
+    print_json_line(json);
 }
 
 int check_watch(struct check_request *request, bool json)
@@ -104,7 +103,7 @@ int check_watch(struct check_request *request, bool json)
             return APP_FAILED;
         bool changed = true;
         if (json)
-            print_json_line(request, &after);
+            print_result_line(request, &after);
         else if (first)
             check_print(&printer, &after, well);
         else

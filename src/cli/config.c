@@ -26,10 +26,10 @@ static int check(const struct arguments *arguments)
     } else {
         print_diags(stderr, &diags);
         if (r >= 0)
-            printf("%s is fine%s\n", path, diags.count ? ", but see above" : "");
+            print_escaped(stdout, "%s is fine%s\n", path, diags.count ? ", but see above" : "");
         else
-            fprintf(stderr, "%zu mistake%s in %s\n", diags.errors, diags.errors == 1 ? "" : "s",
-                    path);
+            print_escaped(stderr, "%zu mistake%s in %s\n", diags.errors,
+                          diags.errors == 1 ? "" : "s", path);
     }
     diags_finish(&diags);
     return r < 0 ? APP_USAGE : APP_OK;

@@ -176,9 +176,11 @@ static void on_ready(void *context)
     host[sizeof host - 1] = '\0';
     printf("gardien eye listens on port %u\n", port);
     if (started->key_path)
-        printf("the key is in %s\n"
-               "  on a machine that asks: put it into STATE/eye/key, mode 600, or name it:\n",
-               started->key_path);
+        print_escaped(
+            stdout,
+            "the key is in %s\n"
+            "  on a machine that asks: put it into STATE/eye/key, mode 600, or name it:\n",
+            started->key_path);
     else
         printf("the key is that of GARDIEN_EYE_KEY; on a machine that asks, set the same:\n");
     printf("  gardien check --from %s:%u%s\n", host, port,

@@ -4,28 +4,44 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#include "base/escape.h"
+#include "base/mem.h"
 #include "report/printer.h"
 
-/* The user's own text, which may hold escape sequences that a terminal would obey. */
-static void print_text(FILE *out, const char *text)
+/* Columns that one character takes once it is escaped. */
+static size_t columns_of(struct span character)
 {
-    for (; *text; text++)
-        fputc((unsigned char)*text < 0x20 && *text != '\t' ? ' ' : *text, out);
+    scoped(mem_release) char *shown = escape_keeping(character, "\t");
+
+    return printer_columns(span_str(shown));
 }
 
-/* A caret beneath the column: tabs stay tabs, bytes that continue a character take no room. */
+/* A caret beneath the column: tabs stay tabs. */
 static void print_caret(FILE *out, const struct diag *diag, const struct printer *printer)
 {
-    unsigned column = 1;
+    struct span rest = span_str(diag->line_text);
 
     fputs("    ", out);
-    for (const char *at = diag->line_text; *at && column < diag->column; at++) {
-        if (((unsigned char)*at & 0xc0) == 0x80)
-            continue;
-        fputc(*at == '\t' ? '\t' : ' ', out);
-        column++;
+    for (unsigned column = 1; rest.len && column < diag->column; column++) {
+        uint32_t code = 0;
+        size_t length = utf8_decode(rest, &code);
+        length = length ? length : 1;
+        if (code == '\t')
+            fputc('\t', out);
+        else
+            fprintf(out, "%*s", (int)columns_of(span_of(rest.ptr, length)), "");
+        rest = span_from(rest, length);
     }
-    printer_styled(printer, STYLE_GREEN, "^\n");
+    printer_styled(printer, STYLE_GREEN, "^");
+    fputc('\n', out);
+}
+
+static void print_line_text(FILE *out, const struct diag *diag, const struct printer *printer)
+{
+    scoped(mem_release) char *shown = escape_keeping(span_str(diag->line_text), "\t");
+
+    fprintf(out, "    %s\n", shown);
+    print_caret(out, diag, printer);
 }
 
 static void print_one(FILE *out, const struct diag *diag, const struct printer *printer)
@@ -33,28 +49,24 @@ static void print_one(FILE *out, const struct diag *diag, const struct printer *
     bool placed = diag->file && *diag->file && strcmp(diag->file, DIAG_COMMAND_LINE) != 0;
 
     printer_style(printer, STYLE_BOLD);
+    if (placed)
+        printer_foreign(printer, span_str(diag->file));
     if (placed && diag->line)
-        fprintf(out, "%s:%u:%u: ", diag->file, diag->line, diag->column);
-    else if (placed)
-        fprintf(out, "%s: ", diag->file);
+        fprintf(out, ":%u:%u: ", diag->line, diag->column);
     else
-        fputs("gardien: ", out);
+        fputs(placed ? ": " : "gardien: ", out);
     printer_style(printer, STYLE_PLAIN);
     if (diag->warning)
         printer_styled(printer, STYLE_YELLOW, "warning: ");
-    print_text(out, diag->sentence);
+    printer_foreign(printer, span_str(diag->sentence));
     fputc('\n', out);
-    if (placed && diag->line && diag->line_text) {
-        fputs("    ", out);
-        print_text(out, diag->line_text);
-        fputc('\n', out);
-        print_caret(out, diag, printer);
-    }
+    if (placed && diag->line && diag->line_text)
+        print_line_text(out, diag, printer);
     if (diag->hint) {
         fputs("  ", out);
         printer_styled(printer, STYLE_GREEN, "->");
         fputc(' ', out);
-        print_text(out, diag->hint);
+        printer_foreign(printer, span_str(diag->hint));
         fputc('\n', out);
     }
 }
@@ -85,9 +97,35 @@ void print_error(const char *hint, const char *sentence, ...)
     diags_finish(&diags);
 }
 
-void print_json(json_t *object)
+void print_escaped(FILE *out, const char *format, ...)
 {
-    json_dumpf(object, stdout, JSON_INDENT(2));
+    scoped(mem_release) char *text = NULL;
+    va_list args;
+
+    va_start(args, format);
+    if (vasprintf(&text, format, args) < 0)
+        abort();
+    va_end(args);
+    scoped(mem_release) char *escaped = escape_keeping(span_str(text), "\n");
+    fputs(escaped, out);
+}
+
+static void dump_json(json_t *object, size_t flags)
+{
+    scoped(mem_release) char *text = json_dumps(object, flags);
+    scoped(mem_release) char *escaped = escape_json(span_str(text));
+
+    fputs(escaped, stdout);
     fputc('\n', stdout);
     json_decref(object);
+}
+
+void print_json(json_t *object)
+{
+    dump_json(object, JSON_INDENT(2));
+}
+
+void print_json_line(json_t *object)
+{
+    dump_json(object, JSON_COMPACT);
 }

@@ -11,5 +11,9 @@
 void print_diags(FILE *out, const struct diags *diags);
 /** One mistake without a place, printed at once to standard error. */
 void print_error(const char *hint, const char *sentence, ...) printf_like(2, 3);
-/** Prints an object on standard output and drops the reference. */
+/** Prints text for people, escaped (base/escape.h) but for its line ends. */
+void print_escaped(FILE *out, const char *format, ...) printf_like(2, 3);
+/** Prints an object on standard output, escaped, and drops the reference. */
 void print_json(json_t *object);
+/** The same on one line. */
+void print_json_line(json_t *object);

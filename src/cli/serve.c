@@ -184,7 +184,7 @@ static bool fits_together(const struct arguments *arguments)
 static void on_step(void *context, const char *step, const char *text)
 {
     (void)context;
-    printf("%s: %s\n", step, text);
+    print_escaped(stdout, "%s: %s\n", step, text);
     fflush(stdout);
 }
 

@@ -63,14 +63,14 @@ void source_locate(const struct source *source, size_t offset, unsigned *ret_lin
     *ret_column = column;
 }
 
-/** A line that can be shown and put into JSON; NULL when the column is past what is shown. */
+/** A line that can be shown; NULL when the column is past what is shown. */
 static char *line_to_show(const struct source *source, unsigned line, unsigned column)
 {
     struct span text = source_line(source, line);
 
     if (!text.ptr || column > TREE_LINE_TEXT_MAX)
         return NULL;
-    return text_clean(text, TREE_LINE_TEXT_MAX);
+    return text_cut(text, TREE_LINE_TEXT_MAX);
 }
 
 struct diag *source_complain(const struct source *source, unsigned line, unsigned column,

@@ -79,7 +79,7 @@ static char *decode_text(const struct config_row *row, const struct node *node, 
     const char *wrong = row->check ? row->check(text) : NULL;
     if (!wrong)
         return text;
-    char *shown scoped(mem_release) = text_clean(span_str(text), ROW_SHOWN_MAX);
+    char *shown scoped(mem_release) = text_cut(span_str(text), ROW_SHOWN_MAX);
     row_hint(node_complain(node, diags, "\"%s\": \"%s\" %s", row->name, shown, wrong), row);
     free(text);
     return NULL;
@@ -255,7 +255,7 @@ static void hint_keys(struct diag *diag, const struct config_row *rows)
 static void complain_unknown(const struct config_row *rows, const struct node *child,
                              struct diags *diags)
 {
-    char *shown scoped(mem_release) = text_clean(span_str(child->key), ROW_SHOWN_MAX);
+    char *shown scoped(mem_release) = text_cut(span_str(child->key), ROW_SHOWN_MAX);
     struct diag *diag = key_complain(child, diags, "unknown key \"%s\"", shown);
 
     if (diags->dropped) /* nobody will read it, and there may be many */

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "base/buffer.h"
+#include "base/escape.h"
 #include "base/mem.h"
 #include "config/tree.h"
 #include "config/values.h"
@@ -21,7 +22,7 @@ static bool is_name(struct span name)
 static bool is_text(struct span text)
 {
     for (size_t len; text.len; text = span_from(text, len)) {
-        len = text_character(text);
+        len = utf8_length(text);
         if (len == 0)
             return false;
     }

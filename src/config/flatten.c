@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/escape.h"
 #include "base/mem.h"
 #include "config/rows.h"
 #include "config/values.h"
@@ -32,7 +33,7 @@ static void write_string(FILE *out, const char *string)
 
     fputc('"', out);
     for (size_t len; text.len; text = span_from(text, len)) {
-        len = text_character(text);
+        len = utf8_length(text);
         len = len ? len : 1;
         uint32_t code = special(text, len);
         if (code)

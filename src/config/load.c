@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/escape.h"
 #include "base/mem.h"
 #include "config/tree.h"
 #include "config/values.h"
@@ -95,7 +96,7 @@ int source_check_bytes(const struct source *source, struct diags *diags)
     bool control = false;
 
     for (size_t len; rest.len && !wide && !control; rest = span_from(rest, len)) {
-        len = text_character(rest);
+        len = utf8_length(rest);
         bad = (unsigned char)rest.ptr[0];
         control = bad == 0x7f || (bad < 0x20 && bad != '\t' && bad != '\n' && bad != '\r');
         if (len == 0 || control)

@@ -225,7 +225,7 @@ static bool key_is_wrong(struct reader *reader, const yaml_event_t *event)
         event->type == YAML_SCALAR_EVENT
             ? span_of((const char *)event->data.scalar.value, event->data.scalar.length)
             : span_of(NULL, 0);
-    char *clean scoped(mem_release) = text_clean(key, key.len);
+    char *clean scoped(mem_release) = text_cut(key, key.len);
 
     if (event->type != YAML_SCALAR_EVENT)
         diag_hint(step_over(reader, event, "a key must be a text"),

@@ -45,7 +45,7 @@ void scalar_decode_number(const struct config_row *row, const struct node *node,
     static const char *const nouns[] = {[CONFIG_INT] = "a whole number",
                                         [CONFIG_SIZE] = "a size",
                                         [CONFIG_DURATION] = "a duration"};
-    char *shown scoped(mem_release) = text_clean(span_str(node->text), ROW_SHOWN_MAX);
+    char *shown scoped(mem_release) = text_cut(span_str(node->text), ROW_SHOWN_MAX);
     char *range scoped(mem_release) = value_format_range(row);
     int64_t value = 0;
     int r = parse_number(row, node->text, &value);
@@ -72,7 +72,7 @@ void scalar_decode_number(const struct config_row *row, const struct node *node,
 void scalar_decode_bool(const struct config_row *row, const struct node *node, bool *into,
                         struct diags *diags)
 {
-    char *shown scoped(mem_release) = text_clean(span_str(node->text), ROW_SHOWN_MAX);
+    char *shown scoped(mem_release) = text_cut(span_str(node->text), ROW_SHOWN_MAX);
 
     if (value_parse_bool(span_str(node->text), into) < 0)
         diag_hint(
@@ -92,7 +92,7 @@ void scalar_decode_choice(const struct config_row *row, const struct node *node,
     }
     while (row->choices[count])
         count++;
-    char *shown scoped(mem_release) = text_clean(span_str(node->text), ROW_SHOWN_MAX);
+    char *shown scoped(mem_release) = text_cut(span_str(node->text), ROW_SHOWN_MAX);
     char *choices scoped(mem_release) = value_format_choices(row);
     const char *nearest = diags->dropped ? NULL : config_nearest(node->text, row->choices, count);
     struct diag *diag =

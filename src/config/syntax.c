@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <yaml.h>
 
+#include "base/escape.h"
 #include "base/mem.h"
 #include "config/tree.h"
 #include "config/values.h"
@@ -40,7 +41,7 @@ static struct diag *at_context(const struct slip *slip, const char *sentence)
 static char character_at(struct span line, unsigned column)
 {
     for (; column > 1 && line.len; column--) {
-        size_t len = text_character(line);
+        size_t len = utf8_length(line);
         line = span_from(line, len ? len : 1);
     }
     return line.len ? line.ptr[0] : '\0';

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/escape.h"
 #include "base/mem.h"
 
 struct unit {
@@ -218,47 +219,21 @@ char *value_format_choices(const struct config_row *row)
     return text;
 }
 
-size_t text_character(struct span text)
+char *text_cut(struct span text, size_t room)
 {
-    static const uint32_t min[] = {0, 0, 0x80, 0x800, 0x10000};
-    unsigned char first = text.len ? (unsigned char)text.ptr[0] : 0xff;
-
-    if (first < 0x80)
-        return 1;
-    size_t len = first >= 0xf0 && first < 0xf5 ? 4 : first >= 0xe0 && first < 0xf0 ? 3 : 2;
-    if (first < 0xc2 || first >= 0xf5 || text.len < len)
-        return 0;
-    uint32_t code = first & (0x7fU >> len);
-    for (size_t i = 1; i < len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        if ((c & 0xc0) != 0x80)
-            return 0;
-        code = code << 6 | (c & 0x3f);
-    }
-    bool fine = code >= min[len] && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff);
-    return fine ? len : 0;
-}
-
-char *text_clean(struct span text, size_t room)
-{
-    char *clean = mem_alloc((text.len < room ? text.len : room) + 1);
+    char *copy = mem_alloc((text.len < room ? text.len : room) + 1);
     size_t len = 0;
 
     for (size_t step; text.len; text = span_from(text, step)) {
-        unsigned char first = (unsigned char)text.ptr[0];
-        size_t bytes = text_character(text);
-        bool control = (first < 0x20 && first != '\t') || first == 0x7f ||
-                       (first == 0xc2 && bytes && (unsigned char)text.ptr[1] < 0xa0);
+        size_t bytes = utf8_length(text);
         step = bytes ? bytes : 1;
-        bool plain = bytes && !control;
-        if (len + (plain ? bytes : 1) > room)
+        if (len + step > room)
             break;
-        if (plain)
-            memcpy(clean + len, text.ptr, bytes);
-        else
-            clean[len] = '?';
-        len += plain ? bytes : 1;
+        memcpy(copy + len, text.ptr, step);
+        if (!copy[len])
+            copy[len] = '?';
+        len += step;
     }
-    clean[len] = '\0';
-    return clean;
+    copy[len] = '\0';
+    return copy;
 }

@@ -26,11 +26,9 @@ char *value_format_range(const struct config_row *row);
 /** The choices of a row: "a, b or c". @return for free() */
 char *value_format_choices(const struct config_row *row);
 
-/** At most `room` bytes of a text as valid UTF-8 without control characters (other than tabs):
- *  what can be shown to people and put into JSON. @return for free() */
-char *text_clean(struct span text, size_t room);
-/** How many bytes the character at the front takes: 1..4, or 0 when it is not UTF-8. */
-size_t text_character(struct span text);
+/** At most `room` bytes of a text, cut between characters, NUL as "?". It is escaped where it is
+ *  printed. @return for free() */
+char *text_cut(struct span text, size_t room);
 
 /** ECMAScript and PCRE patterns of what config_parse_size() and config_parse_duration() take. */
 #define VALUE_SIZE_PATTERN "^[0-9]+( ?([KkMmGgTt][Ii]?)?[Bb])?$"

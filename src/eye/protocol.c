@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "base/escape.h"
 #include "base/mem.h"
 #include "os/address.h"
 #include "report/printer.h"
@@ -200,8 +201,7 @@ static char *tame(const json_t *value)
 
     if (!json_is_string(value))
         return NULL;
-    return printer_escape(
-        span_of(json_string_value(value), len > EYE_TEXT_MAX ? EYE_TEXT_MAX : len));
+    return escape_text(span_of(json_string_value(value), len > EYE_TEXT_MAX ? EYE_TEXT_MAX : len));
 }
 
 static bool read_grade(const json_t *item, enum finding_grade *ret_grade)

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#include "base/escape.h"
 #include "base/mem.h"
 #include "report/printer.h"
 
@@ -165,12 +166,23 @@ void findings_print(const struct printer *printer, const struct findings *findin
         fprintf(printer->out, "and %zu more\n", findings->dropped);
 }
 
+/* Escaped when it is not UTF-8, which JSON cannot hold; NULL for NULL. */
+static json_t *json_text(const char *text)
+{
+    json_t *value = text ? json_string(text) : NULL;
+
+    if (value || !text)
+        return value;
+    scoped(mem_release) char *escaped = escape_text(span_str(text));
+    return json_string(escaped);
+}
+
 static json_t *finding_json(const struct finding *finding)
 {
-    json_t *object =
-        json_pack("{s:s, s:s, s:s*, s:s, s:s*, s:O*}", "grade", finding_grade_name(finding->grade),
-                  "topic", finding->topic, "subject", finding->subject, "sentence",
-                  finding->sentence, "hint", finding->hint, "facts", finding->facts);
+    json_t *object = json_pack(
+        "{s:s, s:s, s:o*, s:o, s:o*, s:O*}", "grade", finding_grade_name(finding->grade), "topic",
+        finding->topic, "subject", json_text(finding->subject), "sentence",
+        json_text(finding->sentence), "hint", json_text(finding->hint), "facts", finding->facts);
 
     if (object && finding->took >= 0)
         json_object_set_new(object, "milliseconds", json_real((double)finding->took / 1e6));
@@ -183,6 +195,6 @@ json_t *findings_json(const struct findings *findings)
 
     for (size_t i = 0; i < findings->count; i++)
         if (json_array_append_new(list, finding_json(&findings->items[i])) < 0)
-            abort(); /* text that is no UTF-8 was to be escaped by who added it */
+            abort(); /* no memory, or facts of another kind */
     return list;
 }

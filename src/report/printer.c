@@ -6,14 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/buffer.h"
+#include "base/escape.h"
 #include "base/mem.h"
 #include "report/stream.h"
 
-enum {
-    NARROWEST = 20,      /* columns; below that breaking lines helps nobody */
-    FOREIGN_MAX = 65536, /* bytes of escaped text */
-};
+enum { NARROWEST = 20 /* columns; below that breaking lines helps nobody */ };
 
 /* ---- what the stream is ---- */
 
@@ -78,70 +75,15 @@ void printer_style(const struct printer *printer, enum printer_style style)
 void printer_styled(const struct printer *printer, enum printer_style style, const char *text)
 {
     printer_style(printer, style);
-    fputs(text, printer->out);
+    printer_foreign(printer, span_str(text));
     printer_style(printer, STYLE_PLAIN);
 }
 
 /* ---- text of others ---- */
 
-/* Length of the well-formed UTF-8 character at the front (RFC 3629), 0 for none. */
-static size_t utf8_length(struct span s)
-{
-    const unsigned char *b = (const unsigned char *)s.ptr;
-    size_t length = b[0] < 0x80 ? 1 : b[0] < 0xc2 ? 0 : b[0] < 0xe0 ? 2 : b[0] < 0xf0 ? 3 : 4;
-
-    if (length == 0 || b[0] > 0xf4 || length > s.len)
-        return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((b[i] & 0xc0) != 0x80)
-            return 0;
-    if ((b[0] == 0xe0 && b[1] < 0xa0) || (b[0] == 0xed && b[1] > 0x9f) ||
-        (b[0] == 0xf0 && b[1] < 0x90) || (b[0] == 0xf4 && b[1] > 0x8f))
-        return 0;
-    return length;
-}
-
-/* C0 and C1 control characters, DEL, and those that turn or hide the text around them. */
-static bool is_harmful(const char *at, size_t length)
-{
-    const unsigned char *b = (const unsigned char *)at;
-
-    if (length == 1)
-        return b[0] < 0x20 || b[0] == 0x7f;
-    if (length == 2)
-        return b[0] == 0xc2 && b[1] < 0xa0;
-    if (length != 3 || b[0] != 0xe2)
-        return false;
-    /* U+200B to U+200F, U+2028 to U+202E, U+2060 to U+206F */
-    return (b[1] == 0x80 && ((b[2] >= 0x8b && b[2] <= 0x8f) || (b[2] >= 0xa8 && b[2] <= 0xae))) ||
-           (b[1] == 0x81 && b[2] >= 0xa0 && b[2] <= 0xaf);
-}
-
-char *printer_escape(struct span text)
-{
-    struct buffer escaped = buffer_make(FOREIGN_MAX);
-    int r = 0;
-
-    while (text.len && r >= 0) {
-        size_t length = utf8_length(text);
-        if (length && !is_harmful(text.ptr, length)) {
-            r = buffer_append(&escaped, text.ptr, length);
-        } else {
-            length = length ? length : 1;
-            for (size_t i = 0; i < length && r >= 0; i++)
-                r = buffer_printf(&escaped, "\\x%02x", (unsigned char)text.ptr[i]);
-        }
-        text = span_from(text, length);
-    }
-    char *copy = r < 0 ? mem_format("%.*s...", SPAN_ARGS(buffer_span(&escaped)))
-                       : mem_string(buffer_span(&escaped));
-    buffer_finish(&escaped);
-    return copy;
-}
-
 void printer_foreign(const struct printer *printer, struct span text)
 {
-    scoped(mem_release) char *escaped = printer_escape(text);
+    scoped(mem_release) char *escaped = escape_text(text);
 
     fputs(escaped, printer->out);
 }
@@ -167,12 +109,13 @@ static void indent_by(FILE *out, unsigned columns)
 unsigned printer_flow(const struct printer *printer, unsigned column, unsigned indent,
                       struct span text)
 {
-    struct span word;
+    scoped(mem_release) char *escaped = escape_text(text);
+    struct span rest = span_str(escaped), word;
     bool first = true; /* of its line */
 
     if (printer->width && indent + NARROWEST > printer->width)
         indent = 0;
-    while (span_next(&text, ' ', &word)) {
+    while (span_next(&rest, ' ', &word)) {
         size_t wide = printer_columns(word);
         if (printer->width && !first && column + 1 + wide > printer->width) {
             fputc('\n', printer->out);
@@ -248,7 +191,8 @@ static void new_line(const struct printer *printer, unsigned indent)
 
 void printer_hint(const struct printer *printer, unsigned column, const char *text)
 {
-    struct span rest = span_str(text);
+    scoped(mem_release) char *escaped = escape_text(span_str(text));
+    struct span rest = span_str(escaped);
     unsigned indent = printer->width && column + NARROWEST > printer->width ? 0 : column;
     bool fits = !printer->width || column + printer_columns(rest) <= printer->width;
     size_t start, end;

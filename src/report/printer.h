@@ -29,13 +29,10 @@ struct printer {
 struct printer printer_of(FILE *out);
 /** Switches to a style, or back with STYLE_PLAIN; nothing without colours. */
 void printer_style(const struct printer *printer, enum printer_style style);
-/** Text in a style. The text is ours: it is not escaped. */
+/** Text in a style, escaped. */
 void printer_styled(const struct printer *printer, enum printer_style style, const char *text);
-/** Text that somebody else wrote: control characters and bytes that are no UTF-8 are printed as
- *  \xNN, so that a terminal obeys none of it. */
+/** Text that somebody else wrote, escaped (base/escape.h), as all that follows is. */
 void printer_foreign(const struct printer *printer, struct span text);
-/** The same as a string for free(). */
-char *printer_escape(struct span text);
 /** Columns that a text takes: code points, control characters not counted. */
 size_t printer_columns(struct span text);
 /** Prints words that start in column `column`, breaking lines at blanks so that they end before the

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/escape.h"
 #include "base/mem.h"
 
 enum {
@@ -14,7 +15,7 @@ void table_add(struct table *table, enum printer_style style, const char *text)
 {
     table->cells = mem_resize(table->cells, table->count + 1, sizeof *table->cells);
     table->cells[table->count++] =
-        (struct table_cell){.text = printer_escape(span_str(text)), .style = style};
+        (struct table_cell){.text = escape_text(span_str(text)), .style = style};
 }
 
 void table_end_row(struct table *table)

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/escape.h"
 #include "base/mem.h"
 #include "report/finding.h"
 #include "report/printer.h"
@@ -119,7 +120,7 @@ static void judge_refused(const struct router_port *port, struct findings *findi
 static void judge_taken(const struct router_port *port, struct findings *findings)
 {
     char text[PORT_TEXT];
-    scoped(mem_release) char *holder = printer_escape(span_str(port->holder));
+    scoped(mem_release) char *holder = escape_text(span_str(port->holder));
     struct finding *finding =
         findings_add(findings, FINDING_BAD, "router", "the router sends it to %s",
                      *holder ? holder : "another machine");
@@ -192,7 +193,7 @@ static void judge_wan(const struct router_answer *answer, struct findings *findi
     static const char hint[] = "serve over IPv6, which no NAT is in the way of; ask the provider "
                                "for a public IPv4 address; or lead the traffic in by a tunnel from "
                                "a machine that has one";
-    scoped(mem_release) char *wan = printer_escape(span_str(answer->wan));
+    scoped(mem_release) char *wan = escape_text(span_str(answer->wan));
     struct finding *finding;
 
     switch (router_wan_kind(answer->wan)) {
@@ -272,12 +273,12 @@ json_t *router_json(const struct router_answer *answer)
         if (port->code)
             json_object_set_new(one, "code", json_integer(port->code));
         if (port->holder[0]) {
-            scoped(mem_release) char *holder = printer_escape(span_str(port->holder));
+            scoped(mem_release) char *holder = escape_text(span_str(port->holder));
             json_object_set_new(one, "holder", json_string(holder));
         }
         json_array_append_new(list, one);
     }
-    scoped(mem_release) char *wan = printer_escape(span_str(answer->wan));
+    scoped(mem_release) char *wan = escape_text(span_str(answer->wan));
     return json_pack("{s:s, s:s, s:s, s:s, s:b, s:o}", "router", answer->router, "address",
                      answer->address, "interface", answer->interface, "outside", wan, "direct",
                      answer->direct, "ports", list);

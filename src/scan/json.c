@@ -1,4 +1,5 @@
 /* The printer for programs. */
+#include "base/escape.h"
 #include "base/mem.h"
 #include "report/printer.h"
 #include "scan/scan.h"
@@ -9,7 +10,7 @@ static json_t *foreign(const char *text)
 {
     if (!text)
         return NULL;
-    scoped(mem_release) char *escaped = printer_escape(span_str(text));
+    scoped(mem_release) char *escaped = escape_text(span_str(text));
     return json_string(escaped);
 }
 

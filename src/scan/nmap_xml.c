@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/escape.h"
 #include "base/mem.h"
 #include "report/printer.h"
 #include "scan/scan.h"
@@ -11,7 +12,7 @@ enum { LISTED_MAX = 25 /* ports of one state; above it they become extraports, a
 
 static void print_escaped(FILE *out, const char *text)
 {
-    scoped(mem_release) char *plain = printer_escape(span_str(text ? text : ""));
+    scoped(mem_release) char *plain = escape_text(span_str(text ? text : ""));
 
     for (const char *at = plain; *at; at++) {
         if (*at == '&')

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "base/escape.h"
 #include "base/mem.h"
 #include "firewall/model/path.h"
 #include "report/printer.h"
@@ -162,13 +163,13 @@ void firewall_path_print(const struct printer *printer, const struct firewall_pa
     if (path->dropped)
         fprintf(printer->out, "and %zu more steps\n", path->dropped);
     if (path->reason) {
-        scoped(mem_release) char *reason = printer_escape(span_str(path->reason));
+        scoped(mem_release) char *reason = escape_text(span_str(path->reason));
         printer_wrap(printer, 0, 0, reason);
     }
     if (path->hint) {
         printer_styled(printer, STYLE_GREEN, "->");
         fputc(' ', printer->out);
-        scoped(mem_release) char *hint = printer_escape(span_str(path->hint));
+        scoped(mem_release) char *hint = escape_text(span_str(path->hint));
         printer_hint(printer, 3, hint);
     }
     findings_print(printer, &path->notes);
@@ -184,7 +185,7 @@ static json_t *text_json(const char *text)
     json_t *string = json_string(text);
     if (string)
         return string;
-    scoped(mem_release) char *escaped = printer_escape(span_str(text));
+    scoped(mem_release) char *escaped = escape_text(span_str(text));
     return json_string(escaped);
 }
 

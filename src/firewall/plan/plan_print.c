@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/escape.h"
 #include "base/mem.h"
 #include "firewall/plan/plan.h"
 #include "report/printer.h"
@@ -24,7 +25,7 @@ void plan_print(const struct printer *printer, const struct plan *plan)
     for (size_t i = 0; i < plan->count; i++) {
         const struct plan_step *step = &plan->items[i];
         scoped(mem_release) char *reason = mem_format("%s: %s", step->manager, step->reason);
-        scoped(mem_release) char *shown = printer_escape(span_str(reason));
+        scoped(mem_release) char *shown = escape_text(span_str(reason));
         fprintf(printer->out, "%4zu. ", i + 1);
         printer_wrap(printer, 6, 6, shown);
         if (step->typed)

@@ -7,6 +7,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/escape.h"
 #include "base/mem.h"
 #include "firewall/status/status.h"
 #include "report/printer.h"
@@ -53,7 +54,7 @@ static bool is_forwarded(const struct port_status *port)
 static char *who(const struct listener *listener)
 {
     if (listener->holder_count)
-        return printer_escape(span_str(listener->holders[0].program));
+        return escape_text(span_str(listener->holders[0].program));
     return mem_format("a program of user %u", (unsigned)listener->socket.uid);
 }
 
@@ -229,7 +230,7 @@ static void judge_forwarded(struct firewall_status *status, const struct port_st
         if (path->verdict != FIREWALL_FORWARDED)
             continue;
         scoped(mem_release) char *to =
-            printer_escape(span_str(path->forwarded ? path->forwarded : "another address"));
+            escape_text(span_str(path->forwarded ? path->forwarded : "another address"));
         scoped(mem_release) char *sentence =
             mem_format("over %s the firewall sends strangers on to %s: a container or another "
                        "machine",

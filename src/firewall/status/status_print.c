@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/escape.h"
 #include "base/mem.h"
 #include "firewall/status/status.h"
 #include "report/printer.h"
@@ -194,7 +195,7 @@ static void print_managers(const struct printer *printer, const struct firewall_
         const struct manager_state *seen = &status->managers[i];
         if (seen->state.presence == PRESENCE_IDLE)
             continue;
-        scoped(mem_release) char *told = printer_escape(span_str(seen->state.sentence));
+        scoped(mem_release) char *told = escape_text(span_str(seen->state.sentence));
         scoped(mem_release) char *line = mem_format(
             "%s is %s: %s", seen->manager->name,
             seen->state.presence == PRESENCE_IN_FORCE ? "in charge" : "maybe in charge", told);
@@ -242,7 +243,7 @@ void status_print(const struct printer *printer, const struct firewall_status *s
 /* Another's bytes as JSON text. */
 static json_t *foreign(const char *text)
 {
-    scoped(mem_release) char *escaped = printer_escape(span_str(text));
+    scoped(mem_release) char *escaped = escape_text(span_str(text));
 
     return json_string(escaped);
 }

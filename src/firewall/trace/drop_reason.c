@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "base/error.h"
+#include "base/escape.h"
 #include "base/mem.h"
 #include "base/nsec.h"
 #include "firewall/trace/source.h"
@@ -280,7 +281,7 @@ void drop_reason_warn_of_xdp(struct firewall_path *path)
 
     if (r != 1 || !program.native)
         return;
-    scoped(mem_release) char *name = printer_escape(span_str(program.name));
+    scoped(mem_release) char *name = escape_text(span_str(program.name));
     struct finding *note =
         findings_add(&path->notes, FINDING_WARNING, "xdp",
                      "the driver of %s runs XDP program %u %s on packets from outside first, which "

@@ -6,6 +6,7 @@
 
 #include "../../unit/config/rich.h"
 #include "base/error.h"
+#include "base/escape.h"
 #include "config/values.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -61,15 +62,19 @@ static char *dump(const struct rich *rich)
     return text;
 }
 
+/* As print_diags() shows it. */
 static void check_text(const char *text)
 {
-    struct span rest = span_str(text);
+    char *shown = escape_text(span_str(text));
+    struct span rest = span_str(shown);
 
     for (size_t len; rest.len; rest = span_from(rest, len)) {
-        len = text_character(rest);
+        uint32_t code = 0;
+        len = utf8_decode(rest, &code);
         must(len > 0, "a message is UTF-8");
-        must(rest.ptr[0] >= ' ' || rest.ptr[0] == '\t' || len > 1, "a message has no controls");
+        must(!escape_needed(code), "a message has no controls");
     }
+    free(shown);
 }
 
 static void check_diags(const struct diags *diags)

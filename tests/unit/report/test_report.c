@@ -38,41 +38,36 @@ static void page_is(struct page *page, const char *expected)
     free(page->text);
 }
 
-static void test_escape_leaves_nothing_for_a_terminal_to_obey(void **state)
+static void test_all_that_is_printed_is_escaped(void **state)
 {
-    static const struct {
-        const char *raw, *escaped;
-    } cases[] = {
-        {"plain text", "plain text"},
-        {"\033[2Jgone", "\\x1b[2Jgone"},
-        {"a\r\nb\tc", "a\\x0d\\x0ab\\x09c"},
-        {"B\303\274cher", "B\303\274cher"},
-        {"\302\233m", "\\xc2\\x9bm"},                /* C1's CSI */
-        {"\342\200\256evil", "\\xe2\\x80\\xaeevil"}, /* right-to-left override */
-        {"\377\300\257", "\\xff\\xc0\\xaf"},         /* no UTF-8 */
-        {"\355\240\200", "\\xed\\xa0\\x80"},         /* a surrogate */
-        {"\303", "\\xc3"},                           /* cut */
-        {"", ""},
-    };
+    struct findings findings = {0};
+    char *text;
+    size_t size;
+    struct printer printer = {.out = open_memstream(&text, &size)};
 
-    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        char *escaped = printer_escape(span_str(cases[i].raw));
-        assert_string_equal(escaped, cases[i].escaped);
-        free(escaped);
-    }
+    (void)state;
+    finding_hint(findings_add(&findings, FINDING_NOTE, "name", "said \033[2J \342\200\256x"),
+                 "stop \302\233m");
+    findings_print(&printer, &findings);
+    printer_styled(&printer, STYLE_BOLD, "\177");
+    fclose(printer.out);
+    assert_non_null(strstr(text, "said \\x1b[2J \\u202ex\n"));
+    assert_non_null(strstr(text, "stop \\u009bm\n\\x7f"));
+    findings_finish(&findings);
+    free(text);
 }
 
-static void test_escape_is_bounded(void **state)
+static void test_a_finding_that_is_not_utf8_becomes_json(void **state)
 {
-    size_t size = 1 << 20;
-    char *raw = mem_alloc(size);
+    struct findings findings = {0};
 
-    memset(raw, 1, size);
-    char *escaped = printer_escape(span_of(raw, size));
-    assert_in_range(strlen(escaped), 65000, 65540);
-    assert_string_equal(escaped + strlen(escaped) - 3, "...");
-    free(escaped);
-    free(raw);
+    (void)state;
+    findings_add(&findings, FINDING_NOTE, "name", "said \377");
+    json_t *json = findings_json(&findings);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(json, 0), "sentence")),
+                        "said \\xff");
+    json_decref(json);
+    findings_finish(&findings);
 }
 
 static void test_wrap_breaks_at_blanks_and_indents(void **state)
@@ -240,8 +235,8 @@ static void test_table_on_a_narrow_terminal_stacks_its_cells(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_escape_leaves_nothing_for_a_terminal_to_obey),
-        cmocka_unit_test(test_escape_is_bounded),
+        cmocka_unit_test(test_all_that_is_printed_is_escaped),
+        cmocka_unit_test(test_a_finding_that_is_not_utf8_becomes_json),
         cmocka_unit_test(test_wrap_breaks_at_blanks_and_indents),
         cmocka_unit_test(test_wrap_leaves_a_file_alone_and_keeps_long_words),
         cmocka_unit_test(test_a_pipe_gets_no_colours),
