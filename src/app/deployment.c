@@ -60,7 +60,9 @@ static int open_key(struct guardian *g, const struct settings_site *site,
         diags_add(diags, "the private key of %s cannot be opened: %s", name, error_text(fd));
         return fd;
     }
-    return key_ring_load(g, fd, name, certificate->chain_pem, diags, ret_key);
+    const struct key_source source = {
+        .purpose = KEYS_FOR_SERVER, .fd = fd, .path = name, .chain_pem = certificate->chain_pem};
+    return key_ring_load(g, &source, diags, ret_key);
 }
 
 static int open_site(struct guardian *g, const struct settings_site *site,

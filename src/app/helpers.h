@@ -2,8 +2,9 @@
  * files. Each runs until its guardian is gone. */
 #pragma once
 
-/** The keys process: loads keys that the guardian opened (IPC_KEY_LOAD, answered by IPC_DONE) and
- *  answers the signing protocol of tls/keys.h on each IPC_CLIENT socket.
+/** The keys process: loads keys that the guardian opened (IPC_KEY_LOAD, answered by IPC_DONE),
+ * makes new ones (IPC_KEY_MAKE, answered by IPC_KEY_MADE) and answers the signing protocol of
+ * tls/keys.h on each IPC_CLIENT socket, as far as its rights go.
  *  @param guardian  SEQPACKET, blocking
  *  @param user      whom to become; NULL keeps the present user
  *  @return the exit code */

@@ -26,6 +26,7 @@
 #include "base/log.h"
 #include "os/loop.h"
 #include "os/process.h"
+#include "tls/tls.h"
 
 /* ---- what is served ---- */
 
@@ -35,11 +36,24 @@ struct key {
     struct list link;
     unsigned references;
     uint64_t id;
+    enum keys_purpose purpose;
     int fd;
     struct stat identity;
-    char *chain_pem;
+    char *chain_pem;       /* NULL but for certificates */
     nsec_t unused_since;   /* with no references: dropped after KEY_GRACE */
     struct staple *staple; /* NULL: the certificate names no OCSP responder */
+};
+
+/* A key that the keys process makes. */
+struct key_making {
+    enum keys_purpose purpose;
+    enum keys_kind kind;
+    int fd; /* an empty file, open for reading and writing, which has no name that counts yet */
+    /* Once, from the event loop. `key` has one reference, for key_ring_unref(), and keeps `fd`; it
+     * is NULL when `result` is an error, and `fd` is closed then. */
+    void (*on_made)(void *context, int result, struct key *key);
+    void *context;
+    uint64_t id; /* set by key_ring_make() */
 };
 
 /** Which folder it is, whatever its path. */
@@ -163,6 +177,7 @@ struct guardian {
 
     struct list keys;
     uint64_t next_key_id;
+    struct key_making making; /* on_made NULL: none */
     struct child keys_process;
     struct child logs_process;
     struct door doors[DOORS];
@@ -229,8 +244,8 @@ must_check int deployment_send(struct guardian *g, const struct deployment *depl
 must_check int keeper_start_keys(struct guardian *g);
 must_check int keeper_start_logs(struct guardian *g);
 /** A new pair of sockets: one end goes to the helper (or nowhere while it does not run), the other
- * is returned. @return a descriptor, or -errno */
-must_check int keeper_connect_keys(struct guardian *g);
+ * is returned. @param rights  bits of enum keys_rights. @return a descriptor, or -errno */
+must_check int keeper_connect_keys(struct guardian *g, unsigned rights);
 must_check int keeper_connect_logs(struct guardian *g);
 /** Tells the logs process which files to write. */
 void keeper_send_log_files(struct guardian *g, const struct deployment *deployment);
@@ -239,10 +254,25 @@ void keeper_on_exit(struct guardian *g, struct child *helper);
 void keeper_stop(struct guardian *g);
 
 /* key_ring.c */
-/** The key in an open file, which it takes over, loaded into the keys process unless it is there.
+struct key_source {
+    enum keys_purpose purpose;
+    int fd;                /* open for reading; taken over */
+    const char *path;      /* for messages */
+    const char *chain_pem; /* whose key it is; NULL but for KEYS_FOR_SERVER and KEYS_FOR_CLIENT */
+};
+/** The key in an open file, loaded into the keys process unless it is there.
  *  @return 0, or an error with a diag */
-must_check int key_ring_load(struct guardian *g, int fd, const char *path, const char *chain_pem,
+must_check int key_ring_load(struct guardian *g, const struct key_source *source,
                              struct diags *diags, struct key **ret_key);
+/** Has the keys process make a key and write it to making->fd, which it takes over when it returns
+ *  0. Nobody else sees the private half: whoever asked gives the file its name when it was told
+ * that the key is made. One at a time.
+ *  @return 0, -EBUSY, or another -errno */
+must_check int key_ring_make(struct guardian *g, const struct key_making *wanted);
+/** Takes note of a message of the keys process. */
+void key_ring_hear(struct guardian *g, const struct ipc_message *message);
+/** The keys process ended: a key that it was making will not come. */
+void key_ring_keys_gone(struct guardian *g);
 void key_ring_unref(struct guardian *g, struct key *key);
 /** Gives every key to a new keys process. */
 void key_ring_give_all(struct guardian *g);

@@ -28,10 +28,12 @@ enum ipc_kind {
     IPC_FAILED,  /**< value: generation, which it does not serve; text: why, one line */
     IPC_DRAINED, /**< no connection is left */
     /* guardian → keys */
-    IPC_KEY_LOAD, /**< value: id; fds: key file, memfd of the chain that it must belong to */
+    IPC_KEY_LOAD, /**< value: id; text: a byte of enum keys_purpose; fds: key file, and for
+                       KEYS_FOR_SERVER and KEYS_FOR_CLIENT a memfd of the chain that it must belong
+                       to; answered by DONE */
     IPC_KEY_DROP, /**< value: id */
     /* guardian → keys, logs */
-    IPC_CLIENT, /**< one fd: socket of one more worker */
+    IPC_CLIENT, /**< one fd: socket of one more client; value, to keys: bits of enum keys_rights */
     /* guardian → logs */
     IPC_LOG_FILES, /**< text: 'a' and/or 'e', which of access and error follow as fds; a stream
                         that is not named is not written any more */
@@ -43,6 +45,13 @@ enum ipc_kind {
     IPC_PING, /**< answered by PONG, as a sign of life */
     /* worker, keys → guardian */
     IPC_PONG,
+    /* guardian → keys */
+    IPC_KEY_MAKE, /**< value: id; text: bytes of enum keys_purpose and enum keys_kind; one fd: the
+                       empty file that it goes to, or none: it stays in memory. Answered by
+                     KEY_MADE, for a large RSA key after seconds; one at a time */
+    /* keys → guardian */
+    IPC_KEY_MADE, /**< value: id; text: 0, or the negated error, in decimal (EBUSY: another is being
+                       made) */
     IPC_LAST,
 };
 

@@ -20,6 +20,7 @@
 #include "os/fdpass.h"
 #include "os/process.h"
 #include "os/socket.h"
+#include "tls/tls.h"
 
 #define ANSWER_TIMEOUT (5 * NSEC_PER_SEC)
 #define SIGNATURE_TIMEOUT (2 * NSEC_PER_SEC)
@@ -52,7 +53,8 @@ static int start(struct guardian *g, struct child *child, const char *name,
     return r < 0 ? r : socket_send_timeout(pair[0], ANSWER_TIMEOUT);
 }
 
-static int connect_to(const struct child *helper)
+/* @param rights  of the new socket, for the keys process */
+static int connect_to(const struct child *helper, unsigned rights)
 {
     int pair[2];
 
@@ -61,7 +63,7 @@ static int connect_to(const struct child *helper)
         return r;
     /* With no helper the other end is closed, and whoever asks learns at once. */
     if (helper->socket >= 0)
-        r = ipc_pass(helper->socket, IPC_CLIENT, 0, pair[1]);
+        r = ipc_pass(helper->socket, IPC_CLIENT, rights, pair[1]);
     close(pair[1]);
     if (r == -EPIPE || r == -ECONNRESET) /* it just died: as if there were none */
         r = 0;
@@ -72,9 +74,9 @@ static int connect_to(const struct child *helper)
     return pair[0];
 }
 
-int keeper_connect_keys(struct guardian *g)
+int keeper_connect_keys(struct guardian *g, unsigned rights)
 {
-    int fd = connect_to(&g->keys_process);
+    int fd = connect_to(&g->keys_process, rights);
     int r = fd < 0 ? fd : socket_receive_timeout(fd, SIGNATURE_TIMEOUT);
 
     if (fd >= 0 && r < 0)
@@ -84,7 +86,7 @@ int keeper_connect_keys(struct guardian *g)
 
 int keeper_connect_logs(struct guardian *g)
 {
-    int fd = connect_to(&g->logs_process), room = LOG_ROOM;
+    int fd = connect_to(&g->logs_process, 0), room = LOG_ROOM;
 
     if (fd < 0)
         return fd;
@@ -104,7 +106,8 @@ static void reconnect_workers(struct guardian *g, enum ipc_kind kind)
     list_for_each (worker, spare, &g->workers, struct worker_process, link) {
         if (!worker->child.pid)
             continue;
-        int fd = kind == IPC_KEYS_SOCKET ? keeper_connect_keys(g) : keeper_connect_logs(g);
+        int fd = kind == IPC_KEYS_SOCKET ? keeper_connect_keys(g, KEYS_MAY_SHAKE_HANDS)
+                                         : keeper_connect_logs(g);
         int r = fd < 0 ? fd : ipc_pass(worker->child.socket, kind, 0, fd);
         if (fd >= 0)
             close(fd);
@@ -129,6 +132,7 @@ static void on_keys_word(struct loop_watch *watch, unsigned events)
     int r = ipc_receive(watch->fd, &message);
     if (r > 0) {
         watchdog_hear(&g->keys_process, &message);
+        key_ring_hear(g, &message);
         ipc_finish(&message);
     } else if (r != -EAGAIN) {
         loop_remove(g->loop, watch);
@@ -251,6 +255,8 @@ void keeper_on_exit(struct guardian *g, struct child *helper)
     if (helper->socket >= 0)
         close(helper->socket);
     helper->socket = -1;
+    if (keys)
+        key_ring_keys_gone(g);
     if (g->phase == PHASE_STOPPING)
         return;
     nsec_t wait = backoff(helper, now);

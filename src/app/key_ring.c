@@ -11,29 +11,41 @@
 
 /* ---- private keys ---- */
 
+/* The next word of the keys process that answers an order. @return 1, or an error */
+static int await_word(struct guardian *g, struct ipc_message *message)
+{
+    for (;;) {
+        int r = ipc_receive(g->keys_process.socket, message);
+        if (r <= 0)
+            return r == 0 ? ERR_CLOSED : r == -EAGAIN ? ERR_TIMEOUT : r;
+        if (message->kind == IPC_DONE)
+            return 1;
+        watchdog_hear(&g->keys_process, message);
+        key_ring_hear(g, message);
+        ipc_finish(message);
+    }
+}
+
 /* Gives a key file to the keys process and waits for its word. */
 static int give_key(struct guardian *g, const struct key *key)
 {
-    struct ipc_message message = {.kind = IPC_KEY_LOAD, .value = key->id, .fd_count = 2};
-    int chain = ipc_memory(span_str(key->chain_pem));
+    struct ipc_message message = {.kind = IPC_KEY_LOAD, .value = key->id, .fd_count = 1};
+    int chain = key->chain_pem ? ipc_memory(span_str(key->chain_pem)) : -1;
 
-    if (chain < 0)
+    if (key->chain_pem && chain < 0)
         return chain;
+    message.text[message.text_len++] = (char)key->purpose;
     message.fds[0] = key->fd;
-    message.fds[1] = chain;
+    if (chain >= 0)
+        message.fds[message.fd_count++] = chain;
     int r = g->keys_process.socket >= 0 ? ipc_send(g->keys_process.socket, &message) : -ENOTCONN;
-    close(chain);
-    do {
-        if (r >= 0)
-            r = ipc_receive(g->keys_process.socket, &message);
-        if (r > 0)
-            watchdog_hear(&g->keys_process, &message);
-    } while (r > 0 && message.kind == IPC_PONG);
-    if (r <= 0)
-        return r == 0 ? ERR_CLOSED : r == -EAGAIN ? ERR_TIMEOUT : r;
+    if (chain >= 0)
+        close(chain);
+    if (r >= 0)
+        r = await_word(g, &message);
+    if (r < 0)
+        return r;
     ipc_finish(&message);
-    if (message.kind != IPC_DONE)
-        return ERR_PROTOCOL;
     return -(int)message.value;
 }
 
@@ -54,10 +66,17 @@ static bool same_file(const struct stat *a, const struct stat *b)
            a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
-static struct key *find_key(struct guardian *g, const struct stat *st, const char *chain_pem)
+static bool same_chain(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static struct key *find_key(struct guardian *g, const struct stat *st,
+                            const struct key_source *source)
 {
     list_for_each (key, spare, &g->keys, struct key, link)
-        if (same_file(&key->identity, st) && strcmp(key->chain_pem, chain_pem) == 0)
+        if (key->purpose == source->purpose && same_file(&key->identity, st) &&
+            same_chain(key->chain_pem, source->chain_pem))
             return key;
     return NULL;
 }
@@ -82,35 +101,100 @@ static void complain_key(struct diags *diags, const char *path, int error)
     diags_add(diags, "the private key of %s cannot be used: %s", path, why);
 }
 
-int key_ring_load(struct guardian *g, int fd, const char *path, const char *chain_pem,
-                  struct diags *diags, struct key **ret_key)
+int key_ring_load(struct guardian *g, const struct key_source *source, struct diags *diags,
+                  struct key **ret_key)
 {
     struct stat st;
 
-    int r = fstat(fd, &st) < 0 ? -errno : 0;
-    struct key *key = r < 0 ? NULL : find_key(g, &st, chain_pem);
+    int r = fstat(source->fd, &st) < 0 ? -errno : 0;
+    struct key *key = r < 0 ? NULL : find_key(g, &st, source);
     if (key) {
-        close(fd);
+        close(source->fd);
     } else if (r >= 0) {
         key = mem_new(struct key);
         key->id = ++g->next_key_id;
-        key->fd = fd;
+        key->purpose = source->purpose;
+        key->fd = source->fd;
         key->identity = st;
-        key->chain_pem = mem_string(span_str(chain_pem));
+        key->chain_pem = source->chain_pem ? mem_string(span_str(source->chain_pem)) : NULL;
         list_append(&g->keys, &key->link);
         r = give_key(g, key);
         if (r < 0)
             forget_key(key);
     } else {
-        close(fd);
+        close(source->fd);
     }
     if (r < 0) {
-        complain_key(diags, path, r);
+        complain_key(diags, source->path, r);
         return r;
     }
     key->references++;
     *ret_key = key;
     return 0;
+}
+
+/* ---- making keys ---- */
+
+/* The key's file is what a new keys process is given, as with any other key. */
+static void keep_made(struct guardian *g, const struct key_making *making)
+{
+    struct key *key = mem_new(struct key);
+
+    key->id = making->id;
+    key->purpose = making->purpose;
+    key->fd = making->fd;
+    key->references = 1;
+    if (fstat(key->fd, &key->identity) < 0)
+        key->identity = (struct stat){0};
+    list_append(&g->keys, &key->link);
+    making->on_made(making->context, 0, key);
+}
+
+static void conclude_making(struct guardian *g, int result)
+{
+    struct key_making making = g->making;
+
+    g->making = (struct key_making){.fd = -1};
+    if (result == 0) {
+        keep_made(g, &making);
+        return;
+    }
+    close(making.fd);
+    making.on_made(making.context, result, NULL);
+}
+
+int key_ring_make(struct guardian *g, const struct key_making *wanted)
+{
+    struct ipc_message message = {.kind = IPC_KEY_MAKE, .text_len = 2, .fd_count = 1};
+
+    if (g->making.on_made)
+        return -EBUSY;
+    message.value = ++g->next_key_id;
+    message.text[0] = (char)wanted->purpose;
+    message.text[1] = (char)wanted->kind;
+    message.fds[0] = wanted->fd;
+    int r = g->keys_process.socket >= 0 ? ipc_send(g->keys_process.socket, &message) : -ENOTCONN;
+    if (r < 0)
+        return r;
+    g->making = *wanted;
+    g->making.id = message.value;
+    return 0;
+}
+
+void key_ring_hear(struct guardian *g, const struct ipc_message *message)
+{
+    uint64_t error;
+
+    if (message->kind == IPC_KEY_MADE && g->making.on_made && message->value == g->making.id)
+        conclude_making(g, span_to_uint(span_of(message->text, message->text_len), &error) < 0
+                               ? ERR_PROTOCOL
+                               : -(int)error);
+}
+
+void key_ring_keys_gone(struct guardian *g)
+{
+    if (g->making.on_made)
+        conclude_making(g, ERR_CLOSED);
 }
 
 void key_ring_unref(struct guardian *g, struct key *key)

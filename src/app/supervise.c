@@ -16,6 +16,7 @@
 #include "os/process.h"
 #include "os/socket.h"
 #include "protect/protect.h"
+#include "tls/tls.h"
 
 #define ORDER_TIMEOUT (5 * NSEC_PER_SEC) /* a worker that takes none for so long hangs */
 
@@ -142,7 +143,7 @@ static void run_worker(struct guardian *g, const struct worker_process *worker)
 
 static int fork_worker(struct guardian *g, struct worker_process *worker, int socket)
 {
-    int keep[] = {socket, keeper_connect_keys(g), keeper_connect_logs(g)};
+    int keep[] = {socket, keeper_connect_keys(g, KEYS_MAY_SHAKE_HANDS), keeper_connect_logs(g)};
     char name[16];
     pid_t pid = -ENOTCONN;
 

@@ -96,6 +96,13 @@ static const int worker[] = {
     SCMP_SYS(close_range),
 };
 
+/** A key that is made is written into a file that the guardian opened. */
+static const int keys[] = {
+    SCMP_SYS(pwrite64),
+    SCMP_SYS(fsync),
+    SCMP_SYS(ftruncate),
+};
+
 static const int logs[] = {
     SCMP_SYS(pwrite64),
     SCMP_SYS(fsync),
@@ -116,7 +123,7 @@ static const struct {
     size_t count;
 } roles[] = {
     [SANDBOX_WORKER] = {worker, ARRAY_SIZE(worker)},
-    [SANDBOX_KEYS] = {NULL, 0},
+    [SANDBOX_KEYS] = {keys, ARRAY_SIZE(keys)},
     [SANDBOX_LOGS] = {logs, ARRAY_SIZE(logs)},
     [SANDBOX_CLIENT] = {client, ARRAY_SIZE(client)},
 };

@@ -1,5 +1,4 @@
-/* Messages of the signing protocol to bytes and back, each check that needs no key included. What
- * is done with them is keys_holder.c's and keys_remote.c's. */
+/* Messages of the signing protocol to bytes and back, each check that needs no key included. */
 #include "tls/keys_protocol.h"
 
 #include <endian.h>
@@ -23,12 +22,6 @@ size_t keys_digest_size(enum keys_digest digest)
 const char *keys_digest_name(enum keys_digest digest)
 {
     return (unsigned)digest < ARRAY_SIZE(digests) ? digests[digest].name : NULL;
-}
-
-static void put16(char *out, uint16_t value)
-{
-    value = htole16(value);
-    memcpy(out, &value, sizeof value);
 }
 
 static void put32(char *out, uint32_t value)
@@ -69,33 +62,47 @@ size_t keys_request_write(const struct keys_request *request, char *out)
     out[0] = (char)request->op;
     out[1] = (char)request->algorithm;
     out[2] = (char)request->digest;
-    out[3] = 0;
+    out[3] = (char)request->flag;
     put32(out + 4, request->sequence);
     put64(out + 8, request->id);
-    put16(out + 16, request->salt);
-    put16(out + 18, (uint16_t)request->data.len);
+    put32(out + 16, (uint32_t)request->data.len);
     if (request->data.len)
         memcpy(out + KEYS_REQUEST_HEADER, request->data.ptr, request->data.len);
     return KEYS_REQUEST_HEADER + request->data.len;
 }
 
-static bool ping_is_plain(const struct keys_request *request)
+static bool handshake_is_sound(const struct keys_request *request)
 {
-    return request->algorithm == 0 && request->digest == 0 && request->id == 0 &&
-           request->salt == 0 && request->data.len == 0;
-}
-
-static bool sign_is_sound(const struct keys_request *request)
-{
-    if (request->salt != 0 && request->algorithm != KEYS_RSA_PSS)
+    if (request->flag || request->data.len == 0)
         return false;
     switch (request->algorithm) {
     case KEYS_ECDSA:
     case KEYS_RSA_PKCS1:
     case KEYS_RSA_PSS:
-        return request->data.len != 0 && request->data.len == keys_digest_size(request->digest);
+        return keys_digest_size(request->digest) != 0;
     case KEYS_ED25519:
         return request->digest == KEYS_DIGEST_NONE;
+    }
+    return false;
+}
+
+static bool is_sound(const struct keys_request *request)
+{
+    bool plain = request->algorithm == 0 && request->digest == 0;
+
+    switch (request->op) {
+    case KEYS_OP_PING:
+        return plain && !request->flag && request->id == 0 && request->data.len == 0;
+    case KEYS_OP_HANDSHAKE:
+        return handshake_is_sound(request);
+    case KEYS_OP_CSR:
+        return plain && request->data.len != 0;
+    case KEYS_OP_JWK:
+        return plain && !request->flag && request->data.len == 0;
+    case KEYS_OP_JWS:
+        return plain && !request->flag && request->data.len > 2;
+    case KEYS_OP_CHALLENGE:
+        return plain && !request->flag && request->data.len > 32;
     }
     return false;
 }
@@ -111,29 +118,34 @@ int keys_request_read(struct span message, struct keys_request *ret_request)
         .op = (unsigned char)in[0],
         .algorithm = (unsigned char)in[1],
         .digest = (unsigned char)in[2],
+        .flag = in[3] == 1,
         .sequence = get32(in + 4),
         .id = get64(in + 8),
-        .salt = get16(in + 16),
         .data = span_from(message, KEYS_REQUEST_HEADER),
     };
-    if (in[3] != 0 || ret_request->data.len > KEYS_DATA_MAX ||
-        ret_request->data.len != get16(in + 18))
+    if ((unsigned char)in[3] > 1 || ret_request->data.len > KEYS_DATA_MAX ||
+        ret_request->data.len != get32(in + 16))
         return ERR_SYNTAX;
-    switch (ret_request->op) {
-    case KEYS_OP_PING:
-        return ping_is_plain(ret_request) ? 0 : ERR_SYNTAX;
-    case KEYS_OP_SIGN:
-        return sign_is_sound(ret_request) ? 0 : ERR_SYNTAX;
-    }
-    return ERR_SYNTAX;
+    return is_sound(ret_request) ? 0 : ERR_SYNTAX;
+}
+
+int keys_jws_split(struct span data, struct span *ret_header, struct span *ret_payload)
+{
+    size_t header = data.len < 2 ? SIZE_MAX : get16(data.ptr);
+
+    if (header > data.len - 2)
+        return ERR_SYNTAX;
+    *ret_header = span_of(data.ptr + 2, header);
+    *ret_payload = span_from(data, 2 + header);
+    return 0;
 }
 
 size_t keys_answer_write(const struct keys_answer *answer, char *out)
 {
     out[0] = (char)answer->status;
-    out[1] = 0;
-    put16(out + 2, (uint16_t)answer->data.len);
+    memset(out + 1, 0, 3);
     put32(out + 4, answer->sequence);
+    put32(out + 8, (uint32_t)answer->data.len);
     if (answer->data.len)
         memmove(out + KEYS_ANSWER_HEADER, answer->data.ptr, answer->data.len);
     return KEYS_ANSWER_HEADER + answer->data.len;
@@ -150,8 +162,8 @@ int keys_answer_read(struct span message, struct keys_answer *ret_answer)
         .sequence = get32(in + 4),
         .data = span_from(message, KEYS_ANSWER_HEADER),
     };
-    if (in[1] != 0 || (unsigned)answer.status > KEYS_FAILED || answer.data.len != get16(in + 2) ||
-        answer.data.len > KEYS_SIGNATURE_MAX)
+    if (in[1] || in[2] || in[3] || (unsigned)answer.status > KEYS_FAILED ||
+        answer.data.len != get32(in + 8) || answer.data.len > KEYS_ANSWER_MAX)
         return ERR_SYNTAX;
     if (answer.status != KEYS_OK && answer.data.len != 0)
         return ERR_SYNTAX;

@@ -1,5 +1,5 @@
 /* What the files of the provider "gardien-keys" share: keys_remote.c asks the keys process,
- * keys_keymgmt.c is the keys, keys_signature.c the signatures. No other file includes it. */
+ * keys_keymgmt.c is the keys, keys_signature.c the signatures, keys_certify.c asks for the rest. */
 #pragma once
 
 #include <stdatomic.h>
@@ -21,6 +21,7 @@ struct keys_remote {
     EVP_MD *digests[KEYS_SHA512 + 1];
     int socket;
     uint32_t sequence; /**< of the last request */
+    char *message;     /**< KEYS_MESSAGE_MAX bytes: the request, then its answer */
 };
 
 /** Key data behind an EVP_PKEY: the public half is a key of OpenSSL's own, to which questions
@@ -37,11 +38,14 @@ struct remote_key {
 struct remote_key *remote_key_share(struct remote_key *key);
 void remote_key_release(void *key);
 
-/** The signature of request->data with the key, over the socket. Fills in op, id and sequence.
- *  @param signature  room for KEYS_SIGNATURE_MAX bytes
- *  @return its length, or ERR_TLS with an OpenSSL error raised */
+/** One question and its answer. Fills in request->sequence.
+ *  @param ret_data  the answer's data, valid until the next question
+ *  @return 0, or ERR_TLS with an OpenSSL error raised */
+must_check int keys_remote_ask(struct keys_remote *remote, struct keys_request *request,
+                               struct span *ret_data);
+/** The signature of request->data with the key; fills in op and id. The same otherwise. */
 must_check int keys_remote_sign(const struct remote_key *key, struct keys_request *request,
-                                unsigned char *signature);
+                                struct span *ret_signature);
 
 extern const OSSL_ALGORITHM keys_keymgmt_algorithms[];
 extern const OSSL_ALGORITHM keys_signature_algorithms[];

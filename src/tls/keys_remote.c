@@ -1,6 +1,5 @@
 /* The way to the keys process: an OpenSSL provider in a library context of its own, and the one
- * blocking question and answer that each signature costs. The keys themselves are keys_keymgmt.c's,
- * signing by OpenSSL's rules keys_signature.c's. */
+ * blocking question and answer that each signature costs. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +40,7 @@ static const char *status_text(enum keys_status status)
     case KEYS_NO_KEY:
         return "no such key";
     case KEYS_REFUSED:
-        return "the key does not do this kind of signature";
+        return "a key of this kind and purpose does not sign this";
     case KEYS_FAILED:
         break;
     }
@@ -60,19 +59,19 @@ static int ask(int socket, const char *message, size_t length)
     return n == (ssize_t)length ? 0 : refuse("not reachable");
 }
 
-/** Waits for the answer with this number. */
-static int await(struct keys_remote *remote, char *message, struct keys_answer *ret_answer)
+/** Waits for the answer with the number of the last question. */
+static int await(struct keys_remote *remote, struct keys_answer *ret_answer)
 {
     for (int i = 0; i < STALE_ANSWERS_MAX; i++) {
         ssize_t n;
         do
-            n = recv(remote->socket, message, KEYS_MESSAGE_MAX, 0);
+            n = recv(remote->socket, remote->message, KEYS_MESSAGE_MAX, 0);
         while (n < 0 && errno == EINTR);
         if (n < 0)
             return refuse(errno == EAGAIN ? "no answer in time" : "not reachable");
         if (n == 0)
             return refuse("gone");
-        if (keys_answer_read(span_of(message, (size_t)n), ret_answer) < 0)
+        if (keys_answer_read(span_of(remote->message, (size_t)n), ret_answer) < 0)
             return refuse("malformed answer");
         if (ret_answer->sequence == remote->sequence)
             return 0;
@@ -80,43 +79,40 @@ static int await(struct keys_remote *remote, char *message, struct keys_answer *
     return refuse("too many late answers");
 }
 
-static int converse(struct keys_remote *remote, struct keys_request *request, char *message,
-                    struct keys_answer *ret_answer)
+int keys_remote_ask(struct keys_remote *remote, struct keys_request *request, struct span *ret_data)
 {
+    struct keys_answer answer;
+
+    if (request->data.len > KEYS_DATA_MAX)
+        return refuse("message too long to sign");
     request->sequence = ++remote->sequence;
-    int r = ask(remote->socket, message, keys_request_write(request, message));
-    return r < 0 ? r : await(remote, message, ret_answer);
+    int r = ask(remote->socket, remote->message, keys_request_write(request, remote->message));
+    if (r >= 0)
+        r = await(remote, &answer);
+    if (r < 0)
+        return r;
+    if (answer.status != KEYS_OK || (answer.data.len == 0) != (request->op == KEYS_OP_PING))
+        return refuse(status_text(answer.status));
+    *ret_data = answer.data;
+    return 0;
 }
 
 int keys_remote_sign(const struct remote_key *key, struct keys_request *request,
-                     unsigned char *signature)
+                     struct span *ret_signature)
 {
-    char message[KEYS_MESSAGE_MAX];
-    struct keys_answer answer;
-
     if (!key->signs)
         return refuse("this key has only a public half");
-    if (request->data.len > KEYS_DATA_MAX)
-        return refuse("message too long to sign");
-    request->op = KEYS_OP_SIGN;
+    request->op = KEYS_OP_HANDSHAKE;
     request->id = key->id;
-    int r = converse(key->remote, request, message, &answer);
-    if (r < 0)
-        return r;
-    if (answer.status != KEYS_OK || answer.data.len == 0)
-        return refuse(status_text(answer.status));
-    memcpy(signature, answer.data.ptr, answer.data.len);
-    return (int)answer.data.len;
+    return keys_remote_ask(key->remote, request, ret_signature);
 }
 
 int keys_remote_ping(struct keys_remote *remote)
 {
     struct keys_request request = {.op = KEYS_OP_PING};
-    char message[KEYS_MESSAGE_MAX];
-    struct keys_answer answer;
+    struct span nothing;
 
-    int r = converse(remote, &request, message, &answer);
-    return r < 0 ? r : answer.status == KEYS_OK ? 0 : refuse(status_text(answer.status));
+    return keys_remote_ask(remote, &request, &nothing);
 }
 
 /* ---- the provider ---- */
@@ -139,6 +135,7 @@ static void teardown(void *provctx)
 
     for (size_t i = 0; i < ARRAY_SIZE(remote->digests); i++)
         EVP_MD_free(remote->digests[i]);
+    free(remote->message);
     free(remote);
 }
 
@@ -148,14 +145,15 @@ static const OSSL_DISPATCH provider_functions[] = {
     {0, NULL},
 };
 
-/** The provider's state is the struct keys_remote; digests come from the default context, as the
- *  provider computes them itself before it asks. */
+/** The provider's state is the struct keys_remote; the digests of the default context are there to
+ *  recognise names by. */
 static int provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in,
                          const OSSL_DISPATCH **out, void **provctx)
 {
     struct keys_remote *remote = mem_new(struct keys_remote);
 
     remote->socket = -1;
+    remote->message = mem_alloc(KEYS_MESSAGE_MAX);
     for (unsigned i = KEYS_SHA256; i < ARRAY_SIZE(remote->digests); i++) {
         remote->digests[i] = EVP_MD_fetch(NULL, keys_digest_name(i), NULL);
         if (!remote->digests[i]) {

@@ -20,6 +20,7 @@
 
 #include "app/helpers.h"
 #include "app/ipc.h"
+#include "base/buffer.h"
 #include "base/error.h"
 #include "os/fdpass.h"
 #include "os/process.h"
@@ -61,7 +62,8 @@ static int connect_client(const struct helper *helper)
     int pair[2];
 
     assert_int_equal(fdpass_pair(pair), 0);
-    assert_int_equal(ipc_pass(helper->socket, IPC_CLIENT, 0, pair[1]), 0);
+    assert_int_equal(
+        ipc_pass(helper->socket, IPC_CLIENT, KEYS_MAY_SHAKE_HANDS | KEYS_MAY_CERTIFY, pair[1]), 0);
     close(pair[1]);
     return pair[0];
 }
@@ -184,6 +186,9 @@ static int load(const struct helper *keys, uint64_t id, int key, int chain)
     struct ipc_message message = {
         .kind = IPC_KEY_LOAD, .value = id, .fds = {key, chain}, .fd_count = 2};
 
+    message.text[0] = KEYS_FOR_SERVER;
+    message.text_len = 1;
+
     assert_int_equal(ipc_send(keys->socket, &message), 0);
     assert_int_equal(ipc_receive(keys->socket, &message), 1);
     assert_int_equal(message.kind, IPC_DONE);
@@ -197,8 +202,12 @@ static bool sign(struct keys_remote *remote, uint64_t id, const struct pair *pai
     X509 *x509 = PEM_read_bio_X509(bio, NULL, NULL, NULL);
     EVP_MD_CTX *to_sign = EVP_MD_CTX_new(), *to_verify = EVP_MD_CTX_new();
     EVP_PKEY *public = X509_get0_pubkey(x509), *key = NULL;
-    unsigned char signature[256], message[] = "to be signed";
+    unsigned char signature[256], message[64 + 34 + 32];
     size_t len = sizeof signature;
+
+    memset(message, ' ', 64);
+    memcpy(message + 64, "TLS 1.3, server CertificateVerify", 34);
+    memset(message + 64 + 34, 'h', 32);
 
     assert_int_equal(keys_remote_key(remote, id, span_of(pair->chain, pair->chain_len), &key), 0);
     bool fine = EVP_DigestSignInit(to_sign, NULL, EVP_sha256(), NULL, key) == 1 &&
@@ -243,6 +252,84 @@ static void test_keys_are_loaded_checked_and_used(void **state)
     close(junk);
 }
 
+static int made(const struct helper *keys, uint64_t id)
+{
+    struct ipc_message message;
+
+    assert_int_equal(ipc_receive(keys->socket, &message), 1);
+    assert_int_equal(message.kind, IPC_KEY_MADE);
+    assert_int_equal(message.value, id);
+    char text[16];
+    snprintf(text, sizeof text, "%.*s", (int)message.text_len, message.text);
+    return -atoi(text);
+}
+
+static void send_make(const struct helper *keys, uint64_t id, enum keys_kind kind, int fd)
+{
+    struct ipc_message message = {.kind = IPC_KEY_MAKE,
+                                  .value = id,
+                                  .text = {KEYS_FOR_SERVER, (char)kind},
+                                  .text_len = 2,
+                                  .fds = {fd},
+                                  .fd_count = fd < 0 ? 0 : 1};
+
+    assert_int_equal(ipc_send(keys->socket, &message), 0);
+}
+
+/* In its sandbox: what a key that is made needs of the kernel is allowed. */
+static void test_keys_are_made_into_the_guardians_file(void **state)
+{
+    struct helper keys = start(keys_process_run);
+    int file = memfd_create("key", MFD_CLOEXEC), client = connect_client(&keys);
+    struct buffer csr = buffer_make(1 << 16), jwk = buffer_make(1 << 16);
+    struct keys_remote *remote;
+    char text[64];
+
+    assert_int_equal(keys_remote_create(client, &remote), 0);
+    send_make(&keys, 5, KEYS_KIND_P256, file);
+    assert_int_equal(made(&keys, 5), 0);
+    assert_true(pread(file, text, sizeof text, 0) == sizeof text);
+    assert_memory_equal(text, "-----BEGIN PRIVATE KEY-----\n", 28);
+    assert_int_equal(keys_remote_csr(remote, 5, SPAN("example.com\n"), false, &csr), 0);
+    assert_int_equal(keys_remote_jwk(remote, 5, &jwk), ERR_TLS); /* no account's */
+    send_make(&keys, 6, KEYS_KIND_P256, file);
+    assert_int_equal(made(&keys, 6), -EEXIST);
+    send_make(&keys, 7, 99, -1);
+    assert_int_equal(made(&keys, 7), ERR_TLS);
+    buffer_finish(&csr);
+    buffer_finish(&jwk);
+    keys_remote_destroy(remote);
+    finish(&keys);
+    close(client);
+    close(file);
+}
+
+/* Handshakes wait for nobody who has a large key made, nor does the guardian's watchdog. */
+static void test_keys_answer_while_a_large_key_is_made(void **state)
+{
+    struct helper keys = start(keys_process_run);
+    struct pair one = make_pair();
+    int key = memory(one.key, one.key_len), chain = memory(one.chain, one.chain_len);
+    int client = connect_client(&keys);
+    struct keys_remote *remote;
+    struct ipc_message message;
+
+    assert_int_equal(keys_remote_create(client, &remote), 0);
+    assert_int_equal(load(&keys, 1, key, chain), 0);
+    send_make(&keys, 2, KEYS_KIND_RSA4096, -1);
+    send_make(&keys, 3, KEYS_KIND_P256, -1);
+    assert_true(sign(remote, 1, &one));
+    assert_int_equal(made(&keys, 3), -EBUSY);
+    assert_int_equal(ipc_say(keys.socket, IPC_PING, 0, SPAN("")), 0);
+    assert_int_equal(ipc_receive(keys.socket, &message), 1);
+    assert_int_equal(message.kind, IPC_PONG);
+    keys_remote_destroy(remote);
+    finish(&keys); /* which ends the making too */
+    close(client);
+    close(key);
+    close(chain);
+}
+
 static void test_a_load_without_its_descriptors_is_refused(void **state)
 {
     struct helper keys = start(keys_process_run);
@@ -261,6 +348,8 @@ int main(void)
         cmocka_unit_test(test_lines_reach_the_file_of_their_stream),
         cmocka_unit_test(test_a_full_disk_is_told_once),
         cmocka_unit_test(test_keys_are_loaded_checked_and_used),
+        cmocka_unit_test(test_keys_are_made_into_the_guardians_file),
+        cmocka_unit_test(test_keys_answer_while_a_large_key_is_made),
         cmocka_unit_test(test_a_load_without_its_descriptors_is_refused),
     };
 

@@ -34,13 +34,13 @@ struct bench {
     EVP_PKEY *handle;
 };
 
-static void bench_set_up(struct bench *bench, const char *kind)
+static void bench_set_up_for(struct bench *bench, enum keys_purpose purpose, const char *kind)
 {
     EVP_PKEY *key = make_key(kind);
     int fd = make_key_file(key);
 
     bench->holder = keys_holder_create();
-    assert_int_equal(keys_holder_load(bench->holder, ID, fd), 0);
+    assert_int_equal(keys_holder_load(bench->holder, ID, purpose, fd), 0);
     bench->certificate = make_certificate(key);
     bench->pem = certificate_pem(bench->certificate);
     answering_start(&bench->answering, bench->holder);
@@ -48,6 +48,11 @@ static void bench_set_up(struct bench *bench, const char *kind)
     assert_int_equal(keys_remote_key(bench->remote, ID, span_str(bench->pem), &bench->handle), 0);
     close(fd);
     EVP_PKEY_free(key);
+}
+
+static void bench_set_up(struct bench *bench, const char *kind)
+{
+    bench_set_up_for(bench, KEYS_FOR_SERVER, kind);
 }
 
 static void bench_tear_down(struct bench *bench)
@@ -221,98 +226,104 @@ static void test_keys_remote_leaves_other_fetches_alone(void **state)
     bench_tear_down(&bench);
 }
 
-/* ---- certificates, requests, plain signatures ---- */
+/* Mutual TLS: the client's key is the remote one. */
+static void test_keys_remote_shakes_hands_as_the_client(void **state)
+{
+    static const struct {
+        const char *kind;
+        int version;
+    } cases[] = {
+        {"P-256", TLS1_3_VERSION},   {"P-256", TLS1_2_VERSION},   {"RSA2048", TLS1_3_VERSION},
+        {"RSA2048", TLS1_2_VERSION}, {"ED25519", TLS1_3_VERSION}, {"ED25519", TLS1_2_VERSION},
+    };
+    EVP_PKEY *server_key = make_key("P-256");
+    X509 *server_certificate = make_certificate(server_key);
+
+    for (size_t i = 0; i < 2 * ARRAY_SIZE(cases); i++) {
+        struct bench bench;
+        struct handshake wanted = {cases[i / 2].version};
+        bool right = i % 2 == 0; /* else the key is a server's, and signs no client's message */
+        bench_set_up_for(&bench, right ? KEYS_FOR_CLIENT : KEYS_FOR_SERVER, cases[i / 2].kind);
+        SSL_CTX *server = server_context(server_certificate, server_key);
+        SSL_CTX_set_verify(server, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+        X509_STORE_add_cert(SSL_CTX_get_cert_store(server), bench.certificate);
+        SSL_CTX *client = client_context(server_certificate, &wanted);
+        assert_int_equal(SSL_CTX_use_certificate(client, bench.certificate), 1);
+        assert_int_equal(SSL_CTX_use_PrivateKey(client, bench.handle), 1);
+        bool ok = shake(server, client);
+        if (ok != right) {
+            print_error("case %zu\n", i);
+            ERR_print_errors_fp(stderr);
+        }
+        assert_true(ok == right);
+        SSL_CTX_free(server);
+        SSL_CTX_free(client);
+        bench_tear_down(&bench);
+    }
+    X509_free(server_certificate);
+    EVP_PKEY_free(server_key);
+}
+
+/* ---- what is no handshake ---- */
 
 static const EVP_MD *digest_for(const EVP_PKEY *key)
 {
     return EVP_PKEY_is_a(key, "ED25519") ? NULL : EVP_sha256();
 }
 
-static void test_keys_remote_signs_certificates_and_requests(void **state)
-{
-    static const char *const kinds[] = {"P-256", "P-384", "RSA2048", "ED25519"};
-
-    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-        struct bench bench;
-        bench_set_up(&bench, kinds[i]);
-        EVP_PKEY *public_half = X509_get0_pubkey(bench.certificate);
-        X509 *certificate = make_certificate(bench.handle);
-        assert_int_equal(X509_verify(certificate, public_half), 1);
-        assert_int_equal(EVP_PKEY_eq(X509_get0_pubkey(certificate), public_half), 1);
-        X509_REQ *request = X509_REQ_new();
-        assert_int_equal(X509_REQ_set_version(request, X509_REQ_VERSION_1), 1);
-        assert_int_equal(X509_REQ_set_pubkey(request, bench.handle), 1);
-        assert_true(X509_REQ_sign(request, bench.handle, digest_for(bench.handle)) > 0);
-        assert_int_equal(X509_REQ_verify(request, public_half), 1);
-        assert_int_equal(X509_check_private_key(bench.certificate, bench.handle), 1);
-        X509_REQ_free(request);
-        X509_free(certificate);
-        bench_tear_down(&bench);
-    }
-}
-
-static void test_keys_remote_signs_piecewise_and_ready_digests(void **state)
-{
-    static const char *const kinds[] = {"P-256", "RSA2048"};
-    unsigned char signature[1024], digest[32];
-    unsigned size;
-
-    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-        struct bench bench;
-        bench_set_up(&bench, kinds[i]);
-        EVP_PKEY *public_half = X509_get0_pubkey(bench.certificate);
-        EVP_MD_CTX *context = EVP_MD_CTX_new();
-        size_t length = sizeof signature;
-        assert_int_equal(EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, bench.handle), 1);
-        assert_int_equal(EVP_DigestSignUpdate(context, "ab", 2), 1);
-        assert_int_equal(EVP_DigestSignUpdate(context, "c", 1), 1);
-        assert_int_equal(EVP_DigestSignFinal(context, signature, &length), 1);
-        EVP_MD_CTX_reset(context);
-        assert_int_equal(EVP_DigestVerifyInit(context, NULL, EVP_sha256(), NULL, public_half), 1);
-        assert_int_equal(
-            EVP_DigestVerify(context, signature, length, (const unsigned char *)"abc", 3), 1);
-        EVP_MD_CTX_free(context);
-
-        assert_int_equal(EVP_Digest("abc", 3, digest, &size, EVP_sha256(), NULL), 1);
-        EVP_PKEY_CTX *raw = EVP_PKEY_CTX_new_from_pkey(NULL, bench.handle, NULL);
-        length = sizeof signature;
-        assert_int_equal(EVP_PKEY_sign_init(raw), 1);
-        assert_int_equal(EVP_PKEY_CTX_set_signature_md(raw, EVP_sha256()), 1);
-        assert_int_equal(EVP_PKEY_sign(raw, signature, &length, digest, size), 1);
-        assert_int_not_equal(EVP_PKEY_sign(raw, signature, &length, digest, size - 1), 1);
-        EVP_PKEY_CTX_free(raw);
-        raw = EVP_PKEY_CTX_new_from_pkey(NULL, public_half, NULL);
-        assert_int_equal(EVP_PKEY_verify_init(raw), 1);
-        assert_int_equal(EVP_PKEY_CTX_set_signature_md(raw, EVP_sha256()), 1);
-        assert_int_equal(EVP_PKEY_verify(raw, signature, length, digest, size), 1);
-        EVP_PKEY_CTX_free(raw);
-        bench_tear_down(&bench);
-    }
-}
-
-static int sign_with(EVP_PKEY *key, const EVP_MD *md, int padding, unsigned char *signature)
+static int sign_with(EVP_PKEY *key, const EVP_MD *md, int padding, struct span content,
+                     unsigned char *signature)
 {
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     EVP_PKEY_CTX *settings;
     size_t length = 1024;
     int ok = EVP_DigestSignInit(context, &settings, md, NULL, key) == 1 &&
              (!padding || EVP_PKEY_CTX_set_rsa_padding(settings, padding) == 1) &&
-             EVP_DigestSign(context, signature, &length, (const unsigned char *)"abc", 3) == 1;
+             EVP_DigestSign(context, signature, &length, (const unsigned char *)content.ptr,
+                            content.len) == 1;
 
     EVP_MD_CTX_free(context);
     return ok ? (int)length : -1;
 }
 
+static void test_keys_remote_signs_nothing_but_handshakes(void **state)
+{
+    static const char *const kinds[] = {"P-256", "RSA2048", "ED25519"};
+    unsigned char signature[1024], digest[32] = {1};
+    char room[CONTENT_MAX];
+
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        struct bench bench;
+        bench_set_up(&bench, kinds[i]);
+        struct span content = tls12_server_content(room);
+        X509 *certificate = X509_dup(bench.certificate);
+        assert_true(sign_with(bench.handle, digest_for(bench.handle), 0, content, signature) > 0);
+        assert_int_equal(
+            sign_with(bench.handle, digest_for(bench.handle), 0, SPAN("abc"), signature), -1);
+        assert_true(X509_sign(certificate, bench.handle, digest_for(bench.handle)) <= 0);
+        EVP_PKEY_CTX *raw = EVP_PKEY_CTX_new_from_pkey(NULL, bench.handle, NULL);
+        size_t length = sizeof signature;
+        assert_true(EVP_PKEY_sign_init(raw) != 1 ||
+                    EVP_PKEY_sign(raw, signature, &length, digest, sizeof digest) != 1);
+        EVP_PKEY_CTX_free(raw);
+        X509_free(certificate);
+        bench_tear_down(&bench);
+    }
+}
+
 static void test_keys_remote_refuses_weak_ways_of_signing(void **state)
 {
     unsigned char signature[1024];
+    char room[CONTENT_MAX];
+    struct span content = tls12_server_content(room);
     struct bench bench;
 
     bench_set_up(&bench, "RSA2048");
-    assert_int_equal(sign_with(bench.handle, EVP_sha256(), RSA_PKCS1_PSS_PADDING, signature), 256);
-    assert_int_equal(sign_with(bench.handle, EVP_sha1(), 0, signature), -1);
-    assert_int_equal(sign_with(bench.handle, EVP_md5(), 0, signature), -1);
-    assert_int_equal(sign_with(bench.handle, EVP_sha256(), RSA_NO_PADDING, signature), -1);
+    assert_int_equal(
+        sign_with(bench.handle, EVP_sha256(), RSA_PKCS1_PSS_PADDING, content, signature), 256);
+    assert_int_equal(sign_with(bench.handle, EVP_sha1(), 0, content, signature), -1);
+    assert_int_equal(sign_with(bench.handle, EVP_md5(), 0, content, signature), -1);
+    assert_int_equal(sign_with(bench.handle, EVP_sha256(), RSA_NO_PADDING, content, signature), -1);
     bench_tear_down(&bench);
 }
 
@@ -457,6 +468,8 @@ static void test_keys_remote_timing(void **state)
     static const char *const kinds[] = {"P-256", "RSA2048", "ED25519"};
     enum { ROUNDS = 300 };
     unsigned char signature[1024];
+    char room[CONTENT_MAX];
+    struct span content = tls13_content("server", 32, room);
 
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
         struct bench bench;
@@ -464,11 +477,13 @@ static void test_keys_remote_timing(void **state)
         bench_set_up(&bench, kinds[i]);
         nsec_t times[3];
         EVP_PKEY *keys[2] = {local, bench.handle};
+        int padding = EVP_PKEY_is_a(local, "RSA") ? RSA_PKCS1_PSS_PADDING : 0;
         for (int which = 0; which < 2; which++) {
-            assert_true(sign_with(keys[which], digest_for(local), 0, signature) > 0);
+            assert_true(sign_with(keys[which], digest_for(local), padding, content, signature) > 0);
             nsec_t start = nsec_monotonic();
             for (int round = 0; round < ROUNDS; round++)
-                assert_true(sign_with(keys[which], digest_for(local), 0, signature) > 0);
+                assert_true(sign_with(keys[which], digest_for(local), padding, content, signature) >
+                            0);
             times[which] = (nsec_monotonic() - start) / ROUNDS;
         }
         nsec_t start = nsec_monotonic();
@@ -489,8 +504,8 @@ int main(void)
         cmocka_unit_test(test_keys_remote_shakes_hands_with_every_kind_of_key),
         cmocka_unit_test(test_keys_remote_never_decrypts),
         cmocka_unit_test(test_keys_remote_leaves_other_fetches_alone),
-        cmocka_unit_test(test_keys_remote_signs_certificates_and_requests),
-        cmocka_unit_test(test_keys_remote_signs_piecewise_and_ready_digests),
+        cmocka_unit_test(test_keys_remote_shakes_hands_as_the_client),
+        cmocka_unit_test(test_keys_remote_signs_nothing_but_handshakes),
         cmocka_unit_test(test_keys_remote_refuses_weak_ways_of_signing),
         cmocka_unit_test(test_keys_remote_key_has_no_private_half_to_give_away),
         cmocka_unit_test(test_keys_remote_wrong_id_fails_the_handshake_only),

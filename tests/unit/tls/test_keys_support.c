@@ -2,6 +2,7 @@
 #include "test_keys_support.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -89,6 +90,57 @@ int make_key_file(EVP_PKEY *key)
     return fd;
 }
 
+static size_t put(char *out, size_t at, const char *bytes, size_t length)
+{
+    memcpy(out + at, bytes, length);
+    return at + length;
+}
+
+struct span tls13_content(const char *end, size_t hash, char out[CONTENT_MAX])
+{
+    int at;
+
+    memset(out, ' ', 64);
+    at = 64 + snprintf(out + 64, 100, "TLS 1.3, %s CertificateVerify", end);
+    out[at] = 0;
+    memset(out + at + 1, 'h', hash);
+    return span_of(out, (size_t)at + 1 + hash);
+}
+
+struct span tls12_server_content(char out[CONTENT_MAX])
+{
+    memset(out, 'r', 64);
+    size_t at = put(out, 64, "\x03\x00\x1d\x20", 4);
+    memset(out + at, 'p', 32);
+    return span_of(out, at + 32);
+}
+
+struct span tls12_client_content(char out[CONTENT_MAX])
+{
+    size_t at = put(out, 0,
+                    "\x01\x00\x00\x03"
+                    "abc",
+                    7); /* ClientHello */
+    at = put(out, at,
+             "\x02\x00\x00\x01"
+             "a",
+             5); /* ServerHello */
+    at = put(out, at,
+             "\x0b\x00\x00\x01"
+             "a",
+             5); /* Certificate */
+    at = put(out, at,
+             "\x0d\x00\x00\x02"
+             "ab",
+             6);                              /* CertificateRequest */
+    at = put(out, at, "\x0e\x00\x00\x00", 4); /* ServerHelloDone */
+    at = put(out, at,
+             "\x10\x00\x00\x02"
+             "ab",
+             6); /* ClientKeyExchange */
+    return span_of(out, at);
+}
+
 static void *answer_all(void *context)
 {
     struct answering *answering = context;
@@ -98,7 +150,8 @@ static void *answer_all(void *context)
         ssize_t n = recv(answering->holder_socket, request, sizeof request, 0);
         if (n <= 0)
             return NULL;
-        size_t length = keys_holder_answer(answering->holder, span_of(request, (size_t)n), answer);
+        size_t length = keys_holder_answer(answering->holder, answering->rights,
+                                           span_of(request, (size_t)n), answer);
         if (send(answering->holder_socket, answer, length, MSG_NOSIGNAL) < 0)
             return NULL;
     }
@@ -112,8 +165,10 @@ void answering_start(struct answering *answering, struct keys_holder *holder)
     need(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) == 0, "socketpair");
     need(setsockopt(sockets[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0,
          "SO_RCVTIMEO");
-    *answering =
-        (struct answering){.holder = holder, .socket = sockets[0], .holder_socket = sockets[1]};
+    *answering = (struct answering){.holder = holder,
+                                    .rights = KEYS_MAY_SHAKE_HANDS | KEYS_MAY_CERTIFY,
+                                    .socket = sockets[0],
+                                    .holder_socket = sockets[1]};
     need(pthread_create(&answering->thread, NULL, answer_all, answering) == 0, "thread");
 }
 

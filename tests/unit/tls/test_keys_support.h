@@ -17,11 +17,18 @@ char *certificate_pem(X509 *certificate);
 int make_file(const void *bytes, size_t length);
 /** A memfd with the PEM of the key. */
 int make_key_file(EVP_PKEY *key);
+/** What TLS 1.3 signs as "server" or "client", with a hash of that many bytes; what a TLS 1.2
+ * server signs, with a key of X25519; what a TLS 1.2 client signs. In memory of the caller. */
+enum { CONTENT_MAX = 1024 };
+struct span tls13_content(const char *end, size_t hash, char out[CONTENT_MAX]);
+struct span tls12_server_content(char out[CONTENT_MAX]);
+struct span tls12_client_content(char out[CONTENT_MAX]);
 
 /** A socket on which a thread answers for the holder, until the socket is closed. */
 struct answering {
     struct keys_holder *holder;
-    int socket; /**< the worker's end */
+    unsigned rights; /**< of whoever asks: all */
+    int socket;      /**< the worker's end */
     int holder_socket;
     unsigned long thread;
 };
