@@ -1,4 +1,5 @@
-/* The acme process's questions to the keys process: requests, JWK, JWS and challenge certificates. */
+/* The acme process's questions to the keys process: requests, JWK, JWS and challenge certificates.
+ */
 #include <stdlib.h>
 
 #include <openssl/pem.h>
@@ -11,8 +12,7 @@
 int keys_remote_csr(struct keys_remote *remote, uint64_t id, struct span names, bool common_name,
                     struct buffer *out)
 {
-    struct keys_request request = {
-        .op = KEYS_OP_CSR, .id = id, .flag = common_name, .data = names};
+    struct keys_request request = {.op = KEYS_OP_CSR, .id = id, .flag = common_name, .data = names};
     struct span der;
 
     int r = keys_remote_ask(remote, &request, &der);

@@ -57,8 +57,8 @@ static bool is_key_exchange(struct span content)
     return false;
 }
 
-/* ClientHello, ServerHello, …, CertificateRequest, …, ClientKeyExchange; each of the length that its
- * header says, and nothing behind the last. */
+/* ClientHello, ServerHello, …, CertificateRequest, …, ClientKeyExchange; each of the length that
+ * its header says, and nothing behind the last. */
 static bool is_transcript(struct span content)
 {
     unsigned count = 0, last = 0;

@@ -51,7 +51,7 @@ must_check int keys_issue_challenge(EVP_PKEY *key, struct span name, struct span
  *  have no JWK of */
 must_check int keys_jwk_write(EVP_PKEY *key, char *out, size_t room);
 /** Checks header and payload and signs them.
- *  @return bytes of the signature; ERR_SYNTAX for what a key of this purpose does not sign; ERR_LIMIT;
- *  ERR_TLS */
+ *  @return bytes of the signature; ERR_SYNTAX for what a key of this purpose does not sign;
+ * ERR_LIMIT; ERR_TLS */
 must_check int keys_jws_sign(const struct held_key *held, struct span header, struct span payload,
                              char *out, size_t room);

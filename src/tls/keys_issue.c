@@ -169,10 +169,9 @@ int keys_issue_request(EVP_PKEY *key, struct span names, bool common_name, char 
 
     if (r == 0 && common_name)
         r = set_common_name(request, names);
-    if (r == 0 &&
-        (X509_REQ_set_version(request, X509_REQ_VERSION_1) != 1 || !add_san(request, general) ||
-         X509_REQ_set_pubkey(request, key) != 1 ||
-         X509_REQ_sign(request, key, digest_for(key)) <= 0))
+    if (r == 0 && (X509_REQ_set_version(request, X509_REQ_VERSION_1) != 1 ||
+                   !add_san(request, general) || X509_REQ_set_pubkey(request, key) != 1 ||
+                   X509_REQ_sign(request, key, digest_for(key)) <= 0))
         r = ERR_TLS;
     if (r == 0)
         r = i2d_X509_REQ(request, &der);
@@ -225,8 +224,7 @@ static bool fill(X509 *certificate, EVP_PKEY *key, GENERAL_NAMES *names, struct 
            X509_gmtime_adj(X509_getm_notAfter(certificate), HALF_LIFE) &&
            X509_set_pubkey(certificate, key) == 1 &&
            X509_add1_ext_i2d(certificate, NID_subject_alt_name, names, 0, 0) == 1 &&
-           add_identifier(certificate, digest) &&
-           X509_sign(certificate, key, digest_for(key)) > 0;
+           add_identifier(certificate, digest) && X509_sign(certificate, key, digest_for(key)) > 0;
 }
 
 int keys_issue_challenge(EVP_PKEY *key, struct span name, struct span digest, char *out,

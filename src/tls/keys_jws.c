@@ -48,7 +48,8 @@ const char *keys_jwk_alg(struct span jwk)
 
 /* ---- JWK ---- */
 
-/* A number of the key in base64url. @param len  bytes that it is padded to; 0: as few as it needs */
+/* A number of the key in base64url. @param len  bytes that it is padded to; 0: as few as it needs
+ */
 static char *number_text(const EVP_PKEY *key, const char *name, size_t len)
 {
     BIGNUM *number = NULL;
@@ -256,9 +257,9 @@ static int to_concatenation(struct span der, size_t number, char *out)
     const unsigned char *at = (const unsigned char *)der.ptr;
     ECDSA_SIG *signature = d2i_ECDSA_SIG(NULL, &at, (long)der.len);
     unsigned char *to = (unsigned char *)out;
-    bool fine =
-        signature && BN_bn2binpad(ECDSA_SIG_get0_r(signature), to, (int)number) == (int)number &&
-        BN_bn2binpad(ECDSA_SIG_get0_s(signature), to + number, (int)number) == (int)number;
+    bool fine = signature &&
+                BN_bn2binpad(ECDSA_SIG_get0_r(signature), to, (int)number) == (int)number &&
+                BN_bn2binpad(ECDSA_SIG_get0_s(signature), to + number, (int)number) == (int)number;
 
     ECDSA_SIG_free(signature);
     return fine ? (int)(2 * number) : ERR_TLS;
@@ -269,13 +270,13 @@ static int sign(EVP_PKEY *key, struct span input, char *out)
     unsigned char signature[KEYS_SIGNATURE_MAX];
     size_t len = sizeof signature, number = (size_t)EVP_PKEY_get_bits(key) / 8;
     bool ec = EVP_PKEY_is_a(key, "EC");
-    const EVP_MD *digest = EVP_PKEY_is_a(key, "ED25519")        ? NULL
+    const EVP_MD *digest = EVP_PKEY_is_a(key, "ED25519")    ? NULL
                            : ec && number == COORDINATE_MAX ? EVP_sha384()
                                                             : EVP_sha256();
     EVP_MD_CTX *context = EVP_MD_CTX_new();
-    bool fine = context && EVP_DigestSignInit(context, NULL, digest, NULL, key) == 1 &&
-                EVP_DigestSign(context, signature, &len, (const unsigned char *)input.ptr,
-                               input.len) == 1;
+    bool fine =
+        context && EVP_DigestSignInit(context, NULL, digest, NULL, key) == 1 &&
+        EVP_DigestSign(context, signature, &len, (const unsigned char *)input.ptr, input.len) == 1;
 
     EVP_MD_CTX_free(context);
     if (!fine)

@@ -45,8 +45,9 @@ static void test_base64_keeps_the_vectors_of_the_rfc(void **state)
 
 static void test_base64_refuses_everything_else(void **state)
 {
-    static const char *const refused[] = {"A", "AAAAA", "Zg=", "Zg===", "=", "==", "Zm9=v", "Zh==",
-                                          "Zm9", "Z g=", "Zg\n", "Zg==Zg==", "Zm9v=", "Zm9v===="};
+    static const char *const refused[] = {
+        "A",    "AAAAA", "Zg=",  "Zg===", "=",        "==",    "Zm9=v",
+        "Zh==", "Zm9",   "Z g=", "Zg\n",  "Zg==Zg==", "Zm9v=", "Zm9v===="};
     char out[16];
 
     (void)state;

@@ -107,9 +107,22 @@ static void test_a_request_has_the_names_and_verifies(void **state)
 static void test_requests_for_names_that_none_can_have_are_refused(void **state)
 {
     static const char *const refused[] = {
-        "example.com", "\n", "Example.com\n", "exa mple.com\n", "-a.com\n", "a-.com\n", "a..com\n",
-        "a.com.\n", "*\n", "*.\n", "a.*.com\n", "a_b.com\n", "b\xc3\xbc.de\n", "a.com\n\nb.com\n",
-        "a.com,DNS:b.com\n", "a.com\r\n",
+        "example.com",
+        "\n",
+        "Example.com\n",
+        "exa mple.com\n",
+        "-a.com\n",
+        "a-.com\n",
+        "a..com\n",
+        "a.com.\n",
+        "*\n",
+        "*.\n",
+        "a.*.com\n",
+        "a_b.com\n",
+        "b\xc3\xbc.de\n",
+        "a.com\n\nb.com\n",
+        "a.com,DNS:b.com\n",
+        "a.com\r\n",
         "abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcd.com\n"};
     struct bench bench;
     char many[101 * 6];
@@ -123,8 +136,8 @@ static void test_requests_for_names_that_none_can_have_are_refused(void **state)
         assert_int_equal(r, ERR_TLS);
     }
     for (int i = 0; i < 101; i++)
-        memcpy(many + (size_t)i * 6, (char[]){'a', '.', (char)('a' + i % 26), (char)('a' + i / 26),
-                                              'x', '\n'}, 6);
+        memcpy(many + (size_t)i * 6,
+               (char[]){'a', '.', (char)('a' + i % 26), (char)('a' + i / 26), 'x', '\n'}, 6);
     assert_int_equal(keys_remote_csr(bench.remote, ID, span_of(many, 600), false, &bench.out), 0);
     assert_int_equal(keys_remote_csr(bench.remote, ID, span_of(many, 606), false, &bench.out),
                      ERR_TLS);
@@ -200,22 +213,23 @@ static bool verify_jws(const struct buffer *text, EVP_PKEY *key)
     json_t *json = load_jws(text);
     char signature[1024], input[4096];
     unsigned char der[256], *end = der;
-    const EVP_MD *digest = EVP_PKEY_is_a(key, "ED25519") ? NULL
+    const EVP_MD *digest = EVP_PKEY_is_a(key, "ED25519")   ? NULL
                            : EVP_PKEY_get_bits(key) == 384 ? EVP_sha384()
                                                            : EVP_sha256();
     EVP_MD_CTX *verify = EVP_MD_CTX_new();
-    ssize_t length = base64_decode(span_str(member(json, "signature")), signature, sizeof signature);
-    int input_length = snprintf(input, sizeof input, "%s.%s", member(json, "protected"),
-                                member(json, "payload"));
+    ssize_t length =
+        base64_decode(span_str(member(json, "signature")), signature, sizeof signature);
+    int input_length =
+        snprintf(input, sizeof input, "%s.%s", member(json, "protected"), member(json, "payload"));
     const unsigned char *bytes = (const unsigned char *)signature;
 
     assert_true(length > 0);
     if (EVP_PKEY_is_a(key, "EC")) {
         ECDSA_SIG *pair = ECDSA_SIG_new();
         int half = (int)length / 2;
-        assert_int_equal(ECDSA_SIG_set0(pair, BN_bin2bn(bytes, half, NULL),
-                                        BN_bin2bn(bytes + half, half, NULL)),
-                         1);
+        assert_int_equal(
+            ECDSA_SIG_set0(pair, BN_bin2bn(bytes, half, NULL), BN_bin2bn(bytes + half, half, NULL)),
+            1);
         length = i2d_ECDSA_SIG(pair, &end);
         ECDSA_SIG_free(pair);
         bytes = der;
@@ -254,8 +268,8 @@ static void test_an_account_signs_requests_to_its_ca(void **state)
         assert_string_equal(member(json, "payload"), "eyJhIjpbMSwyXX0");
         json_decref(json);
         bench.out.len = 0;
-        assert_int_equal(
-            keys_remote_jws(bench.remote, ID, span_str(header), SPAN(""), &bench.out), 0);
+        assert_int_equal(keys_remote_jws(bench.remote, ID, span_str(header), SPAN(""), &bench.out),
+                         0);
         assert_true(verify_jws(&bench.out, bench.key));
         buffer_finish(&jwk);
         tear_down(&bench);
@@ -300,7 +314,8 @@ static void test_an_account_signs_nothing_else(void **state)
             print_error("case %zu\n", i);
         assert_int_equal(r, cases[i].signs ? 0 : ERR_TLS);
     }
-    assert_int_equal(keys_remote_csr(bench.remote, ID, SPAN("a.com\n"), false, &bench.out), ERR_TLS);
+    assert_int_equal(keys_remote_csr(bench.remote, ID, SPAN("a.com\n"), false, &bench.out),
+                     ERR_TLS);
     tear_down(&bench);
 }
 
@@ -317,13 +332,14 @@ static void test_a_new_key_signs_the_inner_request_of_a_rollover(void **state)
     assert_int_equal(buffer_printf(&header, "{\"alg\":\"ES256\",\"jwk\":%.*s," URL "}",
                                    SPAN_ARGS(buffer_span(&jwk))),
                      0);
-    assert_int_equal(
-        keys_remote_jws(bench.remote, ID, buffer_span(&header), payload, &bench.out), 0);
+    assert_int_equal(keys_remote_jws(bench.remote, ID, buffer_span(&header), payload, &bench.out),
+                     0);
     assert_true(verify_jws(&bench.out, bench.key));
     assert_int_equal(
         keys_remote_jws(bench.remote, ID, buffer_span(&header), SPAN("{}"), &bench.out), ERR_TLS);
     header.len = 0; /* and the request for a new account, which has the key and a nonce */
-    assert_int_equal(buffer_printf(&header, "{\"alg\":\"ES256\",\"nonce\":\"n\",\"jwk\":%.*s," URL "}",
+    assert_int_equal(buffer_printf(&header,
+                                   "{\"alg\":\"ES256\",\"nonce\":\"n\",\"jwk\":%.*s," URL "}",
                                    SPAN_ARGS(buffer_span(&jwk))),
                      0);
     assert_int_equal(
@@ -351,8 +367,8 @@ static void test_a_binding_secret_is_read_in_every_spelling_and_binds(void **sta
         close(fd);
         assert_int_equal(keys_remote_jws(bench.remote, 2, header, payload, &bench.out), 0);
         json_t *json = load_jws(&bench.out);
-        int length =
-            snprintf(text, sizeof text, "%s.%s", member(json, "protected"), member(json, "payload"));
+        int length = snprintf(text, sizeof text, "%s.%s", member(json, "protected"),
+                              member(json, "payload"));
         assert_non_null(HMAC(EVP_sha256(), secret, sizeof secret, (unsigned char *)text,
                              (size_t)length, mac, NULL));
         base64url_encode(span_of((char *)mac, sizeof mac), encoded);
@@ -418,7 +434,8 @@ static void test_a_challenge_certificate_is_as_rfc_8737_says(void **state)
                      ERR_TLS);
     assert_int_equal(keys_remote_challenge(bench.remote, ID, SPAN("a.com"), SPAN("x"), &bench.out),
                      ERR_LIMIT);
-    assert_int_equal(keys_remote_csr(bench.remote, ID, SPAN("a.com\n"), false, &bench.out), ERR_TLS);
+    assert_int_equal(keys_remote_csr(bench.remote, ID, SPAN("a.com\n"), false, &bench.out),
+                     ERR_TLS);
     tear_down(&bench);
 }
 

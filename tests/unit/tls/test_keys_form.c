@@ -81,7 +81,8 @@ static void test_public_keys_are_as_long_as_their_curve_says(void **state)
     static const struct {
         unsigned char group, length;
         bool point;
-    } curves[] = {{23, 65, true}, {24, 97, true}, {25, 133, true}, {29, 32, false}, {30, 56, false}};
+    } curves[] = {
+        {23, 65, true}, {24, 97, true}, {25, 133, true}, {29, 32, false}, {30, 56, false}};
     char room[CONTENT_MAX];
 
     (void)state;
