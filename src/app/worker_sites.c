@@ -23,11 +23,10 @@ static char *lower_copy(const char *text)
     return copy;
 }
 
-static void add_field(struct site *site, enum files_field_op op, const char *name,
-                      const char *value)
+static void add_rule(struct site *site, enum header_op op, const char *name, const char *value)
 {
-    site->fields = mem_resize(site->fields, site->field_count + 1, sizeof *site->fields);
-    site->fields[site->field_count++] = (struct files_field){
+    site->rules = mem_resize(site->rules, site->rule_count + 1, sizeof *site->rules);
+    site->rules[site->rule_count++] = (struct header_rule){
         .name = span_str(lower_copy(name)),
         .value = span_str(mem_string(span_str(value ? value : ""))),
         .op = op,
@@ -37,17 +36,17 @@ static void add_field(struct site *site, enum files_field_op op, const char *nam
 static void add_headers(struct site *site, const struct settings_headers *headers)
 {
     for (size_t i = 0; i < headers->remove.count; i++)
-        add_field(site, FILES_FIELD_REMOVE, headers->remove.items[i], NULL);
+        add_rule(site, HEADER_REMOVE, headers->remove.items[i], NULL);
     for (size_t i = 0; i < headers->set.count; i++)
-        add_field(site, FILES_FIELD_SET, headers->set.items[i].key, headers->set.items[i].value);
+        add_rule(site, HEADER_SET, headers->set.items[i].key, headers->set.items[i].value);
     for (size_t i = 0; i < headers->add.count; i++)
-        add_field(site, FILES_FIELD_ADD, headers->add.items[i].key, headers->add.items[i].value);
+        add_rule(site, HEADER_ADD, headers->add.items[i].key, headers->add.items[i].value);
 }
 
 static bool mentions(const struct site *site, struct span name)
 {
-    for (size_t i = 0; i < site->field_count; i++)
-        if (span_equal(site->fields[i].name, name))
+    for (size_t i = 0; i < site->rule_count; i++)
+        if (span_equal(site->rules[i].name, name))
             return true;
     return false;
 }
@@ -65,7 +64,7 @@ static void add_hsts(struct site *site, const struct settings_site *from)
 {
     char value[96];
 
-    site->plain_field_count = site->field_count;
+    site->plain_rule_count = site->rule_count;
     if (from->hsts.max_age == 0 || all_local(from) ||
         mentions(site, SPAN("strict-transport-security")))
         return;
@@ -73,7 +72,7 @@ static void add_hsts(struct site *site, const struct settings_site *from)
              (long long)(from->hsts.max_age / NSEC_PER_SEC),
              from->hsts.include_subdomains ? "; includeSubDomains" : "",
              from->hsts.preload ? "; preload" : "");
-    add_field(site, FILES_FIELD_SET, "strict-transport-security", value);
+    add_rule(site, HEADER_SET, "strict-transport-security", value);
 }
 
 /* ---- one site ---- */
@@ -163,6 +162,26 @@ struct making {
     char *why;
 };
 
+/* The folder answers for the whole site, and over plain HTTP where a CA looks for a challenge. */
+static int add_files(struct site *site, const struct files_settings *settings, int root_fd,
+                     const uint64_t secret[2])
+{
+    struct files *files;
+
+    int r = files_create(settings, root_fd, secret, &files);
+    if (r < 0)
+        return r;
+    site->pages = files;
+    struct route *root = site_add_route(site, SPAN("/"));
+    root->handler = &files_handler;
+    root->config = root->pages = files;
+    struct route *challenge = site_add_route(site, SPAN("/.well-known/acme-challenge/"));
+    challenge->handler = &challenge_files_handler;
+    challenge->config = challenge->pages = files;
+    challenge->plain = true;
+    return 0;
+}
+
 static int make_site(struct making *making, size_t index, struct site *site)
 {
     const struct settings *settings = making->settings;
@@ -175,17 +194,18 @@ static int make_site(struct making *making, size_t index, struct site *site)
 
     site->main_name = mem_string(span_str(from->names.items[0]));
     site->redirect_to_main = from->redirect_to_main && site->main_name[0] != '*';
-    add_field(site, FILES_FIELD_SET, "x-content-type-options", "nosniff");
+    add_rule(site, HEADER_SET, "x-content-type-options", "nosniff");
     add_headers(site, &settings->headers);
     add_headers(site, &from->headers);
     add_hsts(site, from);
     if (from->files && resources->root_fd >= 0)
-        r = files_create(from->files, resources->root_fd, materials->secret, &site->files);
+        r = add_files(site, from->files, resources->root_fd, materials->secret);
     if (r < 0) {
         snprintf(why, WHY_SIZE, "site %s: its folder can't be served: %s", site->main_name,
                  error_text(r));
         return r;
     }
+    routes_sort(site->routes, site->route_count);
     if (resources->certificate_count > 0)
         r = get_context(resources, &settings->tls, materials, &making->contexts, &site->tls);
     if (r < 0)

@@ -1,5 +1,6 @@
-/* Protection as the higher layers see it: a request goes in, a verdict comes out. */
+/* Protection as the higher layers see it: a question goes in, a verdict comes out. */
 #pragma once
 
 #include "protect/limits.h"
 #include "protect/peers.h"
+#include "protect/stages.h"

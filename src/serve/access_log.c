@@ -140,7 +140,7 @@ static int format_combined(const struct access_entry *entry, bool plus, struct b
     time_t seconds = (time_t)(entry->wall / NSEC_PER_SEC);
     localtime_r(&seconds, &tm);
     strftime(when, sizeof when, "%d/%b/%Y:%H:%M:%S %z", &tm);
-    peer_address_text(entry->peer, address);
+    peer_address_text(entry->client->address, address);
     int r = buffer_printf(out, "%s - - [%s] \"", address, when);
     if (r >= 0)
         r = add_request_line(out, &x->request);
@@ -188,11 +188,11 @@ static int add_request(struct buffer *out, const struct http_request *request)
 
 static int add_tls(struct buffer *out, const struct access_entry *entry)
 {
-    if (!entry->tls_version)
+    if (!entry->client->tls_version)
         return 0;
     return buffer_printf(out, ",\"tls\":\"%s\",\"cipher\":\"%s\",\"resumed\":%s",
-                         entry->tls_version, entry->tls_cipher,
-                         entry->tls_resumed ? "true" : "false");
+                         entry->client->tls_version, entry->client->tls_cipher,
+                         entry->client->tls_resumed ? "true" : "false");
 }
 
 static int format_json(const struct access_entry *entry, struct buffer *out)
@@ -204,10 +204,11 @@ static int format_json(const struct access_entry *entry, struct buffer *out)
     time_t seconds = (time_t)(entry->wall / NSEC_PER_SEC);
     gmtime_r(&seconds, &tm);
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &tm);
-    peer_address_text(entry->peer, address);
-    int r = buffer_printf(
-        out, "{\"time\":\"%s.%03dZ\",\"client\":\"%s\",\"client_port\":%u,\"port\":%u", when,
-        (int)(entry->wall / NSEC_PER_MSEC % 1000), address, entry->peer_port, entry->local_port);
+    peer_address_text(entry->client->address, address);
+    int r = buffer_printf(out,
+                          "{\"time\":\"%s.%03dZ\",\"client\":\"%s\",\"client_port\":%u,\"port\":%u",
+                          when, (int)(entry->wall / NSEC_PER_MSEC % 1000), address,
+                          entry->client->port, entry->client->local_port);
     if (r >= 0)
         r = add_json_text(out, "request_id", entry->request_id, HOST_MAX);
     if (r >= 0)

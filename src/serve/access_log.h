@@ -17,12 +17,7 @@ struct access_log;
 /** What is known of an answer once it is over. */
 struct access_entry {
     const struct http_exchange *exchange;
-    struct peer_address peer;
-    uint16_t peer_port;
-    uint16_t local_port;
-    const char *tls_version; /**< "TLSv1.3"; NULL over plain HTTP */
-    const char *tls_cipher;
-    bool tls_resumed;
+    const struct client *client;
     enum http_end end;
     struct span request_id;
     nsec_t now;         /**< monotonic */

@@ -1,7 +1,8 @@
 /* One face for three compressors: gzip, br and zstd, with windows small enough for browsers and for
- * many at a time. What gets compressed, and when, is files_compress.c's. */
+ * many at a time. What gets compressed, and when, is compress_file.c's. */
 #pragma once
 
+#include "config/config.h"
 #include "http/http.h"
 
 enum compress_level { COMPRESS_FAST, COMPRESS_BALANCED, COMPRESS_BEST };
@@ -16,6 +17,19 @@ enum compress_level { COMPRESS_FAST, COMPRESS_BALANCED, COMPRESS_BEST };
 #else
 #define COMPRESS_CODINGS "[gzip]"
 #endif
+/** `compress:` of a folder, a route or a site. */
+struct compress_settings {
+    bool enabled;
+    struct config_strings codings; /**< of "zstd", "br", "gzip" */
+    int64_t min_size;              /**< shorter bodies are sent as they are */
+    int64_t max_size;              /**< so are longer ones */
+    int level;                     /**< enum compress_level */
+    int64_t concurrent;            /**< most answers compressed at a time, a worker */
+};
+
+extern const struct config_row compress_rows[];
+/** The codings as bits 1 << HTTP_CODING_x; 0 when compression is off. */
+unsigned compress_codings(const struct compress_settings *settings);
 
 struct compressor;
 

@@ -2,7 +2,11 @@
 #pragma once
 
 #include "serve/access_log.h"
-#include "serve/files.h"
-#include "serve/proxy_protocol.h"
+#include "serve/files/files.h"
+#include "serve/handler.h"
+#include "serve/redirect.h"
+#include "serve/request.h"
+#include "serve/route.h"
 #include "serve/server.h"
 #include "serve/sites.h"
+#include "serve/transport/proxy_protocol.h"

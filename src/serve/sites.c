@@ -1,4 +1,4 @@
-/* Names to sites. Building the sites from settings is the worker's; answering is answer.c's. */
+/* Names to sites, and what a site owns. The worker builds them from settings. */
 #include "serve/sites.h"
 
 #include <arpa/inet.h>
@@ -27,13 +27,16 @@ struct sites *sites_ref(struct sites *sites)
 static void site_finish(struct site *site)
 {
     free(site->main_name);
-    files_destroy(site->files);
+    routes_finish(site->routes, site->route_count);
+    for (size_t i = 0; i < site->route_count; i++)
+        free((char *)site->routes[i].path.ptr);
+    free(site->routes);
     tls_context_destroy(site->tls);
-    for (size_t i = 0; i < site->field_count; i++) {
-        free((char *)site->fields[i].name.ptr);
-        free((char *)site->fields[i].value.ptr);
+    for (size_t i = 0; i < site->rule_count; i++) {
+        free((char *)site->rules[i].name.ptr);
+        free((char *)site->rules[i].value.ptr);
     }
-    free(site->fields);
+    free(site->rules);
 }
 
 void sites_unref(struct sites *sites)
@@ -48,6 +51,14 @@ void sites_unref(struct sites *sites)
     if (sites->release_backing)
         sites->release_backing(sites->backing);
     free(sites);
+}
+
+struct route *site_add_route(struct site *site, struct span path)
+{
+    site->routes = mem_resize(site->routes, site->route_count + 1, sizeof *site->routes);
+    struct route *route = &site->routes[site->route_count++];
+    *route = (struct route){.path = span_of(mem_string(path), path.len)};
+    return route;
 }
 
 int sites_name(struct sites *sites, struct span name, struct site *site)

@@ -5,19 +5,26 @@
 
 #include "base/map.h"
 #include "protect/protect.h"
-#include "serve/files.h"
-#include "serve/proxy_protocol.h"
+#include "serve/header_rules.h"
+#include "serve/route.h"
+#include "serve/transport/proxy_protocol.h"
 #include "tls/tls.h"
 
 struct site {
-    char *main_name;            /**< the first of its names */
-    bool redirect_to_main;      /**< its other exact names answer with a redirect */
-    struct files *files;        /**< NULL: the site has nothing to serve */
-    struct tls_context *tls;    /**< NULL without certificates */
-    struct files_field *fields; /**< what it changes in every answer, in order */
-    size_t field_count;
-    size_t plain_field_count; /**< the first so many of them go over plain HTTP as well */
+    char *main_name;       /**< the first of its names */
+    bool redirect_to_main; /**< its other exact names answer with a redirect */
+    struct route *routes;  /**< in the order of routes_sort() */
+    size_t route_count;
+    struct files *pages;       /**< whose error pages answers without a route use; NULL: ours */
+    struct tls_context *tls;   /**< NULL without certificates */
+    struct header_rule *rules; /**< what it changes in every answer, in order */
+    size_t rule_count;
+    size_t plain_rule_count; /**< the first so many of them go over plain HTTP as well */
 };
+
+/** Adds a route; routes_sort() is due at the end. @return it, zeroed but for the path, which is
+ *  copied */
+struct route *site_add_route(struct site *site, struct span path);
 
 /** What one worker serves. Reference-counted: requests under way keep the snapshot they began with.
  */

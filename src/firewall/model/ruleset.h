@@ -59,10 +59,10 @@ enum expr_kind {
     EXPR_SHIFT_LEFT,
     EXPR_SHIFT_RIGHT,
     EXPR_MAP,     /**< items: key, map */
-    EXPR_VERDICT, /**< `number`: an enum verdict; `word`: the chain of jump and goto */
+    EXPR_VERDICT, /**< `number`: an enum rule_verdict; `word`: the chain of jump and goto */
 };
 
-enum verdict {
+enum rule_verdict {
     VERDICT_ACCEPT,
     VERDICT_DROP,
     VERDICT_CONTINUE,

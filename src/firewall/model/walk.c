@@ -159,7 +159,7 @@ static void leave(struct walk *walk, struct rule_cursor *cursor, const char *tar
 
 static void verdict(struct walk *walk, struct rule_cursor *cursor, const struct expr *expr)
 {
-    switch ((enum verdict)expr->number) {
+    switch ((enum rule_verdict)expr->number) {
     case VERDICT_ACCEPT:
         end(walk, cursor, MAY_ACCEPT, FIREWALL_ACCEPT);
         break;

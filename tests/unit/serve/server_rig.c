@@ -58,7 +58,15 @@ static void fill_site(struct rig *rig, struct site *site, const char *name)
     struct tls_certificate certificate = {span_str(rig->pem), rig->key};
 
     site->main_name = mem_string(span_str(name));
-    assert_int_equal(files_create(&files, rig->root_fd, secret, &site->files), 0);
+    assert_int_equal(files_create(&files, rig->root_fd, secret, &site->pages), 0);
+    struct route *root = site_add_route(site, SPAN("/"));
+    root->handler = &files_handler;
+    root->config = root->pages = site->pages;
+    struct route *challenge = site_add_route(site, SPAN("/.well-known/acme-challenge/"));
+    challenge->handler = &challenge_files_handler;
+    challenge->config = challenge->pages = site->pages;
+    challenge->plain = true;
+    routes_sort(site->routes, site->route_count);
     assert_int_equal(tls_context_create(&settings, rig->library, &certificate, 1, &site->tls), 0);
 }
 
@@ -269,11 +277,11 @@ struct server_counts rig_counts(struct rig *rig)
 
 /* ---- clients ---- */
 
-struct client client_open(struct rig *rig, enum rig_listener listener)
+struct caller client_open(struct rig *rig, enum rig_listener listener)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000001)};
     struct timeval patience = {.tv_sec = 5};
-    struct client client = {.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    struct caller client = {.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
 
     address.sin_port = htons(rig->ports[listener]);
     setsockopt(client.fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
@@ -282,7 +290,7 @@ struct client client_open(struct rig *rig, enum rig_listener listener)
     return client;
 }
 
-void client_tls(struct rig *rig, struct client *client, const char *alpn)
+void client_tls(struct rig *rig, struct caller *client, const char *alpn)
 {
     client->ssl = SSL_new(rig->client);
     if (alpn)
@@ -292,21 +300,21 @@ void client_tls(struct rig *rig, struct client *client, const char *alpn)
     assert_int_equal(SSL_connect(client->ssl), 1);
 }
 
-struct client client_https(struct rig *rig)
+struct caller client_https(struct rig *rig)
 {
-    struct client client = client_open(rig, RIG_HTTPS);
+    struct caller client = client_open(rig, RIG_HTTPS);
 
     client_tls(rig, &client, NULL);
     return client;
 }
 
-void client_close(struct client *client)
+void client_close(struct caller *client)
 {
     SSL_free(client->ssl);
     close(client->fd);
 }
 
-void client_send(struct client *client, const char *text)
+void client_send(struct caller *client, const char *text)
 {
     size_t len = strlen(text);
 
@@ -316,7 +324,7 @@ void client_send(struct client *client, const char *text)
         assert_int_equal(send(client->fd, text, len, MSG_NOSIGNAL), len);
 }
 
-ssize_t client_read(struct client *client, char *out, size_t cap)
+ssize_t client_read(struct caller *client, char *out, size_t cap)
 {
     if (!client->ssl)
         return recv(client->fd, out, cap, 0);
@@ -327,7 +335,7 @@ ssize_t client_read(struct client *client, char *out, size_t cap)
 }
 
 /* Byte by byte, so that nothing of what follows is taken away. */
-static void read_head(struct client *client, char *head, size_t cap)
+static void read_head(struct caller *client, char *head, size_t cap)
 {
     size_t len = 0;
 
@@ -338,7 +346,7 @@ static void read_head(struct client *client, char *head, size_t cap)
     } while (len < 4 || memcmp(head + len - 4, "\r\n\r\n", 4) != 0);
 }
 
-const char *client_answer(struct client *client, size_t *ret_body_len)
+const char *client_answer(struct caller *client, size_t *ret_body_len)
 {
     static char head[32 << 10], bytes[64 << 10];
     size_t done = 0;
@@ -359,7 +367,7 @@ const char *client_answer(struct client *client, size_t *ret_body_len)
     return head;
 }
 
-int client_rest(struct client *client, size_t *ret_len)
+int client_rest(struct caller *client, size_t *ret_len)
 {
     static char bytes[64 << 10];
     ssize_t n;
@@ -370,7 +378,7 @@ int client_rest(struct client *client, size_t *ret_len)
     return (int)n;
 }
 
-int client_wait_for_end(struct client *client)
+int client_wait_for_end(struct caller *client)
 {
     nsec_t began = nsec_monotonic();
     size_t len;

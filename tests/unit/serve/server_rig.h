@@ -56,27 +56,27 @@ void rig_drain(struct rig *rig);
 const char *rig_log_line(struct rig *rig);
 struct server_counts rig_counts(struct rig *rig);
 
-struct client {
+struct caller {
     int fd;
     SSL *ssl; /* NULL without TLS */
 };
 
 /** Connects to a listener; its socket gives up after 5 s. */
-struct client client_open(struct rig *rig, enum rig_listener listener);
+struct caller client_open(struct rig *rig, enum rig_listener listener);
 /** Adds TLS. @param alpn  wire format, or NULL */
-void client_tls(struct rig *rig, struct client *client, const char *alpn);
+void client_tls(struct rig *rig, struct caller *client, const char *alpn);
 /** Both. */
-struct client client_https(struct rig *rig);
-void client_close(struct client *client);
-void client_send(struct client *client, const char *text);
+struct caller client_https(struct rig *rig);
+void client_close(struct caller *client);
+void client_send(struct caller *client, const char *text);
 /** @return bytes; 0 at the end; -1 for an error, also after 5 s */
-ssize_t client_read(struct client *client, char *out, size_t cap);
+ssize_t client_read(struct caller *client, char *out, size_t cap);
 /** Reads one answer with a content-length. @return its head; *ret_body_len bytes of body followed,
  *  each of which was looked at when `target` is /big */
-const char *client_answer(struct client *client, size_t *ret_body_len);
+const char *client_answer(struct caller *client, size_t *ret_body_len);
 /** Reads to the end. @return 0 at a clean end, -1 when it was cut */
-int client_rest(struct client *client, size_t *ret_len);
+int client_rest(struct caller *client, size_t *ret_len);
 /** Milliseconds until the server ends the connection. */
-int client_wait_for_end(struct client *client);
+int client_wait_for_end(struct caller *client);
 /** The byte at an offset of /big. */
 char big_byte(size_t offset);

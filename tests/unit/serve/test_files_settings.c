@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "serve/files.h"
+#include "serve/files/files.h"
 
 /* @return how many mistakes were found */
 static size_t decode(const char *text, struct files_settings *settings)

@@ -1,25 +1,25 @@
 /* Listings of folders: order, escaping, links, bounds. */
-#include "files_site.h"
+#include "files_folder.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "serve/listing.h"
+#include "serve/files/listing.h"
 
 static int setup(void **state)
 {
-    struct site *site = site_create();
+    struct folder *folder = folder_create();
 
-    site->settings.listing = true;
-    *state = site;
+    folder->settings.listing = true;
+    *state = folder;
     return 0;
 }
 
 static int teardown(void **state)
 {
-    site_destroy(*state);
+    folder_destroy(*state);
     return 0;
 }
 
@@ -31,13 +31,13 @@ static void has(const struct answer *answer, const char *text)
 
 static void test_listing_shows_folders_first_then_names(void **state)
 {
-    struct site *site = *state;
+    struct folder *folder = *state;
 
-    site_text(site, "/d/b.txt", "12345");
-    site_text(site, "/d/A.txt", "1");
-    site_text(site, "/d/zoo/x", "1");
-    site_text(site, "/d/.hidden", "1");
-    struct answer answer = site_get(site, "/d/");
+    folder_text(folder, "/d/b.txt", "12345");
+    folder_text(folder, "/d/A.txt", "1");
+    folder_text(folder, "/d/zoo/x", "1");
+    folder_text(folder, "/d/.hidden", "1");
+    struct answer answer = folder_get(folder, "/d/");
     assert_int_equal(answer.status, 200);
     assert_string_equal(answer_field(&answer, "content-type"), "text/html; charset=utf-8");
     assert_string_equal(answer_field(&answer, "content-security-policy"),
@@ -48,47 +48,47 @@ static void test_listing_shows_folders_first_then_names(void **state)
                *b = strstr(answer.bytes, "\"./b.txt\"");
     assert_true(zoo && a && b && zoo < a && a < b);
     assert_null(strstr(answer.bytes, "hidden"));
-    site_close_answer(site, &answer);
+    folder_close_answer(folder, &answer);
 }
 
 static void test_listing_of_the_root_has_no_way_up(void **state)
 {
-    struct site *site = *state;
+    struct folder *folder = *state;
 
-    site_text(site, "/a.txt", "1");
-    struct answer answer = site_get(site, "/");
+    folder_text(folder, "/a.txt", "1");
+    struct answer answer = folder_get(folder, "/");
     has(&answer, "\"./a.txt\"");
     assert_null(strstr(answer.bytes, "../"));
-    site_close_answer(site, &answer);
+    folder_close_answer(folder, &answer);
 }
 
 static void test_listing_index_file_goes_first(void **state)
 {
-    struct site *site = *state;
+    struct folder *folder = *state;
 
-    site_text(site, "/d/index.html", "index");
-    struct answer answer = site_get(site, "/d/");
+    folder_text(folder, "/d/index.html", "index");
+    struct answer answer = folder_get(folder, "/d/");
     assert_string_equal(answer.bytes, "index");
-    site_close_answer(site, &answer);
+    folder_close_answer(folder, &answer);
 }
 
 static void test_listing_escapes_names(void **state)
 {
-    struct site *site = *state;
+    struct folder *folder = *state;
 
-    site_text(site, "/d<b>&/\"><script>alert('1')<", "x");
-    site_text(site, "/d<b>&/javascript:alert(1)", "x");
-    site_text(site, "/d<b>&/caf\xc3\xa9 \xff", "x");
-    site_text(site, "/d<b>&/no\nrequest", "x"); /* may ask for such a name: it is not shown */
-    struct answer answer = site_get(site, "/d%3Cb%3E&/");
+    folder_text(folder, "/d<b>&/\"><script>alert('1')<", "x");
+    folder_text(folder, "/d<b>&/javascript:alert(1)", "x");
+    folder_text(folder, "/d<b>&/caf\xc3\xa9 \xff", "x");
+    folder_text(folder, "/d<b>&/no\nrequest", "x"); /* may ask for such a name: it is not shown */
+    struct answer answer = folder_get(folder, "/d%3Cb%3E&/");
     has(&answer, "<title>/d&lt;b&gt;&amp;/</title>");
     has(&answer, "<a href=\"./%22%3E%3Cscript%3Ealert(%271%27)%3C\">"
                  "&quot;&gt;&lt;script&gt;alert(&#39;1&#39;)&lt;</a>");
     has(&answer, "<a href=\"./javascript:alert(1)\">");
     has(&answer, "href=\"./caf%C3%A9%20%FF\"");
     assert_null(strstr(answer.bytes, "<script>"));
-    site_close_answer(site, &answer);
-    answer = site_get(site, "/d%3Cb%3E&/", "accept", "application/json");
+    folder_close_answer(folder, &answer);
+    answer = folder_get(folder, "/d%3Cb%3E&/", "accept", "application/json");
     assert_string_equal(answer_field(&answer, "content-type"), "application/json");
     assert_string_equal(answer_field(&answer, "vary"), "accept");
     has(&answer, "{\"path\":\"/d<b>&/\",\"entries\":[\n");
@@ -97,51 +97,51 @@ static void test_listing_escapes_names(void **state)
     has(&answer, "{\"name\":\"caf\xc3\xa9 \\ufffd\"");
     has(&answer, "],\"cut\":false}\n");
     assert_null(strstr(answer.bytes, "request"));
-    site_close_answer(site, &answer);
+    folder_close_answer(folder, &answer);
 }
 
 static void test_listing_shows_only_links_that_stay(void **state)
 {
-    struct site *site = *state;
+    struct folder *folder = *state;
 
-    site_text(site, "/d/a.txt", "123");
-    site_text(site, "/top.txt", "12345");
-    assert_int_equal(symlink("/etc/passwd", site_path(site, "/d/out")), 0);
-    assert_int_equal(symlink("../top.txt", site_path(site, "/d/in")), 0);
-    assert_int_equal(symlink("nowhere", site_path(site, "/d/broken")), 0);
-    assert_int_equal(mkfifo(site_path(site, "/d/fifo"), 0644), 0);
-    struct answer answer = site_get(site, "/d/");
+    folder_text(folder, "/d/a.txt", "123");
+    folder_text(folder, "/top.txt", "12345");
+    assert_int_equal(symlink("/etc/passwd", folder_path(folder, "/d/out")), 0);
+    assert_int_equal(symlink("../top.txt", folder_path(folder, "/d/in")), 0);
+    assert_int_equal(symlink("nowhere", folder_path(folder, "/d/broken")), 0);
+    assert_int_equal(mkfifo(folder_path(folder, "/d/fifo"), 0644), 0);
+    struct answer answer = folder_get(folder, "/d/");
     has(&answer, "\"./in\">in</a><td>5 B<td>");
     assert_null(strstr(answer.bytes, "./out"));
     assert_null(strstr(answer.bytes, "./broken"));
     assert_null(strstr(answer.bytes, "./fifo"));
-    site_close_answer(site, &answer);
+    folder_close_answer(folder, &answer);
 }
 
 static void test_listing_head_has_only_the_length(void **state)
 {
-    struct site *site = *state;
+    struct folder *folder = *state;
 
-    site_text(site, "/d/a.txt", "123");
-    struct answer get = site_get(site, "/d/"), head = site_ask(site, "HEAD", "/d/");
+    folder_text(folder, "/d/a.txt", "123");
+    struct answer get = folder_get(folder, "/d/"), head = folder_ask(folder, "HEAD", "/d/");
     assert_int_equal(head.content_length, get.len);
     assert_null(head.x->body);
-    site_close_answer(site, &get);
-    site_close_answer(site, &head);
+    folder_close_answer(folder, &get);
+    folder_close_answer(folder, &head);
 }
 
 static void test_listing_is_bounded_in_entries(void **state)
 {
-    struct site *site = *state;
+    struct folder *folder = *state;
     char name[32];
 
     for (int i = 0; i < LISTING_ENTRIES_MAX + 5; i++) {
         snprintf(name, sizeof name, "/d/%05d", i);
-        site_write(site, name, "", 0);
+        folder_write(folder, name, "", 0);
     }
-    struct answer answer = site_get(site, "/d/");
+    struct answer answer = folder_get(folder, "/d/");
     has(&answer, "<p>Only 10000 entries are shown; there are more.</p>");
-    site_close_answer(site, &answer);
+    folder_close_answer(folder, &answer);
 }
 
 static void test_listing_is_bounded_in_bytes(void **state)
@@ -170,23 +170,23 @@ static void test_listing_is_bounded_in_bytes(void **state)
 
 static void test_listing_bodies_in_flight_are_bounded(void **state)
 {
-    struct site *site = *state;
+    struct folder *folder = *state;
     struct answer answers[100];
     char name[256];
     int count = 0;
 
     for (int i = 0; i < 2000; i++) {
         snprintf(name, sizeof name, "/d/%0200d", i);
-        site_write(site, name, "", 0);
+        folder_write(folder, name, "", 0);
     }
     do
-        answers[count++] = site_begin(site, "GET", "/d/", NULL);
+        answers[count++] = folder_begin(folder, "GET", "/d/", NULL);
     while (answers[count - 1].status == 200 && count < 100);
     assert_in_range(count, 10, 99);
     assert_int_equal(answers[count - 1].status, 503);
     while (count > 0)
-        site_close_answer(site, &answers[--count]);
-    assert_status(site, 200, "/d/");
+        folder_close_answer(folder, &answers[--count]);
+    assert_status(folder, 200, "/d/");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "serve/media_type.h"
+#include "serve/files/media_type.h"
 
 static void expect(const char *name, const char *type)
 {

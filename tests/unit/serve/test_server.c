@@ -27,7 +27,7 @@ static char *text_of(const char *format, ...)
 static const char *ask(struct rig *rig, enum rig_listener listener, const char *host,
                        const char *target)
 {
-    struct client client = listener == RIG_HTTPS ? client_https(rig) : client_open(rig, listener);
+    struct caller client = listener == RIG_HTTPS ? client_https(rig) : client_open(rig, listener);
     size_t len;
 
     client_send(&client, text_of("GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", target, host));
@@ -109,7 +109,7 @@ static void test_server_redirects_plain_http_on_its_tls_port(void **state)
 
     rig_init(&rig);
     rig_start(&rig);
-    struct client client = client_open(&rig, RIG_HTTPS);
+    struct caller client = client_open(&rig, RIG_HTTPS);
     client_send(&client, "GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n");
     const char *head = client_answer(&client, &len);
     assert_begins(head, "HTTP/1.1 308 ");
@@ -135,7 +135,7 @@ static void test_server_keeps_a_connection_for_many_requests(void **state)
 
     rig_init(&rig);
     rig_start(&rig);
-    struct client client = client_https(&rig);
+    struct caller client = client_https(&rig);
     for (int i = 0; i < 50; i++) {
         client_send(&client, "GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n");
         assert_begins(client_answer(&client, &len), "HTTP/1.1 200 ");
@@ -160,7 +160,7 @@ static void test_server_answers_all_that_came_before_the_end(void **state)
 
     rig_init(&rig);
     rig_start(&rig);
-    struct client client = client_open(&rig, RIG_HTTP);
+    struct caller client = client_open(&rig, RIG_HTTP);
     char *all = calloc(REQUESTS, sizeof request);
     for (int i = 0; i < REQUESTS; i++)
         memcpy(all + (size_t)i * (sizeof request - 1), request, sizeof request - 1);
@@ -186,7 +186,7 @@ static void test_server_lets_a_refused_upload_see_its_answer(void **state)
     rig_start(&rig);
     memset(body, 'x', 100000);
     for (int tls = 0; tls < 2; tls++) {
-        struct client client = tls ? client_https(&rig) : client_open(&rig, RIG_HTTP);
+        struct caller client = tls ? client_https(&rig) : client_open(&rig, RIG_HTTP);
         client_send(&client,
                     "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\n\r\n");
         usleep(50000); /* the answer is out, and the server is through with the connection */
@@ -210,8 +210,8 @@ static void test_server_counts_connections_of_an_address(void **state)
     rig_init(&rig);
     rig.limits.connections_per_address = 2;
     rig_start(&rig);
-    struct client one = client_https(&rig), two = client_https(&rig);
-    struct client three = client_open(&rig, RIG_HTTPS);
+    struct caller one = client_https(&rig), two = client_https(&rig);
+    struct caller three = client_open(&rig, RIG_HTTPS);
     assert_true(client_wait_for_end(&three) < 1000);
     client_close(&three);
     assert_int_equal(rig_counts(&rig).refused, 1);
@@ -231,7 +231,7 @@ static void test_server_full_gives_up_only_the_longest_idle(void **state)
 {
     (void)state;
     struct rig rig;
-    struct client clients[4];
+    struct caller clients[4];
     size_t len;
 
     rig_init(&rig);
@@ -265,10 +265,10 @@ static void test_server_recovers_from_running_out_of_descriptors(void **state)
 
     rig_init(&rig);
     rig_start(&rig);
-    struct client idle = client_https(&rig);
+    struct caller idle = client_https(&rig);
     client_send(&idle, "GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n");
     client_answer(&idle, &len);
-    struct client client = {.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    struct caller client = {.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
     address.sin_port = htons(rig.ports[RIG_HTTPS]);
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &usual), 0);
     none = (struct rlimit){3, usual.rlim_max};
@@ -297,8 +297,8 @@ static void test_server_believes_a_trusted_proxy(void **state)
     rig_init(&rig);
     rig.limits.connections_per_address = 1; /* of the client, not of the proxy */
     rig_start(&rig);
-    struct client idle = client_open(&rig, RIG_PROXY);
-    struct client client = client_open(&rig, RIG_PROXY);
+    struct caller idle = client_open(&rig, RIG_PROXY);
+    struct caller client = client_open(&rig, RIG_PROXY);
     client_send(&client, "PROXY TCP6 2001:db8::7 20");
     usleep(20000);
     client_send(&client, "01:db8::1 4321 443\r\n");
@@ -307,7 +307,7 @@ static void test_server_believes_a_trusted_proxy(void **state)
     client_answer(&client, &len);
     assert_int_equal(len, 100);
     assert_contains(rig_log_line(&rig), "\"client\":\"2001:db8::7\",\"client_port\":4321");
-    struct client twin = client_open(&rig, RIG_PROXY);
+    struct caller twin = client_open(&rig, RIG_PROXY);
     client_send(&twin, "PROXY TCP6 2001:db8::8 2001:db8::1 4322 443\r\n"); /* the same /64 */
     assert_true(client_wait_for_end(&twin) < 1000);
     client_close(&twin);
@@ -324,7 +324,7 @@ static void test_server_refuses_a_proxy_that_nobody_trusts(void **state)
     rig_init(&rig);
     rig.trusted = "192.0.2.0/24";
     rig_start(&rig);
-    struct client client = client_open(&rig, RIG_PROXY);
+    struct caller client = client_open(&rig, RIG_PROXY);
     assert_true(client_wait_for_end(&client) < 1000); /* nothing needs to be said first */
     client_close(&client);
     rig_stop(&rig);
@@ -340,7 +340,7 @@ static void test_server_swaps_snapshots_under_an_answer(void **state)
 
     rig_init(&rig);
     rig_start(&rig);
-    struct client client = client_https(&rig), idle = client_https(&rig);
+    struct caller client = client_https(&rig), idle = client_https(&rig);
     client_send(&client, "GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n");
     usleep(50000); /* it stands with its buffers full */
     for (int i = 0; i < 20; i++)
@@ -368,8 +368,8 @@ static void test_server_drains(void **state)
 
     rig_init(&rig);
     rig_start(&rig);
-    struct client busy = client_https(&rig), idle = client_https(&rig), fresh = client_https(&rig);
-    struct client newest = client_open(&rig, RIG_HTTPS);
+    struct caller busy = client_https(&rig), idle = client_https(&rig), fresh = client_https(&rig);
+    struct caller newest = client_open(&rig, RIG_HTTPS);
     client_send(&idle, "GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n");
     client_answer(&idle, &len);
     client_send(&busy, "GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n");

@@ -27,7 +27,7 @@ static void test_server_ends_a_silent_handshake(void **state)
     rig.limits.handshake_timeout = 200 * MS;
     rig_start(&rig);
     for (int i = 0; i < RIG_LISTENERS; i += RIG_PROXY) { /* TLS, and a PROXY header before it */
-        struct client client = client_open(&rig, (enum rig_listener)i);
+        struct caller client = client_open(&rig, (enum rig_listener)i);
         client_send(&client, i == RIG_PROXY ? "PROXY TCP" : "\x16\x03\x01");
         assert_between(client_wait_for_end(&client), 150, 1500);
         client_close(&client);
@@ -44,7 +44,7 @@ static void test_server_ends_an_idle_connection_in_good_order(void **state)
     rig_init(&rig);
     rig.limits.keep_alive = 600 * MS;
     rig_start(&rig);
-    struct client client = client_https(&rig);
+    struct caller client = client_https(&rig);
     for (int i = 0; i < 3; i++) { /* what comes in time is served, and the time begins anew */
         usleep(350000);
         client_send(&client, "GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -67,7 +67,7 @@ static void test_server_ends_a_header_that_comes_too_slowly(void **state)
     rig_init(&rig);
     rig.limits.header_timeout = 300 * MS;
     rig_start(&rig);
-    struct client client = client_https(&rig);
+    struct caller client = client_https(&rig);
     nsec_t began = nsec_monotonic();
     client_send(&client, "GET / HTTP/1.1\r\n");
     for (int i = 0; i < 150; i++) {
@@ -91,7 +91,7 @@ static void test_server_ends_a_record_that_never_gets_whole(void **state)
     rig_init(&rig);
     rig.limits.header_timeout = 200 * MS;
     rig_start(&rig);
-    struct client client = client_https(&rig);
+    struct caller client = client_https(&rig);
     assert_int_equal(send(client.fd, "\x17\x03\x03\x10", 4, MSG_NOSIGNAL), 4);
     assert_between(client_wait_for_end(&client), 150, 1500);
     client_close(&client);
@@ -107,7 +107,7 @@ static void test_server_ends_an_answer_that_nobody_reads(void **state)
     rig.limits.response_timeout = 300 * MS;
     rig.limits.response_rate = 1 << 30;
     rig_start(&rig);
-    struct client client = client_https(&rig);
+    struct caller client = client_https(&rig);
     client_send(&client, GET_BIG);
     const char *line = rig_log_line(&rig);
     assert_non_null(strstr(line, "\"cut_off_by\":\"server\""));
@@ -129,7 +129,7 @@ static void test_server_ends_an_answer_that_is_read_too_slowly(void **state)
     rig.limits.response_timeout = 400 * MS;
     rig.limits.response_rate = 1 << 30;
     rig_start(&rig);
-    struct client client = client_open(&rig, RIG_HTTPS);
+    struct caller client = client_open(&rig, RIG_HTTPS);
     setsockopt(client.fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
     client_tls(&rig, &client, NULL);
     client_send(&client, GET_BIG);
@@ -155,7 +155,7 @@ static void test_server_lets_a_fast_client_read_for_long(void **state)
     rig.limits.header_timeout = 50 * MS;
     rig.limits.response_timeout = 1000 * MS;
     rig_start(&rig);
-    struct client client = client_https(&rig);
+    struct caller client = client_https(&rig);
     char *requests = calloc(8, sizeof GET_BIG);
     for (int i = 0; i < 8; i++)
         strcat(requests, GET_BIG);
@@ -181,7 +181,7 @@ static void test_server_ends_an_idle_http2_client_that_says_no_goodbye(void **st
     rig_init(&rig);
     rig.limits.keep_alive = 300 * MS;
     rig_start(&rig);
-    struct client client = client_open(&rig, RIG_HTTPS);
+    struct caller client = client_open(&rig, RIG_HTTPS);
     client_tls(&rig, &client, "\x2h2");
     nsec_t began = nsec_monotonic();
     assert_int_equal(SSL_write(client.ssl, hello, sizeof hello - 1), sizeof hello - 1);
@@ -213,7 +213,7 @@ static void test_server_keeps_little_for_clients_that_stop_reading(void **state)
 {
     (void)state;
     enum { CLIENTS = 64 };
-    struct client clients[CLIENTS];
+    struct caller clients[CLIENTS];
     struct rig rig;
     int room = 4096;
 

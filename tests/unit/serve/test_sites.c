@@ -55,6 +55,7 @@ static void test_sites_are_found_by_name(void **state)
 struct line {
     struct http_exchange x;
     struct http_field fields[2];
+    struct client client;
     struct access_entry entry;
 };
 
@@ -71,11 +72,14 @@ static void make_line(struct line *line)
     line->x.body_sent = 1234;
     line->x.started = NSEC_PER_SEC;
     line->x.first_byte = NSEC_PER_SEC + 2 * NSEC_PER_MSEC;
+    line->client = (struct client){
+        .address = {{[10] = 0xff, [11] = 0xff, [12] = 192, [13] = 0, [14] = 2, [15] = 1}},
+        .port = 5000,
+        .local_port = 443,
+    };
     line->entry = (struct access_entry){
         .exchange = &line->x,
-        .peer = {{[10] = 0xff, [11] = 0xff, [12] = 192, [13] = 0, [14] = 2, [15] = 1}},
-        .peer_port = 5000,
-        .local_port = 443,
+        .client = &line->client,
         .request_id = SPAN("0123"),
         .now = NSEC_PER_SEC + 5 * NSEC_PER_MSEC,
         .wall = 784111777 * NSEC_PER_SEC,
@@ -139,8 +143,8 @@ static void test_access_log_writes_json_that_parses(void **state)
     char hostile[255];
 
     make_line(&line);
-    line.entry.tls_version = "TLSv1.3";
-    line.entry.tls_cipher = "TLS_AES_128_GCM_SHA256";
+    line.client.tls_version = "TLSv1.3";
+    line.client.tls_cipher = "TLS_AES_128_GCM_SHA256";
     line.entry.reason = "because";
     for (int i = 0; i < 255; i++)
         hostile[i] = (char)(i + 1);

@@ -1,0 +1,93 @@
+/* The stages at which protection is asked, in the order in which they come:
+ *
+ *   protect_accept → (protect_request → protect_body … → protect_response → protect_closed) …
+ *                  → protect_release
+ *
+ * Each stage asks the policies of its worker one after the other; the first that does not let pass
+ * decides. Who asks serves the verdict; protection knows no connection and sends nothing. */
+#pragma once
+
+#include "base/macros.h"
+#include "protect/client.h"
+#include "protect/limits.h"
+#include "protect/verdict.h"
+
+struct protect; /* of one worker */
+
+enum { PROTECT_POLICIES_MAX = 8 };
+
+/** One request, as policies see it. Embedded in whoever asks. */
+struct protect_question {
+    struct http_exchange *exchange; /**< the request, its arena, and later the response */
+    const struct client *client;
+    struct span request_id;
+    struct span path;  /**< decoded, dot segments resolved; ptr is NULL when it is malformed */
+    nsec_t now;        /**< monotonic, of the stage at hand */
+    bool body_done;    /**< protect_body(): no bytes follow these */
+    size_t hold_limit; /**< so many bytes of the body are held at most; behind them VERDICT_WAIT
+                            holds nothing any more */
+    /** All that was waited for is decided: PASS, or the verdict that a policy came to. Set by who
+     *  asks; called by protect_decide(). */
+    void (*on_verdict)(struct protect_question *question, const struct verdict *verdict);
+    void *state[PROTECT_POLICIES_MAX]; /**< each policy's own, by its number; in the arena */
+    unsigned inspecting; /**< bits of the policies that want to see the body: set by on_request */
+    unsigned waiting;    /**< bits of those that said VERDICT_WAIT and have not decided */
+    unsigned asked;      /**< policies whose on_request let it pass */
+};
+
+/** What one policy (limits, rates, WAF, challenge) does at each stage; NULL: nothing. A policy that
+ *  is to be asked at a later stage keeps its findings in question->state[number]. */
+struct protect_policy {
+    const char *name;
+    /** VERDICT_WAIT: protect_decide() follows, from the event loop. A policy that sets its bit in
+     *  question->inspecting gets the body. */
+    struct verdict (*on_request)(void *policy, struct protect_question *question, unsigned number);
+    /** Bytes of the body. With VERDICT_WAIT they, and all that follow, are kept from the handler
+     *  until this policy says VERDICT_PASS, here or by protect_decide(). Past hold_limit bytes the
+     *  body streams: a policy that must not let it pass unseen says VERDICT_REFUSE before. */
+    struct verdict (*on_body)(void *policy, struct protect_question *question, unsigned number,
+                              struct span bytes);
+    /** The answer's header, before it is sent; it may be changed. VERDICT_WAIT is no answer here.
+     */
+    struct verdict (*on_response)(void *policy, struct protect_question *question, unsigned number,
+                                  struct http_response *response);
+    /** The exchange is over, however it ended; what the policy holds for it is let go of. Called
+     *  for every exchange, also for those that an engine refused and on_request never saw. */
+    void (*on_closed)(void *policy, struct protect_question *question, unsigned number,
+                      enum http_end end);
+};
+
+/** @param peers  connection counts of all workers; outlives the result
+ *  @param worker  this worker's row in it */
+struct protect *protect_create(struct peers *peers, unsigned worker);
+/** NULL is fine. */
+void protect_destroy(struct protect *protect);
+/** The limits in force from now on. */
+void protect_set_limits(struct protect *protect, const struct limits_settings *limits);
+/** Adds a policy, asked after those before it. @return 0, or ERR_LIMIT */
+must_check int protect_add_policy(struct protect *protect, const struct protect_policy *table,
+                                  void *policy);
+
+/** Before TLS is spent on a client (again once a PROXY header has named another). Counts it.
+ *  @return VERDICT_PASS or VERDICT_REFUSE */
+must_check struct verdict protect_accept(struct protect *protect, struct client *client);
+/** The connection is no more. */
+void protect_release(struct protect *protect, struct client *client);
+
+/** The header is complete, site and route are known. To be asked again after a VERDICT_WAIT that
+ *  on_verdict() ended with PASS: the policies behind it come then. */
+must_check struct verdict protect_request(struct protect *protect,
+                                          struct protect_question *question);
+/** Bytes of the body came, or its end (`question->body_done`, maybe without bytes).
+ *  @return PASS: what was kept and these bytes may go on; WAIT: keep them; ANSWER or REFUSE */
+must_check struct verdict protect_body(struct protect *protect, struct protect_question *question,
+                                       struct span bytes);
+/** An answer is about to be sent. @return PASS, ANSWER or REFUSE */
+must_check struct verdict protect_response(struct protect *protect,
+                                           struct protect_question *question,
+                                           struct http_response *response);
+/** A policy that said VERDICT_WAIT has decided. From the event loop, never from inside a stage. */
+void protect_decide(struct protect_question *question, unsigned number,
+                    const struct verdict *verdict);
+/** The last of a request, asked for whatever reached any stage. */
+void protect_closed(struct protect *protect, struct protect_question *question, enum http_end end);

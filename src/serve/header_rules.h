@@ -1,0 +1,23 @@
+/* Header rules: which fields the settings set, add or remove in every answer of a site. */
+#pragma once
+
+#include "http/http.h"
+
+/** What to do with one field of an answer. */
+enum header_op {
+    HEADER_SET,    /**< replace every field of that name */
+    HEADER_ADD,    /**< one more field */
+    HEADER_REMOVE, /**< drop every field of that name; the value is not looked at */
+};
+
+struct header_rule {
+    struct span name;  /**< lower case */
+    struct span value; /**< must live as long as the exchange */
+    enum header_op op;
+};
+
+/** Applies rules in order. An error (status >= 400) takes no cache-control and no expires from
+ *  them: those are meant for what the site has.
+ *  @return 0, or ERR_LIMIT when the arena is full */
+must_check int header_rules_apply(const struct header_rule *rules, size_t count,
+                                  struct arena *arena, struct http_response *response);

@@ -1,0 +1,83 @@
+/* One connection over TCP, with or without TLS: its socket, its engine, its deadlines. */
+#pragma once
+
+#include "serve/request.h"
+#include "serve/server_state.h"
+
+enum {
+    IN_ROOM = 64 * 1024,    /* ciphertext of one recv() */
+    PLAIN_ROOM = 64 * 1024, /* plaintext: decrypted, or produced and about to be sealed */
+    OUT_ROOM = 512 * 1024,  /* ciphertext of one send(), with room for a handshake flight */
+    CHUNK_MIN = 16 * 1024,  /* bytes sealed ahead for a client that takes little */
+    CHUNK_MAX = 256 * 1024,
+    TURN_BYTES = 256 * 1024, /* sent for one connection before others have their turn */
+};
+
+struct connection {
+    struct request_source
+        source; /* the client, and what came; linger at the end if it is `unread` */
+    struct loop_watch watch;
+    struct loop_timer timer;
+    struct list link;
+    struct list queue; /* in server->idle or server->ready, or in none */
+    struct server *server;
+    struct tls_session *tls;    /* NULL over plain HTTP */
+    struct http_engine *engine; /* NULL until the handshake is done */
+    char *pending;              /* bytes for the peer that its socket did not take yet */
+    size_t pending_len;
+    size_t pending_at;
+    char *held; /* bytes from the peer that nobody could take yet */
+    size_t held_len;
+    nsec_t deadline;
+    nsec_t progress; /* when bytes last moved in the direction waited for */
+    struct limits_pace pace;
+    uint32_t requests_seen; /* when the deadline was last begun anew */
+    uint32_t chunk;         /* bytes sealed ahead, by how much the client takes */
+    uint8_t state;          /* enum connection_state */
+    uint8_t waiting;        /* enum http_wait for which the deadline was set */
+    bool readable;
+    bool writable;
+    bool peer_closing; /* the kernel said so: read until the end shows */
+    bool input_closed;
+    bool driving; /* inside connection_drive(): do not destroy */
+    bool ending;  /* its engine was told to end: the next deadline is the last */
+    bool said_goodbye;
+    bool dead;
+};
+
+enum connection_state {
+    CONNECTION_PROXY_HEADER,
+    CONNECTION_HANDSHAKE,
+    CONNECTION_OPEN,
+    CONNECTION_CLOSING, /* what is pending goes out, then it ends */
+    CONNECTION_LINGER,  /* the peer is read until it leaves, so that it sees our last words */
+};
+
+/** Takes over an accepted socket. */
+void connection_accept(struct server *server, const struct listener *listener, int fd,
+                       struct peer_address peer, uint16_t peer_port);
+/** Does all that can be done without waiting. May destroy the connection. */
+void connection_drive(struct connection *c);
+/** Ends it at once. */
+void connection_destroy(struct connection *c);
+/** Ends it in good order: after the answers under way. */
+void connection_shutdown(struct connection *c);
+/** The same, but a client that has just come may still ask once. */
+void connection_drain(struct connection *c);
+
+/* input.c and output.c, for connection.c. `io` is the worker's scratch memory. */
+
+/** Whether reading makes sense now. */
+bool connection_wants_input(const struct connection *c);
+/** @return fresh bytes, or a negative error; what there is to say to the peer stands in io */
+ssize_t connection_read(struct connection *c, struct tls_io *io);
+bool connection_is_h2(const struct connection *c);
+/** Asks protection whether the client may connect. */
+must_check bool connection_admit(struct connection *c);
+/** Sends what waits. @return 1 when nothing waits any more, 0 when the kernel is full, -errno */
+int connection_flush(struct connection *c);
+/** Sends bytes, or keeps what is not taken. @return 0, or -errno */
+int connection_send(struct connection *c, const char *bytes, size_t len);
+/** Sends what the engine has, up to a chunk, together with what stands in io already.
+ *  @return bytes sent or kept, or a negative error: cut the connection */
+ssize_t connection_write(struct connection *c, struct tls_io *io);

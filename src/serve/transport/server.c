@@ -1,0 +1,386 @@
+/* Listeners, the set of connections, and the swap of snapshots. */
+#include "serve/server.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "serve/access_log.h"
+#include "serve/request_body.h"
+#include "serve/transport/connection.h"
+
+enum {
+    ACCEPTS_PER_EVENT = 64,
+    BACKLOG = 4096,        /* connections that a listener may hold for us */
+    DESCRIPTORS_KEPT = 64, /* for files, logs and the guardian's messages */
+    ARENA_CEILING = 512 * 1024,
+};
+#define ACCEPT_PAUSE (100 * NSEC_PER_MSEC)
+
+static void refresh_date(struct server *server)
+{
+    server->wall = nsec_realtime();
+    server->wall_read = loop_now(server->loop);
+    http_date_format(server->wall / NSEC_PER_SEC, server->date);
+}
+
+nsec_t server_wall(const struct server *server)
+{
+    return server->wall + loop_now(server->loop) - server->wall_read;
+}
+
+bool server_may_complain(struct server *server)
+{
+    nsec_t now = loop_now(server->loop);
+
+    if (server->complained && now < server->complained + 10 * NSEC_PER_SEC)
+        return false;
+    server->complained = now;
+    return true;
+}
+
+static void on_second(struct loop_timer *timer, nsec_t now)
+{
+    struct server *server = container_of(timer, struct server, second);
+
+    refresh_date(server);
+    loop_timer_set(server->loop, timer, now + NSEC_PER_SEC - server->wall % NSEC_PER_SEC);
+}
+
+/* Connections that used up their turn go on, once each; what they leave undone comes up again in
+ * the next round, which then begins at once. */
+static void on_round(void *context)
+{
+    struct server *server = context;
+
+    for (size_t turns = server->connection_count; turns > 0 && !list_empty(&server->ready);
+         turns--) {
+        struct connection *c = list_first(&server->ready, struct connection, queue);
+        list_remove(&c->queue);
+        connection_drive(c);
+    }
+    for (size_t turns = server->connection_count; turns > 0 && !list_empty(&server->feeds);
+         turns--) {
+        struct request *r = list_first(&server->feeds, struct request, feed);
+        list_remove(&r->feed);
+        request_body_feed(r);
+    }
+    if (!list_empty(&server->ready) || !list_empty(&server->feeds))
+        loop_hurry(server->loop);
+    if (server->access_log)
+        access_log_flush(server->access_log);
+}
+
+static size_t descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+        return 1 << 20;
+    return limit.rlim_cur > 2 * DESCRIPTORS_KEPT ? limit.rlim_cur - DESCRIPTORS_KEPT
+                                                 : limit.rlim_cur / 2;
+}
+
+static void on_accept_again(struct loop_timer *timer, nsec_t now);
+
+int server_create(const struct server_options *options, struct server **ret_server)
+{
+    struct server *server = mem_new(struct server);
+
+    server->options = *options;
+    server->loop = options->loop;
+    server->pool = http_pool_create(ARENA_CEILING);
+    server->in = mem_alloc(IN_ROOM);
+    server->plain = mem_alloc(PLAIN_ROOM);
+    server->out = mem_alloc(OUT_ROOM);
+    server->protect = protect_create(options->peers, options->worker);
+    server->connection_max = descriptor_limit();
+    server->accepting = true;
+    server->accept_again.on_timeout = on_accept_again;
+    server->second.on_timeout = on_second;
+    list_init(&server->listeners);
+    list_init(&server->connections);
+    list_init(&server->idle);
+    list_init(&server->ready);
+    list_init(&server->feeds);
+    on_second(&server->second, loop_now(server->loop));
+    loop_on_round(server->loop, on_round, server);
+    *ret_server = server;
+    return 0;
+}
+
+static void listener_destroy(struct listener *listener)
+{
+    list_remove(&listener->link);
+    /* Other processes have this socket too: closing it here does not end the watch. */
+    loop_remove(listener->server->loop, &listener->watch);
+    close(listener->watch.fd);
+    free(listener);
+}
+
+void server_destroy(struct server *server)
+{
+    if (!server)
+        return;
+    server->on_drained = NULL;
+    list_for_each (listener, next, &server->listeners, struct listener, link)
+        listener_destroy(listener);
+    list_for_each (c, next, &server->connections, struct connection, link)
+        connection_destroy(c);
+    loop_timer_cancel(server->loop, &server->accept_again);
+    loop_timer_cancel(server->loop, &server->second);
+    loop_on_round(server->loop, NULL, NULL);
+    tls_context_destroy(server->tls);
+    sites_unref(server->sites);
+    http_pool_destroy(server->pool);
+    protect_destroy(server->protect);
+    free(server->in);
+    free(server->plain);
+    free(server->out);
+    free(server);
+}
+
+/* ---- accepting ---- */
+
+static void pause_accepting(struct server *server)
+{
+    list_for_each (listener, next, &server->listeners, struct listener, link)
+        loop_pause(server->loop, &listener->watch, true);
+    server->accepting = false;
+    loop_timer_set(server->loop, &server->accept_again, loop_now(server->loop) + ACCEPT_PAUSE);
+}
+
+static void on_accept_again(struct loop_timer *timer, nsec_t now)
+{
+    struct server *server = container_of(timer, struct server, accept_again);
+
+    (void)now;
+    server->accepting = true;
+    list_for_each (listener, next, &server->listeners, struct listener, link)
+        loop_pause(server->loop, &listener->watch, false);
+}
+
+static bool is_full(const struct server *server)
+{
+    size_t most = server->connection_max;
+
+    if (server->sites->limits.connections_per_worker &&
+        (size_t)server->sites->limits.connections_per_worker < most)
+        most = (size_t)server->sites->limits.connections_per_worker;
+    return server->connection_count >= most;
+}
+
+/* The longest idle connection gives way. */
+static void evict_idle(struct server *server)
+{
+    if (!list_empty(&server->idle))
+        connection_destroy(list_first(&server->idle, struct connection, queue));
+}
+
+static struct peer_address address_of(const struct sockaddr_storage *address, uint16_t *ret_port)
+{
+    struct peer_address peer = {{0}};
+
+    if (address->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const void *)address;
+        memcpy(peer.bytes, &in6->sin6_addr, 16);
+        *ret_port = ntohs(in6->sin6_port);
+    } else {
+        const struct sockaddr_in *in = (const void *)address;
+        peer.bytes[10] = peer.bytes[11] = 0xff;
+        memcpy(peer.bytes + 12, &in->sin_addr, 4);
+        *ret_port = ntohs(in->sin_port);
+    }
+    return peer;
+}
+
+static bool transient(int error)
+{
+    switch (error) {
+    case EINTR:
+    case ECONNABORTED:
+    case EPROTO:
+    case EPERM:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ETIMEDOUT:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* @return false when no more should be accepted now */
+static bool accept_one(struct server *server, struct listener *listener)
+{
+    struct sockaddr_storage address;
+    socklen_t len = sizeof address;
+    uint16_t port = 0;
+
+    if (is_full(server) && list_empty(&server->idle)) {
+        server->counts.refused++;
+        pause_accepting(server);
+        return false;
+    }
+    int fd = accept4(listener->watch.fd, (struct sockaddr *)&address, &len,
+                     SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+            int error = -errno;
+            if (server_may_complain(server))
+                log_event(server->options.log, LOG_WARNING, "accepting paused for 100 ms",
+                          "reason=\"%s\" connections=%zu", error_text(error),
+                          server->connection_count);
+            evict_idle(server);
+            pause_accepting(server);
+            return false;
+        }
+        return errno != EAGAIN && transient(errno);
+    }
+    if (is_full(server))
+        evict_idle(server);
+    struct peer_address peer = address_of(&address, &port);
+    connection_accept(server, listener, fd, peer, port);
+    return true;
+}
+
+static void on_listener(struct loop_watch *watch, unsigned events)
+{
+    struct listener *listener = container_of(watch, struct listener, watch);
+
+    (void)events;
+    for (int i = 0; i < ACCEPTS_PER_EVENT; i++)
+        if (!accept_one(listener->server, listener))
+            return;
+}
+
+/* ---- snapshots ---- */
+
+static struct tls_context *choose_site(void *owner, struct span name)
+{
+    struct server *server = owner;
+    bool exact;
+    struct site *site = sites_find(server->sites, name, &exact);
+
+    if (!site && !server->sites->strict)
+        site = server->sites->fallback;
+    return site ? site->tls : NULL;
+}
+
+static struct listener *find_listener(struct server *server, uint64_t id)
+{
+    list_for_each (listener, next, &server->listeners, struct listener, link)
+        if (listener->id == id)
+            return listener;
+    return NULL;
+}
+
+static int add_listener(struct server *server, const struct server_listener *wanted)
+{
+    struct listener *listener = find_listener(server, wanted->id);
+
+    if (listener) {
+        close(wanted->fd);
+    } else {
+        listener = mem_new(struct listener);
+        listener->watch = (struct loop_watch){.fd = wanted->fd, .on_event = on_listener};
+        listener->server = server;
+        listener->id = wanted->id;
+        list_append(&server->listeners, &listener->link);
+        int r = loop_add(server->loop, &listener->watch, LOOP_LEVEL);
+        if (r < 0) {
+            listener_destroy(listener);
+            return r;
+        }
+        if (!server->accepting)
+            loop_pause(server->loop, &listener->watch, true);
+    }
+    listener->secure = wanted->secure;
+    listener->proxy_protocol = wanted->proxy_protocol;
+    listener->port = wanted->port;
+    listener->named = true;
+    return 0;
+}
+
+int server_apply(struct server *server, struct sites *sites,
+                 const struct server_listener *listeners, size_t count)
+{
+    int ret = 0;
+
+    struct sites *former = server->sites;
+    server->sites = sites;
+    protect_set_limits(server->protect, &sites->limits);
+    server->memo.sites = NULL; /* a new snapshot may stand where an old one stood */
+    list_for_each (listener, next, &server->listeners, struct listener, link)
+        listener->named = false;
+    for (size_t i = 0; i < count; i++) {
+        int r = add_listener(server, &listeners[i]);
+        if (r < 0)
+            ret = r;
+    }
+    list_for_each (listener, next, &server->listeners, struct listener, link)
+        if (!listener->named)
+            listener_destroy(listener);
+    list_for_each (c, next, &server->connections, struct connection, link)
+        if (c->engine)
+            http_engine_set_limits(c->engine, &sites->http_limits);
+    sites_unref(former);
+    return ret;
+}
+
+void server_set_tls(struct server *server, struct tls_context *context)
+{
+    if (context)
+        tls_context_set_choose(context, choose_site, server);
+    tls_context_destroy(server->tls);
+    server->tls = context;
+}
+
+void server_set_access_log(struct server *server, struct access_log *log)
+{
+    server->access_log = log;
+}
+
+/* ---- the end ---- */
+
+static void tell_drained(struct server *server)
+{
+    if (!server->draining || server->connection_count > 0 || !server->on_drained)
+        return;
+    void (*on_drained)(void *context) = take(server->on_drained);
+    on_drained(server->drained_context);
+}
+
+void server_connection_gone(struct server *server)
+{
+    server->connection_count--;
+    tell_drained(server);
+}
+
+void server_drain(struct server *server, void (*on_drained)(void *context), void *context)
+{
+    server->draining = true;
+    server->on_drained = on_drained;
+    server->drained_context = context;
+    list_for_each (listener, next, &server->listeners, struct listener, link) {
+        /* Whoever got this far is still served. */
+        for (int i = 0; i < BACKLOG && server->accepting && accept_one(server, listener); i++)
+            ;
+        listener_destroy(listener);
+    }
+    list_for_each (c, next, &server->connections, struct connection, link)
+        connection_drain(c);
+    tell_drained(server);
+}
+
+void server_counts(const struct server *server, struct server_counts *ret_counts)
+{
+    *ret_counts = server->counts;
+    ret_counts->connections = server->connection_count;
+}
