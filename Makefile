@@ -59,8 +59,10 @@ asan:        ## every test under AddressSanitizer and UBSan
 
 static:      ## what can be told without running: layers, style, layout, no warning of gcc or clang
 	@tools/deps build libraries check
-	tools/check-layers
+	tools/check-layers --compile
 	tools/check-style
+	tools/check-functions
+	tools/check-names
 	tools/check-syntax
 	tools/format --check
 	CC=gcc tools/setup build-gcc -Dwerror=true
@@ -76,7 +78,7 @@ tidy:        ## clang-tidy
 	@tools/deps build libraries tidy
 	CC=clang tools/setup build-clang -Dwerror=true
 	ninja -C build-clang --quiet
-	git ls-files 'src/*.c' ':!src/*_windows.c' | xargs -P "$$(nproc)" -n 4 clang-tidy --quiet -p build-clang
+	tools/tidy build-clang
 
 format:      ## clang-format over the tree
 	@tools/deps check

@@ -1,5 +1,5 @@
 /* Listening sockets. Addresses as text are socket_address.c's; who has a taken port is said by
- * listeners.c. */
+ * listeners_linux.c. */
 #include "os/socket.h"
 
 #include <arpa/inet.h>

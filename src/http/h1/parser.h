@@ -1,6 +1,6 @@
 /* Cuts the head of a request or of an answer (RFC 9112 sections 2 to 5) or a trailer section into
  * spans, strictly, from bytes that may still be incomplete. What the fields mean is request.c's for
- * a request and client/framing.c's for an answer. */
+ * a request and client/h1_framing.c's for an answer. */
 #pragma once
 
 #include "http/exchange.h"
