@@ -34,7 +34,7 @@ build-or-deps:
 	$(MAKE) --no-print-directory build
 
 run: build-or-deps ## install what is missing, serve examples/site at https://localhost:8443 and http://localhost:8080
-	@exec $(BUILD)/gardien serve examples/site --https $(HTTPS) --http $(HTTP)
+	@GARDIEN_MAKE_RUN=1 exec $(BUILD)/gardien serve examples/site --https $(HTTPS) --http $(HTTP)
 
 test:        ## install what is missing, run every test: units, fuzzers' corpora, flows with real clients
 	@tools/deps build libraries test

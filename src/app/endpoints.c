@@ -66,8 +66,28 @@ void endpoints_finish(struct endpoints *endpoints)
 
 /* ---- words for what fails ---- */
 
-static void explain_taken(struct diag *diag, uint16_t port)
+/* A port that is free now, as options of the command line have it, or as `make run` takes it; for
+ * free(). */
+static char *other_port(bool secure)
 {
+    static const uint16_t ports[2][6] = {{8080, 8081, 9080, 18080, 28080, 38080},
+                                         {8443, 9443, 10443, 18443, 28443, 38443}};
+    bool made = getenv("GARDIEN_MAKE_RUN") != NULL;
+    struct socket_address address;
+    char text[8];
+
+    for (size_t i = 0; i < ARRAY_SIZE(ports[0]); i++) {
+        snprintf(text, sizeof text, ":%u", ports[secure][i]);
+        if (socket_address_parse(text, &address) == 0 && socket_probe(&address) == 0)
+            return made ? mem_format("make run %s=%s", secure ? "HTTPS" : "HTTP", text)
+                        : mem_format("--%s %s", secure ? "https" : "http", text);
+    }
+    return mem_format("--%s :PORT", secure ? "https" : "http");
+}
+
+static void explain_taken(struct diag *diag, uint16_t port, bool secure)
+{
+    scoped(mem_release) char *other = other_port(secure);
     struct listeners found;
     const struct listener *first = NULL;
     char address[80];
@@ -77,19 +97,17 @@ static void explain_taken(struct diag *diag, uint16_t port)
         if (found.items[i].socket.protocol == IPPROTO_TCP)
             first = &found.items[i];
     if (first && first->holder_count)
-        diag_hint(diag,
-                  "the program %s (pid %d) listens on %s: stop it, or take another port with "
-                  "--https :8443 --http :8080",
+        diag_hint(diag, "the program %s (pid %d) listens on %s: stop it, or take another port: %s",
                   first->holders[0].program, (int)first->holders[0].pid,
-                  sockdiag_text(&first->socket, address));
+                  sockdiag_text(&first->socket, address), other);
     else if (first)
         diag_hint(diag,
                   "a program of user %u listens on %s (root sees which: gardien status %u/tcp); "
-                  "stop it, or take another port with --https :8443 --http :8080",
+                  "stop it, or take another port: %s",
                   (unsigned)first->socket.uid, sockdiag_text(&first->socket, address),
-                  (unsigned)port);
+                  (unsigned)port, other);
     else
-        diag_hint(diag, "take another port with --https :8443 --http :8080");
+        diag_hint(diag, "take another port: %s", other);
     listeners_finish(&found);
 }
 
@@ -110,7 +128,7 @@ static void endpoint_trouble(struct diags *diags, const struct endpoint *endpoin
     if (error == -EADDRINUSE) {
         struct diag *diag =
             diags_add(diags, "cannot listen on %s for %s: the port is taken", endpoint->text, kind);
-        explain_taken(diag, socket_address_port(&endpoint->address));
+        explain_taken(diag, socket_address_port(&endpoint->address), endpoint->secure);
     } else if (error == -EACCES || error == -EPERM) {
         struct diag *diag =
             diags_add(diags,

@@ -58,6 +58,8 @@ const char *settings_name_wrong(const char *name)
         return NULL;
     if (rest.len > 253)
         return "is longer than the 253 characters of a host name";
+    if (span_starts(rest, SPAN("[")) && span_ends(rest, SPAN("]")))
+        return "is not a name: write an IPv6 address without brackets here, such as ::1";
     if (wildcard)
         rest = span_from(rest, 2);
     if (span_find(rest, '/') >= 0 || span_find(rest, ':') >= 0)
@@ -173,6 +175,46 @@ static bool find_address(const struct config_strings *list, size_t count, const 
     return false;
 }
 
+/* The first `count` of a list that leaves this address no connections of its own, or NULL. */
+static const char *overlapping(const struct config_strings *list, size_t count, const char *text)
+{
+    struct socket_address wanted, other;
+
+    if (socket_address_parse(text, &wanted) < 0)
+        return NULL;
+    for (size_t i = 0; i < count; i++)
+        if (socket_address_parse(list->items[i], &other) == 0 &&
+            socket_address_overlaps(&wanted, &other))
+            return list->items[i];
+    return NULL;
+}
+
+static void check_address(const struct check *check, bool secure, size_t at)
+{
+    const struct settings_listen *listen = &check->settings->listen;
+    const struct config_strings *list = secure ? &listen->https : &listen->http;
+    const char *text = list->items[at];
+    const char *own = overlapping(list, at, text);
+    const char *other = secure ? NULL : overlapping(&listen->https, listen->https.count, text);
+    char path[64];
+
+    snprintf(path, sizeof path, "listen.%s[%zu]", secure ? "https" : "http", at);
+    if (own && find_address(list, at, text))
+        config_complain(check->tree, check->diags, path, "\"%s\" stands there twice", text);
+    else if (own)
+        diag_hint(config_complain(check->tree, check->diags, path,
+                                  "\"%s\" and \"%s\" take the same connections", text, own),
+                  "keep one of the two, or give them different ports");
+    if (other && find_address(&listen->https, listen->https.count, text))
+        config_complain(check->tree, check->diags, path, "\"%s\" is an address for HTTPS already",
+                        text);
+    else if (other)
+        diag_hint(config_complain(check->tree, check->diags, path,
+                                  "\"%s\" takes connections that \"%s\" takes for HTTPS", text,
+                                  other),
+                  "give plain HTTP another port");
+}
+
 static void check_addresses(const struct check *check)
 {
     const struct settings_listen *listen = &check->settings->listen;
@@ -180,20 +222,9 @@ static void check_addresses(const struct check *check)
     char path[64];
 
     for (size_t i = 0; i < listen->https.count; i++)
-        if (find_address(&listen->https, i, listen->https.items[i])) {
-            snprintf(path, sizeof path, "listen.https[%zu]", i);
-            config_complain(check->tree, check->diags, path, "\"%s\" stands there twice",
-                            listen->https.items[i]);
-        }
-    for (size_t i = 0; i < listen->http.count; i++) {
-        const char *text = listen->http.items[i];
-        snprintf(path, sizeof path, "listen.http[%zu]", i);
-        if (find_address(&listen->http, i, text))
-            config_complain(check->tree, check->diags, path, "\"%s\" stands there twice", text);
-        if (find_address(&listen->https, listen->https.count, text))
-            config_complain(check->tree, check->diags, path,
-                            "\"%s\" is an address for HTTPS already", text);
-    }
+        check_address(check, true, i);
+    for (size_t i = 0; i < listen->http.count; i++)
+        check_address(check, false, i);
     for (size_t i = 0; i < proxy->on.count; i++)
         if (!find_address(&listen->https, listen->https.count, proxy->on.items[i]) &&
             !find_address(&listen->http, listen->http.count, proxy->on.items[i])) {

@@ -25,6 +25,24 @@ static const char *check_url_path(const char *text)
     return text[0] == '/' ? NULL : "does not begin with a slash";
 }
 
+#define PLANNED_PROXY "another server, such as nginx, can stand in front of the application"
+
+static const struct config_planned planned_listen[] = {
+    {"http3", "leave it out: browsers use HTTP/2"}, {NULL, NULL}};
+static const struct config_planned planned_site[] = {
+    {"proxy", PLANNED_PROXY},
+    {"routes", "give each folder a site of its own"},
+    {"redirect", "a page in `files` can send visitors on"},
+    {"protect", "`limits` bounds what a client may do"},
+    {NULL, NULL}};
+static const struct config_planned planned_root[] = {
+    {"acme",
+     "`certificate` takes files of certbot or another ACME client, whose webroot is `files`"},
+    {"upstreams", PLANNED_PROXY},
+    {"trusted_proxies", "`listen.proxy_protocol.from` names proxies that speak the PROXY protocol"},
+    {"protect", "`limits` bounds what a client may do"},
+    {NULL, NULL}};
+
 static const struct config_row proxy_protocol_rows[] = {
     {.name = "on",
      .type = CONFIG_STRINGS,
@@ -49,6 +67,7 @@ static const struct config_row listen_rows[] = {
      .max = 64,
      .def = "[\":443\"]",
      .check = check_address,
+     .off = true,
      .help = "addresses for HTTPS; without a host, all of the machine's",
      .example = "[\":443\", \"192.0.2.1:8443\"]"},
     {.name = "http",
@@ -57,6 +76,7 @@ static const struct config_row listen_rows[] = {
      .max = 64,
      .def = "[\":80\"]",
      .check = check_address,
+     .off = true,
      .help = "addresses for plain HTTP, which redirects to HTTPS; or off",
      .example = "[\":80\"]"},
     {.name = "proxy_protocol",
@@ -64,7 +84,7 @@ static const struct config_row listen_rows[] = {
      .offset = offsetof(struct settings_listen, proxy_protocol),
      .rows = proxy_protocol_rows,
      .help = "the PROXY protocol, versions 1 and 2, of load balancers in front"},
-    CONFIG_END,
+    {.name = NULL, .planned = planned_listen},
 };
 
 static const char *const log_formats[] = {"combined", "combined_plus", "json", NULL};
@@ -74,6 +94,7 @@ static const struct config_row logs_rows[] = {
      .type = CONFIG_STRING,
      .offset = offsetof(struct settings_logs, access),
      .check = check_log,
+     .off = true,
      .help = "where a line for each answer goes: an absolute path, stdout, or off; by default "
              "/var/log/gardien/access.log as root with the state folder /var/lib/gardien, else "
              "access.log in the state folder",
@@ -91,6 +112,7 @@ static const struct config_row logs_rows[] = {
      .offset = offsetof(struct settings_logs, error),
      .def = "stderr",
      .check = check_log,
+     .off = true,
      .help = "where events go, one line of key=value each: an absolute path or stderr",
      .example = "/var/log/gardien/error.log"},
     CONFIG_END,
@@ -220,7 +242,7 @@ static const struct config_row site_rows[] = {
      .rows = hsts_rows,
      .scalar = "max_age",
      .help = "Strict-Transport-Security; never sent for localhost and IP addresses"},
-    CONFIG_END,
+    {.name = NULL, .planned = planned_site},
 };
 
 #define TABLE(key, table, words)                                                                   \
@@ -278,5 +300,5 @@ const struct config_row settings_rows[] = {
      .help =
          "a worker or the keys process that has not answered the guardian for so long is "
          "replaced; time in which it waits for a CPU or a disk does not count; 0 replaces none"},
-    CONFIG_END,
+    {.name = NULL, .planned = planned_root},
 };

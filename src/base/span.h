@@ -47,7 +47,9 @@ static inline bool span_ends(struct span s, struct span suffix)
 /** The bytes from `start` on; empty when `start` is past the end. */
 static inline struct span span_from(struct span s, size_t start)
 {
-    return start >= s.len ? (struct span){s.ptr + s.len, 0} : span_of(s.ptr + start, s.len - start);
+    if (start >= s.len) /* no offset on a null pointer, not even 0 */
+        return (struct span){s.ptr ? s.ptr + s.len : NULL, 0};
+    return span_of(s.ptr + start, s.len - start);
 }
 
 /** ASCII letters only; never looks at the locale. */

@@ -21,15 +21,16 @@ static int check(const struct arguments *arguments)
     struct diags diags = {0};
 
     int r = prepare_check(&source, &diags);
+    const char *shown = strcmp(path, CONFIG_STDIN) == 0 ? "standard input" : path;
     if (arguments_get(arguments, "json")) {
         print_json(json_pack("{s:b, s:o}", "ok", r >= 0, "diags", diags_to_json(&diags)));
     } else {
         print_diags(stderr, &diags);
         if (r >= 0)
-            print_escaped(stdout, "%s is fine%s\n", path, diags.count ? ", but see above" : "");
+            print_escaped(stdout, "%s is fine%s\n", shown, diags.count ? ", but see above" : "");
         else
             print_escaped(stderr, "%zu mistake%s in %s\n", diags.errors,
-                          diags.errors == 1 ? "" : "s", path);
+                          diags.errors == 1 ? "" : "s", shown);
     }
     diags_finish(&diags);
     return r < 0 ? APP_USAGE : APP_OK;
@@ -80,7 +81,7 @@ const struct verb config_verb = {
     "check settings, or explain them",
     "check [FILE] | schema | reference",
     "check      finds everything that is wrong with a settings file\n"
-    "           (by default /etc/gardien/gardien.yaml)\n"
+    "           (by default /etc/gardien/gardien.yaml; - is standard input)\n"
     "schema     prints the JSON Schema, for editors\n"
     "reference  prints every setting with its default, in Markdown (--man: in roff)",
     "gardien config check gardien.yaml\n"

@@ -1,4 +1,5 @@
 /* The program's entry: finds the verb and hands over. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,7 +77,10 @@ int main(int argc, char **argv)
     const struct verb *verb = verb_find(word);
     int code = verb ? run(verb, argc - 2, (const char *const *)argv + 2) : unknown_verb(word);
     /* What could not be printed was not said. */
-    if (fflush(stdout) != 0 && code == APP_OK)
-        code = APP_FAILED;
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        print_error(NULL, "the answer cannot be written: %s", error_text(-errno));
+        if (code == APP_OK)
+            code = APP_FAILED;
+    }
     return code;
 }

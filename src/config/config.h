@@ -48,6 +48,12 @@ struct config_list {
     size_t count;
 };
 
+/** A key that this version does not know yet, so that it is not called a slip. */
+struct config_planned {
+    const char *name;
+    const char *instead; /**< what to do until then, for a hint */
+};
+
 /** One key of a mapping. A table of rows ends with a row whose name is NULL. */
 struct config_row {
     const char *name;
@@ -69,12 +75,17 @@ struct config_row {
      */
     const char *(*check)(const char *value);
     const char *example; /**< a valid value for the manual and hints; may be NULL */
+    bool off;            /**< STRING, STRINGS: the word `off` may be written as false or no, too */
+    const struct config_planned *planned; /**< of the row that ends a table; may be NULL */
 };
 
 #define CONFIG_END                                                                                 \
     {                                                                                              \
         .name = NULL                                                                               \
     }
+
+/** As a path: standard input is read instead of a file. */
+#define CONFIG_STDIN "-"
 
 struct config_tree; /* the text of settings, parsed, with the place of every value */
 

@@ -7,7 +7,7 @@
 #include "config/rows.h"
 #include "config/values.h"
 
-enum { KNOWN_KEYS_MAX = 64, MISSPELT_MAX = 16 };
+enum { KNOWN_KEYS_MAX = 64, CORRECTIONS_MAX = 16 /* of one mapping */ };
 
 static void decode_rows(const struct config_row *rows, const struct node *mapping,
                         const struct node *owner, void *into, struct diags *diags);
@@ -23,7 +23,7 @@ static const char *kind_text(const struct node *node)
 static void complain_kind(const struct config_row *row, const struct node *node,
                           struct diags *diags)
 {
-    if (node->broken)
+    if (node->broken || node->cut)
         return;
     row_hint(node_complain(node, diags, "\"%s\" takes %s, not %s", row->name, row_takes(row),
                            kind_text(node)),
@@ -75,7 +75,13 @@ static char *decode_text(const struct config_row *row, const struct node *node, 
         row_hint(node_complain(node, diags, "\"%s\" is an empty path", row->name), row);
         return NULL;
     }
-    char *text = path ? path_join(node->source->dir, node->text) : mem_string(span_str(node->text));
+    if (path && path_is_for_shells(node, diags))
+        return NULL;
+    bool flag = true; /* `off` is a boolean to programs that write YAML 1.1: false, no */
+    bool off = row->off && value_parse_bool(span_str(node->text), &flag) == 0 && !flag;
+    char *text = path  ? path_join(node->source->dir, node->text)
+                 : off ? mem_string(SPAN("off"))
+                       : mem_string(span_str(node->text));
     const char *wrong = row->check ? row->check(text) : NULL;
     if (!wrong)
         return text;
@@ -88,7 +94,7 @@ static char *decode_text(const struct config_row *row, const struct node *node, 
 static void check_count(const struct config_row *row, const struct node *node, size_t count,
                         struct diags *diags)
 {
-    if (row->min > 0 && count < (uint64_t)row->min)
+    if (row->min > 0 && count < (uint64_t)row->min && !node->cut)
         row_hint(node_complain(node, diags, "\"%s\" needs at least %" PRId64 " item%s", row->name,
                                row->min, row->min == 1 ? "" : "s"),
                  row);
@@ -252,6 +258,17 @@ static void hint_keys(struct diag *diag, const struct config_row *rows)
     free(list);
 }
 
+/** What is said of a key that is planned, or NULL. */
+static const char *planned_key(const struct config_row *rows, const char *key)
+{
+    while (rows->name)
+        rows++;
+    for (const struct config_planned *at = rows->planned; at && at->name; at++)
+        if (strcmp(at->name, key) == 0)
+            return at->instead;
+    return NULL;
+}
+
 static void complain_unknown(const struct config_row *rows, const struct node *child,
                              struct diags *diags)
 {
@@ -261,7 +278,8 @@ static void complain_unknown(const struct config_row *rows, const struct node *c
     if (diags->dropped) /* nobody will read it, and there may be many */
         return;
     const struct config_row *around = row_around(rows, child->key);
-    const char *meant = meant_key(rows, child->key);
+    const char *planned = planned_key(rows, child->key);
+    const char *meant = planned ? NULL : meant_key(rows, child->key);
     if (around)
         diag_hint(diag, "it is a key of %s\"%s\": indent it to stand there",
                   around->type == CONFIG_LIST ? "an item of " : "", around->name);
@@ -269,6 +287,8 @@ static void complain_unknown(const struct config_row *rows, const struct node *c
         diag_hint(diag, "did you mean \"%s\"?", meant);
     else if (strcmp(child->key, "include") == 0)
         diag_hint(diag, "include stands at the top level of a file only");
+    else if (planned)
+        diag_hint(diag, "it is planned, but not in this version of gardien yet: %s", planned);
     else
         hint_keys(diag, rows);
 }
@@ -291,25 +311,6 @@ static void decode_default(const struct config_row *row, const struct node *owne
     row_default_finish(&value);
 }
 
-/** Whether an unknown key was most likely meant to be this one: then one mistake is told, not two.
- */
-static bool is_misspelt(const struct config_row *rows, const struct config_row *row,
-                        const struct node *mapping)
-{
-    size_t left = MISSPELT_MAX;
-
-    for (const struct node *child = mapping ? mapping->first : NULL; child; child = child->next) {
-        if (row_find(rows, child->key) || row_around(rows, child->key))
-            continue;
-        const char *meant = meant_key(rows, child->key);
-        if (meant && strcmp(meant, row->name) == 0)
-            return true;
-        if (--left == 0)
-            break;
-    }
-    return false;
-}
-
 static void complain_missing(const struct config_row *row, const struct node *owner,
                              struct diags *diags)
 {
@@ -323,23 +324,43 @@ static void complain_missing(const struct config_row *row, const struct node *ow
     row_hint(diag, row);
 }
 
+/** An unknown key that was most likely meant to be another one takes its name, unless that is
+ * there: one mistake is told then, not two, and what stands beneath is checked as well.
+ *  @return the row of that name, or NULL */
+static const struct config_row *correct_key(const struct config_row *rows,
+                                            const struct node *mapping, const struct node *child)
+{
+    const char *meant = row_around(rows, child->key) || planned_key(rows, child->key)
+                            ? NULL
+                            : meant_key(rows, child->key);
+
+    if (!meant || node_find(mapping, span_str(meant)))
+        return NULL;
+    ((struct node *)child)->key = meant; /* rows outlive the tree */
+    return row_find(rows, meant);
+}
+
 /** @param mapping  NULL when nothing was written
  *  @param owner    stands for the place where missing keys belong; NULL: nobody asks for them */
 static void decode_rows(const struct config_row *rows, const struct node *mapping,
                         const struct node *owner, void *into, struct diags *diags)
 {
+    size_t corrections = CORRECTIONS_MAX;
+
     for (const struct node *child = mapping ? mapping->first : NULL; child; child = child->next) {
         const struct config_row *row = row_find(rows, child->key);
+        if (!row)
+            complain_unknown(rows, child, diags);
+        if (!row && corrections && corrections--)
+            row = correct_key(rows, mapping, child);
         if (row)
             decode_value(row, child, into, diags);
-        else
-            complain_unknown(rows, child, diags);
     }
     for (const struct config_row *row = rows; row->name; row++) {
         if (mapping && node_find(mapping, span_str(row->name)))
             continue;
         if (row->required && owner) {
-            if (!is_misspelt(rows, row, mapping))
+            if (!(mapping && mapping->cut))
                 complain_missing(row, owner, diags);
         } else {
             decode_default(row, owner, into, diags);

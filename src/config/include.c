@@ -65,32 +65,32 @@ static const struct source *find_same(const struct config_tree *tree, const stru
     return NULL;
 }
 
-static int include_file(struct config_tree *tree, struct node *root, const struct node *wish,
+static int include_file(struct config_tree *tree, struct node *root, const struct node *wanted,
                         const char *path, struct diags *diags)
 {
     struct source *source;
     struct node *included;
 
     if (tree->source_count == TREE_FILES_MAX) {
-        node_complain(wish, diags, "more than %d files are included", TREE_FILES_MAX);
+        node_complain(wanted, diags, "more than %d files are included", TREE_FILES_MAX);
         return ERR_SETTINGS;
     }
-    if (wish->source->depth == TREE_INCLUDES_DEPTH) {
-        node_complain(wish, diags, "files include files more than %d levels deep",
+    if (wanted->source->depth == TREE_INCLUDES_DEPTH) {
+        node_complain(wanted, diags, "files include files more than %d levels deep",
                       TREE_INCLUDES_DEPTH);
         return ERR_SETTINGS;
     }
     int r = load_source(tree, path, &source);
     if (r < 0) {
-        diag_hint(node_complain(wish, diags, "cannot include %s: %s", path, load_error_text(r)),
+        diag_hint(node_complain(wanted, diags, "cannot include %s: %s", path, load_error_text(r)),
                   "a path is meant against the folder of the file that includes it");
         return ERR_SETTINGS;
     }
-    source->depth = wish->source->depth + 1;
+    source->depth = wanted->source->depth + 1;
     const struct source *same = find_same(tree, source);
     if (same) {
         diag_hint(
-            node_complain(wish, diags, "%s is included a second time, or includes itself", path),
+            node_complain(wanted, diags, "%s is included a second time, or includes itself", path),
             "each file may be read once");
         return ERR_SETTINGS;
     }
@@ -124,10 +124,10 @@ static int compare_paths(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static int include_glob(struct config_tree *tree, struct node *root, const struct node *wish,
+static int include_glob(struct config_tree *tree, struct node *root, const struct node *wanted,
                         struct diags *diags)
 {
-    char *pattern scoped(mem_release) = glob_pattern(wish->source->dir, wish->text);
+    char *pattern scoped(mem_release) = glob_pattern(wanted->source->dir, wanted->text);
     glob_t found = {0};
     int result = 0;
     int r = glob(pattern, GLOB_NOSORT, NULL, &found);
@@ -137,27 +137,27 @@ static int include_glob(struct config_tree *tree, struct node *root, const struc
     if (r == 0) /* not in the order of the locale */
         qsort(found.gl_pathv, found.gl_pathc, sizeof *found.gl_pathv, compare_paths);
     for (size_t i = 0; r == 0 && i < found.gl_pathc; i++) {
-        int one = include_file(tree, root, wish, found.gl_pathv[i], diags);
+        int one = include_file(tree, root, wanted, found.gl_pathv[i], diags);
         result = result < 0 ? result : one;
     }
     globfree(&found);
     return result;
 }
 
-static int include_wish(struct config_tree *tree, struct node *root, const struct node *wish,
-                        struct diags *diags)
+static int include_one(struct config_tree *tree, struct node *root, const struct node *wanted,
+                       struct diags *diags)
 {
-    if (wish->kind != NODE_SCALAR || wish->null || (!wish->broken && !*wish->text)) {
-        diag_hint(node_complain(wish, diags, "include takes paths of files"),
+    if (wanted->kind != NODE_SCALAR || wanted->null || (!wanted->broken && !*wanted->text)) {
+        diag_hint(node_complain(wanted, diags, "include takes paths of files"),
                   "for example include: [conf.d/*.yaml]");
         return ERR_SETTINGS;
     }
-    if (wish->broken)
+    if (wanted->broken || path_is_for_shells(wanted, diags))
         return ERR_SETTINGS;
-    if (strpbrk(wish->text, "*?["))
-        return include_glob(tree, root, wish, diags);
-    char *path scoped(mem_release) = path_join(wish->source->dir, wish->text);
-    return include_file(tree, root, wish, path, diags);
+    if (strpbrk(wanted->text, "*?["))
+        return include_glob(tree, root, wanted, diags);
+    char *path scoped(mem_release) = path_join(wanted->source->dir, wanted->text);
+    return include_file(tree, root, wanted, path, diags);
 }
 
 int include_resolve(struct config_tree *tree, struct node *root, struct diags *diags)
@@ -169,9 +169,9 @@ int include_resolve(struct config_tree *tree, struct node *root, struct diags *d
         return 0;
     node_remove(root, include);
     if (include->kind != NODE_LIST)
-        return include_wish(tree, root, include, diags);
-    for (const struct node *wish = include->first; wish; wish = wish->next) {
-        int r = include_wish(tree, root, wish, diags);
+        return include_one(tree, root, include, diags);
+    for (const struct node *wanted = include->first; wanted; wanted = wanted->next) {
+        int r = include_one(tree, root, wanted, diags);
         result = result < 0 ? result : r;
     }
     return result;

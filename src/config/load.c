@@ -67,12 +67,15 @@ static ssize_t read_all(int fd, char *bytes, size_t room)
 
 int load_source(struct config_tree *tree, const char *path, struct source **ret_source)
 {
-    int fd scoped(close_fd) = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    bool standard_input = strcmp(path, CONFIG_STDIN) == 0;
+    int fd scoped(close_fd) = standard_input
+                                  ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+                                  : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     struct stat st;
 
     if (fd < 0 || fstat(fd, &st) < 0)
         return -errno;
-    if (!S_ISREG(st.st_mode))
+    if (!S_ISREG(st.st_mode) && !standard_input)
         return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
     char *bytes scoped(mem_release) = mem_alloc(TREE_FILE_MAX + 1);
     ssize_t len = read_all(fd, bytes, TREE_FILE_MAX + 1);
@@ -81,7 +84,8 @@ int load_source(struct config_tree *tree, const char *path, struct source **ret_
     if (len > TREE_FILE_MAX || tree->file_bytes + (size_t)len > TREE_TEXT_MAX)
         return ERR_LIMIT;
     char *dir scoped(mem_release) = dir_of(path);
-    struct source *source = tree_add_source(tree, path, dir, span_of(bytes, (size_t)len));
+    struct source *source = tree_add_source(tree, standard_input ? "standard input" : path, dir,
+                                            span_of(bytes, (size_t)len));
     source->device = st.st_dev;
     source->inode = st.st_ino;
     *ret_source = source;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <yaml.h>
 
+#include "base/escape.h"
 #include "base/mem.h"
 #include "config/tree.h"
 #include "config/values.h"
@@ -22,14 +23,19 @@ struct reader {
     yaml_parser_t parser;
     struct anchor *anchors;
     size_t anchor_count;
+    unsigned before; /* lines of the source before those that the parser got */
+    unsigned resume; /* after READ_CUT: the line behind which reading may go on */
 };
+
+/* A mistake of syntax was told: what was read so far stands, marked as cut. */
+enum { READ_CUT = 1, CUTS_MAX = 20 };
 
 static int read_node(struct reader *reader, const yaml_event_t *event, unsigned depth,
                      struct node **ret_node);
 
 static struct diag *complain(struct reader *reader, const yaml_event_t *event, const char *sentence)
 {
-    return source_complain(reader->source, (unsigned)event->start_mark.line + 1,
+    return source_complain(reader->source, reader->before + (unsigned)event->start_mark.line + 1,
                            (unsigned)event->start_mark.column + 1, reader->diags, "%s", sentence);
 }
 
@@ -46,8 +52,9 @@ static int next_event(struct reader *reader, yaml_event_t *ret_event)
     *ret_event = (yaml_event_t){0};
     if (yaml_parser_parse(&reader->parser, ret_event))
         return 0;
-    syntax_explain(&reader->parser, reader->source, reader->diags);
-    return ERR_SETTINGS;
+    reader->tree->broken = true;
+    reader->resume = syntax_explain(&reader->parser, reader->source, reader->before, reader->diags);
+    return READ_CUT;
 }
 
 static int add_node(struct reader *reader, const yaml_event_t *event, enum node_kind kind,
@@ -59,7 +66,7 @@ static int add_node(struct reader *reader, const yaml_event_t *event, enum node_
         complain(reader, event, "the settings have more than 100,000 values");
         return ERR_SETTINGS;
     }
-    node->line = (unsigned)event->start_mark.line + 1;
+    node->line = reader->before + (unsigned)event->start_mark.line + 1;
     node->column = (unsigned)event->start_mark.column + 1;
     *ret_node = node;
     return 0;
@@ -209,13 +216,31 @@ static int read_list(struct reader *reader, struct node *list, unsigned depth)
         yaml_event_t event scoped(yaml_event_delete);
         struct node *item;
         int r = next_event(reader, &event);
-        if (r < 0 || event.type == YAML_SEQUENCE_END_EVENT)
+        if (r == 0 && event.type == YAML_SEQUENCE_END_EVENT)
+            return 0;
+        if (r == 0) {
+            r = read_node(reader, &event, depth + 1, &item);
+            if (r >= 0)
+                node_append(list, item);
+        }
+        list->cut = r > 0;
+        if (r > 0 && list->last) /* the mistake may be in this value */
+            list->last->broken = true;
+        if (r != 0)
             return r;
-        r = read_node(reader, &event, depth + 1, &item);
-        if (r < 0)
-            return r;
-        node_append(list, item);
     }
+}
+
+/** The first character that is escaped where it is printed, or 0. */
+static uint32_t hidden_character(struct span text)
+{
+    for (size_t length; text.len; text = span_from(text, length)) {
+        uint32_t code = 0;
+        length = utf8_decode(text, &code);
+        if (length == 0 || escape_needed(code))
+            return length ? code : 0;
+    }
+    return 0;
 }
 
 /** Says what is wrong with a key. @return whether anything is */
@@ -226,6 +251,7 @@ static bool key_is_wrong(struct reader *reader, const yaml_event_t *event)
             ? span_of((const char *)event->data.scalar.value, event->data.scalar.length)
             : span_of(NULL, 0);
     char *clean scoped(mem_release) = text_cut(key, key.len);
+    uint32_t hidden = 0;
 
     if (event->type != YAML_SCALAR_EVENT)
         diag_hint(step_over(reader, event, "a key must be a text"),
@@ -235,8 +261,12 @@ static bool key_is_wrong(struct reader *reader, const yaml_event_t *event)
                   "a text that starts with a colon needs quotes, as in [\":443\"]");
     else if (key.len > TREE_KEY_MAX)
         step_over(reader, event, "a key is longer than 400 bytes");
-    else if (!span_equal(span_str(clean), key) || strchr(clean, '\t'))
-        step_over(reader, event, "a key contains control characters");
+    else if (!span_equal(span_str(clean), key))
+        step_over(reader, event, "a key contains the character NUL");
+    else if ((hidden = hidden_character(key)) > 0)
+        diag_hint(step_over(reader, event, "a key contains a character that cannot be seen"),
+                  "it is U+%04X, shown by its number above: %s", (unsigned)hidden,
+                  hidden == 0xa0 ? "write an ordinary space, or none" : "remove it");
     else if (strcmp(clean, "<<") == 0 && event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
         diag_hint(step_over(reader, event, "the merge key << is not understood"),
                   "write the keys out, or give the whole value as *name");
@@ -252,7 +282,10 @@ static int read_mapping(struct reader *reader, struct node *mapping, unsigned de
         yaml_event_t value scoped(yaml_event_delete) = {0};
         struct node *child = NULL;
         int r = next_event(reader, &key);
-        if (r < 0)
+        mapping->cut = r > 0;
+        if (r > 0 && mapping->last) /* the mistake may be in this value */
+            mapping->last->broken = true;
+        if (r != 0)
             return r;
         if (key.type == YAML_MAPPING_END_EVENT)
             break;
@@ -264,15 +297,20 @@ static int read_mapping(struct reader *reader, struct node *mapping, unsigned de
             r = next_event(reader, &value);
         if (r == 0)
             r = read_node(reader, &value, depth + 1, &child);
-        if (r < 0)
+        else
+            child = NULL;
+        mapping->cut = r > 0;
+        if (r < 0 || (r > 0 && (wrong || !child)))
             return r;
         if (wrong)
             continue;
         child->key = tree_copy(
             reader->tree, span_of((const char *)key.data.scalar.value, key.data.scalar.length));
-        child->key_line = (unsigned)key.start_mark.line + 1;
+        child->key_line = reader->before + (unsigned)key.start_mark.line + 1;
         child->key_column = (unsigned)key.start_mark.column + 1;
         node_append(mapping, child);
+        if (r > 0)
+            return r;
     }
     refuse_duplicates(reader->tree, mapping, reader->diags);
     return 0;
@@ -321,10 +359,12 @@ static int read_stream(struct reader *reader, struct node **ret_root)
     for (;;) {
         yaml_event_t event scoped(yaml_event_delete);
         int r = next_event(reader, &event);
-        if (r < 0)
-            return r;
-        if (event.type == YAML_STREAM_END_EVENT)
+        if (r == 0 && event.type == YAML_STREAM_END_EVENT)
             break;
+        if (r != 0) {
+            *ret_root = root;
+            return r;
+        }
         if (event.type == YAML_STREAM_START_EVENT || event.type == YAML_DOCUMENT_END_EVENT)
             continue;
         if (event.type == YAML_DOCUMENT_START_EVENT && root) {
@@ -334,11 +374,65 @@ static int read_stream(struct reader *reader, struct node **ret_root)
         }
         if (event.type != YAML_DOCUMENT_START_EVENT)
             r = read_node(reader, &event, 0, &root);
-        if (r < 0)
+        if (r != 0) {
+            *ret_root = root;
             return r;
+        }
     }
     *ret_root = root && root->null ? NULL : root;
     return 0;
+}
+
+/* ---- behind a mistake of syntax ---- */
+
+/* A key at the left edge, where the text makes sense again whatever stood above. */
+static bool begins_key(struct span line)
+{
+    size_t at = 0;
+
+    while (at < line.len && (ascii_lower(line.ptr[at]) >= 'a' && ascii_lower(line.ptr[at]) <= 'z'))
+        at++;
+    while (at > 0 && at < line.len && line.ptr[at] != ':' && line.ptr[at] > ' ')
+        at++;
+    return at > 0 && at < line.len && line.ptr[at] == ':' &&
+           (at + 1 == line.len || strchr(" \t\r", line.ptr[at + 1]));
+}
+
+/* The text from the next such line on, empty when there is none. */
+static struct span text_behind(struct reader *reader)
+{
+    const struct span *all = &reader->source->text;
+
+    for (unsigned line = reader->resume + 1;; line++) {
+        struct span text = source_line(reader->source, line);
+        if (!text.ptr || text.ptr >= all->ptr + all->len)
+            return (struct span){0};
+        reader->before = line - 1;
+        if (begins_key(text))
+            return span_from(*all, (size_t)(text.ptr - all->ptr));
+    }
+}
+
+/* Keys that the root has already stay as they were. */
+static void adopt_children(struct node *root, struct node *from)
+{
+    for (struct node *child = from->first, *next; child; child = next) {
+        next = child->next;
+        child->next = NULL;
+        if (!node_find(root, span_str(child->key)))
+            node_append(root, child);
+    }
+}
+
+static int parse_text(struct reader *reader, struct span text, struct node **ret_root)
+{
+    if (!yaml_parser_initialize(&reader->parser))
+        abort(); /* out of memory */
+    yaml_parser_set_encoding(&reader->parser, YAML_UTF8_ENCODING);
+    yaml_parser_set_input_string(&reader->parser, (const unsigned char *)text.ptr, text.len);
+    int r = read_stream(reader, ret_root);
+    yaml_parser_delete(&reader->parser);
+    return r;
 }
 
 int tree_parse(struct config_tree *tree, const struct source *source, struct diags *diags,
@@ -348,13 +442,23 @@ int tree_parse(struct config_tree *tree, const struct source *source, struct dia
 
     if (source_check_bytes(source, diags) < 0)
         return ERR_SETTINGS;
-    if (!yaml_parser_initialize(&reader.parser))
-        abort(); /* out of memory */
-    yaml_parser_set_encoding(&reader.parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&reader.parser, (const unsigned char *)source->text.ptr,
-                                 source->text.len);
-    int r = read_stream(&reader, ret_root);
-    yaml_parser_delete(&reader.parser);
+    int r = parse_text(&reader, source->text, ret_root);
+    struct span rest;
+    for (int cuts = 0; r == READ_CUT && cuts < CUTS_MAX && (rest = text_behind(&reader)).len;
+         cuts++) {
+        struct node *more = NULL;
+        r = parse_text(&reader, rest, &more);
+        if (r >= 0 && more && more->kind == NODE_MAPPING && *ret_root &&
+            (*ret_root)->kind == NODE_MAPPING)
+            adopt_children(*ret_root, more);
+        else if (r >= 0 && !*ret_root)
+            *ret_root = more;
+    }
+    if (r >= 0 && reader.resume) { /* the root is whole nowhere behind a mistake */
+        r = *ret_root && (*ret_root)->kind == NODE_MAPPING ? 0 : ERR_SETTINGS;
+        if (r == 0)
+            (*ret_root)->cut = true;
+    }
     free(reader.anchors);
     return r;
 }

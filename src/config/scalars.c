@@ -86,6 +86,9 @@ void scalar_decode_choice(const struct config_row *row, const struct node *node,
     int choice = value_parse_choice(span_str(node->text), row->choices);
     size_t count = 0;
 
+    bool flag;
+    if (choice < 0 && value_parse_bool(span_str(node->text), &flag) == 0)
+        choice = value_parse_choice(flag ? SPAN("on") : SPAN("off"), row->choices);
     if (choice >= 0) {
         *into = choice;
         return;

@@ -221,7 +221,8 @@ static bool rule_no_value(const struct slip *slip)
     if (character_at(slip->text, slip->column) == ':')
         diag_hint(here(slip, slip->column, "a value cannot begin with : inside of [ ] and { }"),
                   "put the value into quotes, as in [\":443\"]");
-    else if (slip->text.ptr + slip->text.len >= slip->source->text.ptr + slip->source->text.len)
+    else if (!slip->text.ptr ||
+             slip->text.ptr + slip->text.len >= slip->source->text.ptr + slip->source->text.len)
         diag_hint(here(slip, slip->column, "the file ends although a [ or { is still open"),
                   "close it with ] or }");
     else
@@ -340,7 +341,8 @@ static bool rule_none(const struct slip *slip)
     return true;
 }
 
-void syntax_explain(const yaml_parser_t *parser, const struct source *source, struct diags *diags)
+unsigned syntax_explain(const yaml_parser_t *parser, const struct source *source, unsigned before,
+                        struct diags *diags)
 {
     static bool (*const rules[])(const struct slip *slip) = {
         rule_tab,         rule_open_quote,      rule_glued_colon,
@@ -354,9 +356,9 @@ void syntax_explain(const yaml_parser_t *parser, const struct source *source, st
         .diags = diags,
         .problem = span_str(parser->problem ? parser->problem : "it cannot be read"),
         .context = span_str(parser->context),
-        .line = (unsigned)parser->problem_mark.line + 1,
+        .line = before + (unsigned)parser->problem_mark.line + 1,
         .column = (unsigned)parser->problem_mark.column + 1,
-        .context_line = (unsigned)parser->context_mark.line + 1,
+        .context_line = before + (unsigned)parser->context_mark.line + 1,
         .context_column = (unsigned)parser->context_mark.column + 1,
     };
 
@@ -366,5 +368,9 @@ void syntax_explain(const yaml_parser_t *parser, const struct source *source, st
     slip.context_text = source_line(source, slip.context_line);
     for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
         if (rules[i](&slip))
-            return;
+            break;
+    /* What was opened and never closed ends somewhere below: reading goes on behind its start. */
+    bool opened = says(slip.context, "quoted scalar") || says(slip.context, "flow") ||
+                  says(slip.context, "simple key");
+    return opened && slip.context_line < slip.line ? slip.context_line : slip.line;
 }

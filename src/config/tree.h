@@ -35,11 +35,13 @@ struct source {
 
 enum node_kind { NODE_SCALAR, NODE_LIST, NODE_MAPPING };
 
-/** A value. A mapping's children have keys. Never changed once the tree is built. */
+/** A value. A mapping's children have keys. Never changed once the tree is built, but for a key
+ *  that is corrected so that what stands beneath it is checked, too. */
 struct node {
     enum node_kind kind;
     bool null;   /**< a scalar: `key:` with nothing behind it, `~` or `null` */
     bool broken; /**< its mistake has been told already: what it is says nothing */
+    bool cut;    /**< a mistake of syntax ended it: children may be missing */
     unsigned line, column;
     unsigned key_line, key_column;
     const struct source *source;
@@ -110,9 +112,11 @@ must_check int tree_parse(struct config_tree *tree, const struct source *source,
 /** Reports keys that a mapping has twice, sets tree->broken, and keeps the first of each. */
 void refuse_duplicates(struct config_tree *tree, struct node *mapping, struct diags *diags);
 struct yaml_parser_s;
-/** Translates what libyaml found wrong (syntax.c). */
-void syntax_explain(const struct yaml_parser_s *parser, const struct source *source,
-                    struct diags *diags);
+/** Translates what libyaml found wrong (syntax.c).
+ *  @param before  lines of the source that stand before what the parser was given
+ *  @return the line behind which reading may go on */
+unsigned syntax_explain(const struct yaml_parser_s *parser, const struct source *source,
+                        unsigned before, struct diags *diags);
 /** Tells of `key:value` in a line. @return whether there is any */
 bool syntax_explain_glued_colon(const struct source *source, unsigned line, struct diags *diags);
 
@@ -121,6 +125,8 @@ bool syntax_explain_glued_colon(const struct source *source, unsigned line, stru
  *  told */
 must_check int environment_expand(struct config_tree *tree, const struct node *node,
                                   struct span text, struct diags *diags, const char **ret_text);
+/** Tells of a path that only a shell would expand: ~/www, $HOME/www. @return whether it is one */
+bool path_is_for_shells(const struct node *node, struct diags *diags);
 /** Lays a file's root over what was read before (include.c). */
 void include_merge(struct config_tree *tree, struct node *into, struct node *from,
                    struct diags *diags);

@@ -23,6 +23,8 @@ must_check int socket_address_parse(const char *text, struct socket_address *ret
 const char *socket_address_check(const char *text);
 uint16_t socket_address_port(const struct socket_address *address);
 /** Same family, host and port? An address without a host equals only another such. */
+/** Would one of them take connections of the other, or keep it from being bound? */
+bool socket_address_overlaps(const struct socket_address *a, const struct socket_address *b);
 bool socket_address_equal(const struct socket_address *a, const struct socket_address *b);
 
 /** Is something listening there, or would the kernel refuse us? Binds and lets go, without sharing,

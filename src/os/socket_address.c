@@ -95,6 +95,10 @@ const char *socket_address_check(const char *text)
 
     if (socket_address_parse(text, &address) == 0)
         return NULL;
+    const char *zone = strchr(text, '%');
+    if (zone && text[0] == '[' && strchr(zone, ']'))
+        return "names an interface that this machine does not have; `ip link` shows those that it "
+               "has";
     return "is not an address to listen on; write \":443\", \"192.0.2.1:443\" or "
            "\"[2001:db8::1]:443\"";
 }
@@ -120,4 +124,20 @@ bool socket_address_equal(const struct socket_address *a, const struct socket_ad
     const struct sockaddr_in6 *b6 = (const struct sockaddr_in6 *)&b->storage;
     return memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof a6->sin6_addr) == 0 &&
            a6->sin6_scope_id == b6->sin6_scope_id;
+}
+
+static bool is_unspecified(const struct socket_address *address)
+{
+    if (address->storage.ss_family == AF_INET)
+        return ((const struct sockaddr_in *)&address->storage)->sin_addr.s_addr == INADDR_ANY;
+    return IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)&address->storage)->sin6_addr);
+}
+
+bool socket_address_overlaps(const struct socket_address *a, const struct socket_address *b)
+{
+    if (socket_address_port(a) != socket_address_port(b))
+        return false;
+    if (a->any || b->any || socket_address_equal(a, b))
+        return true;
+    return a->storage.ss_family == b->storage.ss_family && (is_unspecified(a) || is_unspecified(b));
 }

@@ -45,7 +45,7 @@ static void test_flatten_reads_back_to_the_same(void **state)
         "title: \"\\\"\\\\ '/ : # - ~ $${x} $$${y}\"\nlog: ' a b '\n",
         "title: |\n  two\n  lines\n\n",
         "title: \"\xf0\x9f\x98\x80\xe2\x80\xa8 x \xc2\x85 y\"\n",
-        ("sites: {names: a, errors: {\"a\\\"b\\\\ \\uFEFF\": ' ', \"~\": '', \"<<\": x, \"?\": "
+        ("sites: {names: a, errors: {\"a\\\"b\\\\ \\u00FC\": ' ', \"~\": '', \"<<\": x, \"?\": "
          "y}}\n"),
         "title: ' '\nworkers: +5\n",
         "{title: null_, sites: [], listen: {https: [], http: [\"\"]}}\n",

@@ -262,6 +262,9 @@ static void test_environment_stands_for_values(void **state)
     expect_title("title: ${TEST_CONFIG_NONE:-d:-e}", "d:-e");
     expect_title("title: x${TEST_CONFIG_NONE:-}", "x");
     expect_title("title: ${TEST_CONFIG_EMPTY:-d}", "d");
+    expect_title("title: ${TEST_CONFIG_NONE:-${TEST_CONFIG_EMPTY:-deep}}!", "deep!");
+    expect_title("title: ${TEST_CONFIG_NONE:-a${TEST_CONFIG_NONE:-b}c}", "abc");
+    expect_title("title: ${TEST_CONFIG_NONE:-<${TEST_CONFIG_LIKE}>}", "<${TEST_CONFIG_A}>");
     expect_title("title: x${TEST_CONFIG_EMPTY}", "x");
     expect_title("title: ${TEST_CONFIG_EMPTY}", "");
     expect_title("title: ${TEST_CONFIG_LIKE}", "${TEST_CONFIG_A}"); /* not read again */
@@ -286,6 +289,12 @@ static void test_environment_mistakes(void **state)
             broken[i],
             (struct expected){1, 8, "${ is not followed by the name of a variable and }", "*"});
     unsetenv("TEST_CONFIG_NONE");
+    expect_mistake(
+        "title: ${TEST_CONFIG_NONE:-${TEST_CONFIG_NONE}}\n",
+        (struct expected){1, 8, "the environment variable TEST_CONFIG_NONE is not set", "*"});
+    expect_mistake(
+        "title: ${A:-${A:-${A:-${A:-${A:-${A:-${A:-${A:-${A:-${A:-x}}}}}}}}}}\n",
+        (struct expected){1, 8, "defaults of variables are nested deeper than 8 levels", "*"});
     expect_mistake("workers: ${TEST_CONFIG_NONE}\n",
                    (struct expected){1, 10, "the environment variable TEST_CONFIG_NONE is not set",
                                      "set it, or give a default: ${TEST_CONFIG_NONE:-value}"});

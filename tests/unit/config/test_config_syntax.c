@@ -84,7 +84,7 @@ static void test_syntax_slips_that_are_stepped_over(void **state)
         {"title: {{x}}\n", {1, 9, "a key must be a text", "*"}},
         {"~: 443\n", {1, 1, "a value stands here without a key", "*"}},
         {"<<: {title: x}\n", {1, 1, "the merge key << is not understood", "*"}},
-        {"\"a\\tb\": x\n", {1, 1, "a key contains control characters", NULL}},
+        {"\"a\\tb\": x\n", {1, 1, "a key contains a character that cannot be seen", "*"}},
         {"title: \"a\\0b\"\n", {1, 8, "a value contains the character NUL", NULL}},
         {"title: *x\n",
          {1, 8, "no anchor of this name comes before",
@@ -121,6 +121,73 @@ static void test_syntax_mistakes_of_all_kinds_come_in_one_pass(void **state)
                                   "for example workers: 2"});
     expect_diag(&reading.diags, 4,
                 (struct expected){6, 1, "unknown key \"profil\"", "did you mean \"profile\"?"});
+    reading_finish(&reading);
+}
+
+static void test_syntax_checking_goes_on_behind_a_mistake(void **state)
+{
+    (void)state;
+    struct reading reading =
+        reading_of("sites:\n  - names: [a\n    filse: b\nworkers: x\nlisten:\n  htps: a\n"
+                   "log: [}\ntitle: \"a\nprofil: modern\n");
+    static const struct expected expected[] = {
+        {2, 12, "the [ that opens here is not closed", "*"},
+        {7, 7, "a value is missing here", "*"},
+        {8, 8, "the quote that opens here is never closed", "*"},
+        {4, 10, "\"workers\" must be a whole number, not \"x\"", "*"},
+        {6, 3, "unknown key \"htps\"", "did you mean \"https\"?"},
+        {9, 1, "unknown key \"profil\"", "did you mean \"profile\"?"},
+    };
+
+    assert_int_equal(reading.result, ERR_SETTINGS);
+    for (size_t i = 0; i < ARRAY_SIZE(expected); i++)
+        expect_diag(&reading.diags, i, expected[i]);
+    assert_int_equal(reading.diags.count, ARRAY_SIZE(expected));
+    reading_finish(&reading);
+}
+
+static void test_syntax_looks_beneath_misspelt_keys(void **state)
+{
+    (void)state;
+    struct reading reading = reading_of("sitess:\n  - nams: [\"a b\"]\nworker: x\nworkrs: 2\n");
+    static const struct expected expected[] = {
+        {1, 1, "unknown key \"sitess\"", "did you mean \"sites\"?"},
+        {2, 5, "unknown key \"nams\"", "did you mean \"names\"?"},
+        {2, 12, "\"names\": \"a b\" is not a host name", "*"},
+        {3, 1, "unknown key \"worker\"", "did you mean \"workers\"?"},
+        {3, 9, "\"workers\" must be a whole number, not \"x\"", "*"},
+        {4, 1, "unknown key \"workrs\"", "did you mean \"workers\"?"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(expected); i++)
+        expect_diag(&reading.diags, i, expected[i]);
+    assert_int_equal(reading.diags.count, ARRAY_SIZE(expected));
+    reading_finish(&reading);
+}
+
+static void test_syntax_characters_that_cannot_be_seen(void **state)
+{
+    (void)state;
+    expect_mistake("\"a\xc2\xa0\": 1\n",
+                   (struct expected){1, 1, "a key contains a character that cannot be seen",
+                                     "it is U+00A0, shown by its number above: write an ordinary "
+                                     "space, or none"});
+    expect_mistake("ti\xe2\x80\x8btle: 1\n",
+                   (struct expected){1, 1, "a key contains a character that cannot be seen",
+                                     "it is U+200B, shown by its number above: remove it"});
+}
+
+static void test_paths_that_only_a_shell_expands(void **state)
+{
+    (void)state;
+    expect_mistake("paths: [~/www]\n",
+                   (struct expected){1, 9, "~ is not expanded here: only shells do that",
+                                     "write the whole path, such as /home/NAME/www, or "
+                                     "${HOME}/www"});
+    expect_mistake("paths: $HOME/www\n",
+                   (struct expected){1, 8, "$HOME is not expanded here without braces",
+                                     "write ${HOME}/www; a folder of that name is ./$HOME/www"});
+    struct reading reading = expect_fine("paths: [./~/www, \"./$HOME\", a~]\n");
     reading_finish(&reading);
 }
 
@@ -245,6 +312,10 @@ int main(void)
         cmocka_unit_test(test_syntax_slips_are_named_at_their_place),
         cmocka_unit_test(test_syntax_slips_that_are_stepped_over),
         cmocka_unit_test(test_syntax_mistakes_of_all_kinds_come_in_one_pass),
+        cmocka_unit_test(test_syntax_checking_goes_on_behind_a_mistake),
+        cmocka_unit_test(test_syntax_looks_beneath_misspelt_keys),
+        cmocka_unit_test(test_syntax_characters_that_cannot_be_seen),
+        cmocka_unit_test(test_paths_that_only_a_shell_expands),
         cmocka_unit_test(test_syntax_columns_count_characters),
         cmocka_unit_test(test_syntax_shows_the_line),
         cmocka_unit_test(test_syntax_bounds_hold),
