@@ -12,9 +12,12 @@
 #include <unistd.h>
 
 #include "app/diag_json.h"
-#include "app/internal.h"
+#include "app/guardian_state.h"
+#include "app/reload.h"
 #include "base/error.h"
 #include "base/mem.h"
+
+#define STATUS_TIME (50 * NSEC_PER_MSEC) /* for workers to say what they do */
 
 enum { REQUEST_MAX = 8192 };
 
@@ -135,10 +138,11 @@ static json_t *status(struct guardian *g)
 
     list_for_each (worker, spare, &g->workers, struct worker_process, link)
         json_array_append_new(workers, worker_status(worker));
-    return json_pack("{s:b, s:s, s:i, s:i, s:i, s:I, s:o, s:o}", "ok", 1, "version",
-                     GARDIEN_VERSION, "pid", (int)getpid(), "keys", (int)g->keys_process.pid,
-                     "logs", (int)g->logs_process.pid, "generation", (json_int_t)g->generation,
-                     "listen", listen_status(&g->live->endpoints), "workers", workers);
+    return json_pack(
+        "{s:b, s:s, s:i, s:i, s:i, s:I, s:o, s:o}", "ok", 1, "version", GARDIEN_VERSION, "pid",
+        (int)getpid(), "keys", (int)g->processes.items[PROCESS_KEYS].child.pid, "logs",
+        (int)g->processes.items[PROCESS_LOGS].child.pid, "generation", (json_int_t)g->generation,
+        "listen", listen_status(&g->live->endpoints), "workers", workers);
 }
 
 static void on_status_time(struct loop_timer *timer, nsec_t now)

@@ -1,5 +1,5 @@
 /* What is served, as the guardian holds it: sockets, folders, keys and log files, opened from
- * prepared settings. Handing it to the workers in the right order is reload.c's. */
+ * prepared settings. */
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -8,7 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "app/internal.h"
+#include "app/guardian_state.h"
+#include "app/stapler.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "cert/cert.h"
@@ -253,6 +254,24 @@ void deployment_destroy(struct guardian *g, struct deployment *deployment)
     if (!deployment->borrows)
         prepared_finish(&deployment->prepared);
     free(deployment);
+}
+
+void deployment_send_logs(struct guardian *g, const struct deployment *deployment)
+{
+    struct ipc_message message = {.kind = IPC_LOG_FILES};
+
+    if (deployment->access_fd >= 0) {
+        message.text[message.text_len++] = IPC_LOG_ACCESS;
+        message.fds[message.fd_count++] = deployment->access_fd;
+    }
+    if (deployment->error_fd >= 0) {
+        message.text[message.text_len++] = IPC_LOG_ERROR;
+        message.fds[message.fd_count++] = deployment->error_fd;
+    }
+    int r = processes_order(&g->processes, PROCESS_LOGS, &message);
+    if (r < 0 && r != -ENOTCONN) /* one that does not run gets them when it is started */
+        log_event(&g->log, LOG_WARNING, "the logs process does not listen", "reason=\"%s\"",
+                  error_text(r));
 }
 
 /* ---- to a worker ---- */

@@ -1,13 +1,12 @@
 /* The process that keeps the served ports open in this machine's firewall. It has root's rights,
- * since it changes rules, and meets no peer. When it runs is doors.c's; how ports are opened is
- * firewall/'s.
+ * since it changes rules, and meets no peer. How ports are opened is firewall/'s.
  *
  * What it opens itself it enters in the state folder as its own, so that it closes that and nothing
  * else, also when an earlier one was killed. */
-#include <sys/socket.h>
-#include <unistd.h>
+#include <string.h>
 
-#include "app/doors.h"
+#include "app/ipc.h"
+#include "app/process_functions.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -15,7 +14,7 @@
 
 struct keeper {
     const char *state;
-    int socket;
+    const struct process_start *start;
     struct ports handled; /* opened, or found open */
 };
 
@@ -25,9 +24,8 @@ static void tell_diags(const struct keeper *keeper, const struct diags *diags)
 {
     for (size_t i = 0; i < diags->count; i++) {
         const struct diag *diag = &diags->items[i];
-        scoped(mem_release) char *text = mem_format(
-            "%s%s%s", diag->sentence, diag->hint ? "; " : "", diag->hint ? diag->hint : "");
-        door_tell(keeper->socket, LOG_WARNING, text);
+        process_note(keeper->start, LOG_WARNING, "%s%s%s", diag->sentence, diag->hint ? "; " : "",
+                     diag->hint ? diag->hint : "");
     }
 }
 
@@ -41,11 +39,11 @@ static void tell_outcome(const struct keeper *keeper, struct port port,
             ? mem_format("%s is opened by %s", port_text(port, text), plan->items[0].manager)
             : mem_format("%s is open already", port_text(port, text));
 
-    door_tell(keeper->socket, LOG_NOTICE, line);
+    process_note(keeper->start, LOG_NOTICE, "%s", line);
     for (size_t i = 0; i < plan->notes.count; i++) /* notes are for who reads a plan */
         if (plan->notes.items[i].grade >= FINDING_WARNING) {
             const struct findings one = {.items = &plan->notes.items[i], .count = 1};
-            door_tell_findings(keeper->socket, &one);
+            process_note_findings(keeper->start, &one);
         }
 }
 
@@ -58,7 +56,7 @@ static void prove(const struct keeper *keeper, const struct firewall_request *re
         for (size_t i = 0; i < proof.count; i++)
             if (proof.items[i].grade >= FINDING_WARNING) {
                 const struct findings one = {.items = &proof.items[i], .count = 1};
-                door_tell_findings(keeper->socket, &one);
+                process_note_findings(keeper->start, &one);
             }
     findings_finish(&proof);
 }
@@ -126,26 +124,35 @@ static void close_unwanted(const struct keeper *keeper, const struct ports *want
             (void)!change(keeper, owned.items[i], false); /* what is wrong has been told */
 }
 
-static void obey(struct keeper *keeper, const struct ports *wanted)
+static int on_order(void *context, struct ipc_message *message)
 {
-    struct ports before = keeper->handled;
+    struct keeper *keeper = context;
+    struct ports wanted, before = keeper->handled;
 
-    close_unwanted(keeper, wanted);
-    keeper->handled = *wanted;
-    for (size_t i = 0; i < wanted->count; i++)
-        if (!ports_have(&before, wanted->items[i]))
-            (void)!change(keeper, wanted->items[i], true); /* likewise: serving goes on */
+    if (message->kind != IPC_PORTS)
+        return 0;
+    if (message->text_len != sizeof wanted)
+        return ERR_PROTOCOL;
+    memcpy(&wanted, message->text, sizeof wanted);
+    close_unwanted(keeper, &wanted);
+    keeper->handled = wanted;
+    for (size_t i = 0; i < wanted.count; i++)
+        if (!ports_have(&before, wanted.items[i]))
+            (void)!change(keeper, wanted.items[i], true); /* told; serving goes on */
+    return 0;
 }
 
-void firewall_process_run(const struct door_start *start)
+static void end(void *context)
 {
-    struct keeper keeper = {.state = start->state, .socket = start->socket};
     const struct ports none = {.count = 0};
-    struct door_order order;
-    ssize_t n;
 
-    while ((n = recv(start->socket, &order, sizeof order, 0)) == sizeof order)
-        obey(&keeper, &order.ports);
-    close_unwanted(&keeper, &none);
-    _exit(n == 0 ? 0 : 1);
+    close_unwanted(context, &none);
+}
+
+int firewall_process_run(const struct process_start *start)
+{
+    static const struct process_service service = {.on_order = on_order, .end = end};
+    struct keeper keeper = {.state = start->state, .start = start};
+
+    return process_serve(start, &service, &keeper);
 }

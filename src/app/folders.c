@@ -7,7 +7,9 @@
  * it takes a reload. */
 #include <sys/stat.h>
 
-#include "app/internal.h"
+#include "app/folders.h"
+#include "app/guardian_state.h"
+#include "app/reload.h"
 
 #define LOOK_EVERY (500 * NSEC_PER_MSEC)
 

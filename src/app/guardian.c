@@ -1,9 +1,9 @@
-/* The guardian's life: signals, the first settings, readiness, the end. Settings taking effect is
- * reload.c's, the processes are supervise.c's and keeper.c's. */
+/* The guardian's life: signals, the first settings, readiness, the end; and who hears of what. */
 #include "app/guardian.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +14,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "app/internal.h"
+#include "app/folders.h"
+#include "app/guardian_state.h"
+#include "app/reload.h"
+#include "app/stapler.h"
+#include "app/watchdog.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "os/process.h"
@@ -81,8 +85,8 @@ static void choose_user(struct guardian *g, const struct settings *settings)
     const char *user = settings->user                   ? settings->user
                        : process_user_exists("gardien") ? "gardien"
                                                         : "nobody";
-    g->user_room = mem_string(span_str(user));
-    g->user = g->user_room;
+    g->user = mem_string(span_str(user));
+    g->host.user = g->user;
 }
 
 /* Counters that all workers share. Twice as many rows as workers, for those that still drain. */
@@ -108,13 +112,15 @@ int guardian_settle(struct guardian *g, const struct prepared *prepared, struct 
     int r = g->state_fd < 0 ? g->state_fd : lock_state(g, prepared->state, diags);
     if (r < 0)
         return r;
+    g->state = mem_string(span_str(prepared->state));
+    g->host.state = g->state;
     choose_user(g, prepared->settings);
     process_raise_descriptors(DESCRIPTORS);
     if (g->ticket_key_count == 0)
         key_ring_make_tickets(g);
     r = make_counters(g, prepared->settings);
     if (r >= 0)
-        r = keeper_start_keys(g);
+        r = processes_start(&g->processes, PROCESS_KEYS);
     if (r < 0)
         diags_add(diags, "the helper processes cannot be started: %s", error_text(r));
     return r;
@@ -198,7 +204,7 @@ void guardian_stop(struct guardian *g, nsec_t deadline)
     process_notify("STOPPING=1");
     log_event(&g->log, LOG_NOTICE, "stopping", "deadline=%llds",
               (long long)(deadline / NSEC_PER_SEC));
-    doors_release(g);
+    processes_release(&g->processes);
     endpoints_finish(&g->live->endpoints);
     if (g->next)
         endpoints_finish(&g->next->endpoints);
@@ -207,6 +213,92 @@ void guardian_stop(struct guardian *g, nsec_t deadline)
     list_for_each (worker, spare, &g->workers, struct worker_process, link)
         supervise_drain(worker, deadline);
     guardian_on_worker_gone(g);
+}
+
+/* ---- processes ---- */
+
+static void on_process_started(void *context, enum process_id id)
+{
+    struct guardian *g = context;
+    const struct deployment *deployment = g->live ? g->live : g->next;
+
+    if (id == PROCESS_KEYS)
+        key_ring_give_all(g);
+    else if (id == PROCESS_LOGS && deployment)
+        deployment_send_logs(g, deployment);
+}
+
+static void on_process_ended(void *context, enum process_id id)
+{
+    if (id == PROCESS_KEYS)
+        key_ring_keys_gone(context);
+}
+
+static void on_process_channel(void *context, enum process_id id)
+{
+    supervise_connect(context, id);
+}
+
+static void on_process_message(void *context, enum process_id id, const struct ipc_message *message)
+{
+    struct guardian *g = context;
+
+    if (id == PROCESS_KEYS)
+        key_ring_hear(g, message);
+    else if (id == PROCESS_LOGS && message->kind == IPC_LOG_TROUBLE)
+        log_event(&g->log, LOG_ERROR, "lines of a log are lost", "log=%s reason=\"%s\"",
+                  message->text[0] == IPC_LOG_ACCESS ? "access" : "error",
+                  error_text(-(int)message->value));
+}
+
+static bool is_loopback(const struct socket_address *address)
+{
+    const struct sockaddr_storage *storage = &address->storage;
+
+    if (address->any)
+        return false;
+    if (storage->ss_family == AF_INET)
+        return ntohl(((const struct sockaddr_in *)storage)->sin_addr.s_addr) >> 24 == 127;
+    return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)storage)->sin6_addr);
+}
+
+/* Ports that other hosts may want to reach. */
+static void public_ports(const struct endpoints *endpoints, struct ports *ret_ports)
+{
+    *ret_ports = (struct ports){.count = 0};
+    for (size_t i = 0; i < endpoints->count; i++) {
+        const struct socket_address *address = &endpoints->items[i].address;
+        if (!is_loopback(address) &&
+            ports_add(ret_ports, (struct port){socket_address_port(address), PORT_TCP}) < 0)
+            return;
+    }
+}
+
+/* While settings are given out their processes hear of them; ports are those in force. */
+static void process_orders(void *context, struct process_orders *ret_orders)
+{
+    const struct guardian *g = context;
+    const struct deployment *deployment = g->next ? g->next : g->live;
+
+    *ret_orders = (struct process_orders){.state_fd = g->state_fd};
+    if (deployment) {
+        ret_orders->settings = deployment->prepared.settings;
+        ret_orders->text = deployment->prepared.text;
+    }
+    if (g->live)
+        public_ports(&g->live->endpoints, &ret_orders->ports);
+}
+
+static void wire_processes(struct guardian *g)
+{
+    processes_init(&g->processes);
+    g->host.secrets = g->ticket_keys;
+    g->host.secrets_len = sizeof g->ticket_keys;
+    g->processes.log = &g->log;
+    g->processes.host = &g->host;
+    g->processes.events =
+        (struct process_events){on_process_started, on_process_ended, on_process_channel,
+                                on_process_message, process_orders,   g};
 }
 
 /* ---- signals ---- */
@@ -219,12 +311,8 @@ static void reap(struct guardian *g)
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         if (pid == g->prepare.pid)
             reload_on_prepared(g, status);
-        else if (pid == g->keys_process.pid)
-            keeper_on_exit(g, &g->keys_process);
-        else if (pid == g->logs_process.pid)
-            keeper_on_exit(g, &g->logs_process);
-        else if (!stapler_on_exit(g, pid, status) && !doors_on_exit(g, pid) &&
-                 !upgrade_on_exit(g, pid))
+        else if (!stapler_on_exit(g, pid, status) &&
+                 !processes_on_exit(&g->processes, pid, status) && !upgrade_on_exit(g, pid))
             supervise_on_exit(g, pid, status);
     }
 }
@@ -296,6 +384,7 @@ static int begin(struct guardian *g)
 {
     int r = loop_create(&g->loop);
 
+    g->processes.loop = g->loop;
     if (r >= 0)
         r = watch_signals(g);
     if (r >= 0)
@@ -329,11 +418,10 @@ static void finish(struct guardian *g)
 {
     end_prepare(g);
     if (g->loop) {
-        doors_release(g);
+        processes_release(&g->processes);
         supervise_free(g);
     }
-    doors_await(g);
-    keeper_stop(g);
+    processes_stop(&g->processes);
     deployment_destroy(g, g->next);
     deployment_destroy(g, g->live);
     endpoints_finish(&g->inherited);
@@ -346,7 +434,8 @@ static void finish(struct guardian *g)
     if (g->peers)
         munmap(g->peers, peers_size(g->rows));
     loop_destroy(g->loop);
-    free(g->user_room);
+    free(g->user);
+    free(g->state);
     explicit_bzero(g->ticket_keys, sizeof g->ticket_keys);
 }
 
@@ -356,9 +445,6 @@ int guardian_run(const struct guardian_options *options)
                          .signals.fd = -1,
                          .state_fd = -1,
                          .lock_fd = -1,
-                         .keys_process.socket = -1,
-                         .logs_process.socket = -1,
-                         .doors = {{.child.socket = -1}, {.child.socket = -1}},
                          .control.fd = -1,
                          .upgrade.watch.fd = -1,
                          .predecessor = -1};
@@ -367,6 +453,7 @@ int guardian_run(const struct guardian_options *options)
     list_init(&g.keys);
     list_init(&g.workers);
     list_init(&g.clients);
+    wire_processes(&g);
     int r = begin(&g);
     if (r < 0) {
         log_event(&g.log, LOG_ERROR, "the guardian cannot go on", "reason=\"%s\"", error_text(r));

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -41,6 +42,19 @@ int ipc_say(int socket, enum ipc_kind kind, uint64_t value, struct span text)
         memcpy(message.text, text.ptr, message.text_len);
     message.fd_count = 0;
     return ipc_send(socket, &message);
+}
+
+int ipc_offer(int socket, enum ipc_kind kind, uint64_t value, struct span text)
+{
+    char bytes[WIRE_MAX];
+    size_t len = text.len < IPC_TEXT_MAX ? text.len : IPC_TEXT_MAX;
+    struct wire_head head = {kind, (uint32_t)len, value};
+
+    memcpy(bytes, &head, sizeof head);
+    if (len)
+        memcpy(bytes + sizeof head, text.ptr, len);
+    ssize_t n = send(socket, bytes, sizeof head + len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return n < 0 ? -errno : 0;
 }
 
 int ipc_pass(int socket, enum ipc_kind kind, uint64_t value, int fd)

@@ -17,8 +17,8 @@ enum ipc_kind {
     IPC_SNAPSHOT = 1, /**< a part of a snapshot, see snapshot_receive() */
     IPC_TICKET_KEYS,  /**< text: 1..TICKET_KEYS_MAX keys of TICKET_KEY_SIZE bytes, see snapshot.h */
     IPC_DRAIN,        /**< value: ns from now after which what is left is cut */
-    IPC_KEYS_SOCKET,  /**< one fd: the keys process was replaced, ask this one from now on */
-    IPC_LOG_SOCKET,   /**< one fd: the same of the logs process */
+    IPC_CHANNEL,      /**< value: enum process_id; one fd: the process was started or replaced, talk
+                           to it over this one from now on (channel.h) */
     IPC_STATS,        /**< answered by STATS with struct ipc_stats as text */
     IPC_OCSP,         /**< text: fingerprint of a certificate; one fd: ipc_memory() of the response
                            to staple for it, or none: forget it; value: wall clock at which it ends */
@@ -32,8 +32,16 @@ enum ipc_kind {
                        KEYS_FOR_SERVER and KEYS_FOR_CLIENT a memfd of the chain that it must belong
                        to; answered by DONE */
     IPC_KEY_DROP, /**< value: id */
-    /* guardian → keys, logs */
-    IPC_CLIENT, /**< one fd: socket of one more client; value, to keys: bits of enum keys_rights */
+    /* guardian → any process of the table, see process.h */
+    IPC_CLIENT,   /**< one fd: one more channel; value: the rights of its link (process.h) */
+    IPC_SETTINGS, /**< fds: ipc_memory() of the settings' flattened text, then the row's files;
+                     value: bit i is set when file i is there */
+    IPC_PORTS,    /**< text: struct ports, those that shall be open from now on */
+    /* any process of the table → guardian */
+    IPC_NOTE, /**< value: enum log_level; text: what people should know, maybe with foreign bytes */
+    /* worker ⇄ process, over a channel of CHANNEL_EVENTS */
+    IPC_ASK,    /**< value: the asker's number; text and fds: as both ends agree */
+    IPC_ANSWER, /**< value: that number */
     /* guardian → logs */
     IPC_LOG_FILES, /**< text: 'a' and/or 'e', which of access and error follow as fds; a stream
                         that is not named is not written any more */
@@ -41,9 +49,9 @@ enum ipc_kind {
     IPC_DONE, /**< value: 0, or the negated error of KEY_LOAD */
     /* logs → guardian */
     IPC_LOG_TROUBLE, /**< value: errno; text: which stream; lines were lost */
-    /* guardian → worker, keys */
+    /* guardian → worker, processes with a heartbeat */
     IPC_PING, /**< answered by PONG, as a sign of life */
-    /* worker, keys → guardian */
+    /* those → guardian */
     IPC_PONG,
     /* guardian → keys */
     IPC_KEY_MAKE, /**< value: id; text: bytes of enum keys_purpose and enum keys_kind; one fd: the
@@ -82,7 +90,9 @@ struct ipc_stats {
 must_check int ipc_send(int socket, const struct ipc_message *message);
 /** The same for a message without descriptors. `text` is cut to IPC_TEXT_MAX. */
 must_check int ipc_say(int socket, enum ipc_kind kind, uint64_t value, struct span text);
-/** The same with one descriptor and no text. */
+/** The same without waiting, also where the socket is blocking. @return 0, or -errno */
+must_check int ipc_offer(int socket, enum ipc_kind kind, uint64_t value, struct span text);
+/** The same as ipc_say() with one descriptor and no text. */
 must_check int ipc_pass(int socket, enum ipc_kind kind, uint64_t value, int fd);
 /** Receives one message; does not wait when the socket is non-blocking.
  *  @return 1; 0 when the other side is gone; ERR_PROTOCOL for a malformed one, whose descriptors

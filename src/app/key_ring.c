@@ -5,7 +5,9 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "app/internal.h"
+#include "app/guardian_state.h"
+#include "app/stapler.h"
+#include "app/watchdog.h"
 #include "base/error.h"
 #include "base/mem.h"
 
@@ -15,12 +17,12 @@
 static int await_word(struct guardian *g, struct ipc_message *message)
 {
     for (;;) {
-        int r = ipc_receive(g->keys_process.socket, message);
+        int r = ipc_receive(g->processes.items[PROCESS_KEYS].child.socket, message);
         if (r <= 0)
             return r == 0 ? ERR_CLOSED : r == -EAGAIN ? ERR_TIMEOUT : r;
         if (message->kind == IPC_DONE)
             return 1;
-        watchdog_hear(&g->keys_process, message);
+        watchdog_hear(&g->processes.items[PROCESS_KEYS].child, message);
         key_ring_hear(g, message);
         ipc_finish(message);
     }
@@ -38,7 +40,7 @@ static int give_key(struct guardian *g, const struct key *key)
     message.fds[0] = key->fd;
     if (chain >= 0)
         message.fds[message.fd_count++] = chain;
-    int r = g->keys_process.socket >= 0 ? ipc_send(g->keys_process.socket, &message) : -ENOTCONN;
+    int r = processes_order(&g->processes, PROCESS_KEYS, &message);
     if (chain >= 0)
         close(chain);
     if (r >= 0)
@@ -173,7 +175,7 @@ int key_ring_make(struct guardian *g, const struct key_making *wanted)
     message.text[0] = (char)wanted->purpose;
     message.text[1] = (char)wanted->kind;
     message.fds[0] = wanted->fd;
-    int r = g->keys_process.socket >= 0 ? ipc_send(g->keys_process.socket, &message) : -ENOTCONN;
+    int r = processes_order(&g->processes, PROCESS_KEYS, &message);
     if (r < 0)
         return r;
     g->making = *wanted;
@@ -208,7 +210,8 @@ void key_ring_drop_unused(struct guardian *g, nsec_t now)
     list_for_each (key, spare, &g->keys, struct key, link) {
         if (key->references || now - key->unused_since < KEY_GRACE)
             continue;
-        int r = ipc_say(g->keys_process.socket, IPC_KEY_DROP, key->id, SPAN(""));
+        const struct ipc_message drop = {.kind = IPC_KEY_DROP, .value = key->id};
+        int r = processes_order(&g->processes, PROCESS_KEYS, &drop);
         if (r >= 0)
             forget_key(key);
     }

@@ -2,28 +2,25 @@
  * peer. The guardian says what each key is for and what the holder of each socket may ask. A key
  * that is made here goes into a file that the guardian opened, and nowhere else. */
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "app/clients.h"
-#include "app/helpers.h"
 #include "app/ipc.h"
+#include "app/process_functions.h"
 #include "base/buffer.h"
 #include "base/mem.h"
-#include "os/sandbox.h"
 #include "tls/tls.h"
 
 enum { CHAIN_MAX = 1 << 20 };
 
 struct keys_process {
+    const struct process_start *start;
+    struct process_server *server;
     struct keys_holder *holder;
-    struct clients clients;
     unsigned char *rights; /* enum keys_rights by descriptor */
     size_t rights_count;
-    int guardian;
     bool making; /* a key; another has to wait */
     char request[KEYS_MESSAGE_MAX];
     char reply[KEYS_MESSAGE_MAX];
@@ -46,14 +43,15 @@ static bool answer(void *context, int socket)
     return n >= 0 || errno == EAGAIN;
 }
 
-static void add_client(struct keys_process *keys, int socket, uint64_t rights)
+static void add_client(void *context, int socket, uint64_t rights)
 {
+    struct keys_process *keys = context;
+
     if ((size_t)socket >= keys->rights_count) {
         keys->rights = mem_resize(keys->rights, (size_t)socket + 1, 1);
         keys->rights_count = (size_t)socket + 1;
     }
     keys->rights[socket] = (unsigned char)rights;
-    clients_add(&keys->clients, socket);
 }
 
 /* ---- keys ---- */
@@ -109,43 +107,24 @@ static int report(const struct keys_process *keys, enum ipc_kind kind, uint64_t 
     struct ipc_message message = {.kind = kind, .value = id};
 
     message.text_len = (size_t)snprintf(message.text, sizeof message.text, "%d", -result);
-    return ipc_send(keys->guardian, &message);
+    return ipc_send(keys->start->guardian, &message);
 }
 
-/* @return 1 to go on, 0 when the guardian is gone, or an error */
-static int obey(struct keys_process *keys)
+static int on_order(void *context, struct ipc_message *message)
 {
-    struct ipc_message message;
+    struct keys_process *keys = context;
 
-    int r = ipc_receive(keys->guardian, &message);
-    if (r <= 0)
-        return r == -EAGAIN ? 1 : r;
-    if (message.kind == IPC_KEY_LOAD) {
-        int loaded = load(keys, &message);
-        r = ipc_say(keys->guardian, IPC_DONE, (uint64_t)-loaded, SPAN(""));
-    } else if (message.kind == IPC_KEY_MAKE) {
-        int made = make(keys, &message);
-        r = report(keys, IPC_KEY_MADE, message.value, made);
-    } else if (message.kind == IPC_PING) {
-        r = ipc_say(keys->guardian, IPC_PONG, 0, SPAN(""));
-    } else if (message.kind == IPC_KEY_DROP) {
-        keys_holder_drop(keys->holder, message.value);
-    } else if (message.kind == IPC_CLIENT && message.fd_count == 1) {
-        add_client(keys, message.fds[0], message.value);
-        message.fds[0] = -1;
+    if (message->kind == IPC_KEY_LOAD) {
+        int loaded = load(keys, message);
+        return ipc_say(keys->start->guardian, IPC_DONE, (uint64_t)-loaded, SPAN(""));
     }
-    ipc_finish(&message);
-    return r < 0 ? r : 1;
-}
-
-/* Orders first: they say which keys there are. @return as obey() */
-static int serve(struct keys_process *keys)
-{
-    int r = keys->clients.items[0].revents ? obey(keys) : 1;
-
-    if (r > 0)
-        clients_serve(&keys->clients, answer, keys);
-    return r;
+    if (message->kind == IPC_KEY_MAKE) {
+        int made = make(keys, message);
+        return report(keys, IPC_KEY_MADE, message->value, made);
+    }
+    if (message->kind == IPC_KEY_DROP)
+        keys_holder_drop(keys->holder, message->value);
+    return 0;
 }
 
 /* A key is being made, which takes seconds if it is a large RSA key: handshakes go on meanwhile. */
@@ -153,47 +132,32 @@ static void on_busy(void *context)
 {
     struct keys_process *keys = context;
 
-    if (poll(keys->clients.items, keys->clients.count, 0) <= 0)
-        return;
-    int r = serve(keys);
-    if (r <= 0) /* the guardian is gone, and nobody wants the key any more */
-        _exit(r < 0 ? 1 : 0);
+    if (process_server_turn(keys->server) < 0) /* nobody wants the key any more */
+        _exit(0);
 }
 
-static int confine(const char *user)
+static int begin(void *context, struct process_server *server)
 {
-    int r = user ? sandbox_switch_user(user) : 0;
+    struct keys_process *keys = context;
 
-    if (r >= 0)
-        r = sandbox_hide_memory();
-    if (r >= 0)
-        r = sandbox_no_new_privs();
-    if (r >= 0)
-        r = sandbox_landlock(NULL, 0);
-    /* Without Landlock seccomp still allows no opening of files. */
-    if (r < 0 && r != -ENOSYS && r != -EOPNOTSUPP)
-        return r;
-    return sandbox_seccomp(SANDBOX_KEYS);
+    keys->server = server;
+    return 0;
 }
 
-int keys_process_run(int guardian, const char *user)
+int keys_process_run(const struct process_start *start)
 {
+    static const struct process_service service = {
+        .begin = begin, .on_order = on_order, .on_client_new = add_client, .on_client = answer};
     struct keys_process *keys = mem_new(struct keys_process);
 
+    keys->start = start;
     keys->holder = keys_holder_create();
-    keys->guardian = guardian;
     keys_holder_set_busy(keys->holder, on_busy, keys);
-    clients_init(&keys->clients, guardian);
-    int r = confine(user);
-    r = r < 0 ? r : 1;
-    while (r > 0) {
-        r = clients_wait(&keys->clients);
-        if (r >= 0)
-            r = serve(keys);
-    }
+    /* OpenSSL has read what it needs by now. */
+    int code = process_confine(start, NULL, 0) < 0 ? PROCESS_UNCONFINED
+                                                   : process_serve(start, &service, keys);
     keys_holder_destroy(keys->holder);
-    clients_finish(&keys->clients);
     free(keys->rights);
     free(keys);
-    return r < 0 ? 1 : 0;
+    return code;
 }

@@ -5,11 +5,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "app/clients.h"
-#include "app/helpers.h"
 #include "app/ipc.h"
+#include "app/process_functions.h"
 #include "base/nsec.h"
-#include "os/sandbox.h"
 
 #define COMPLAIN_EVERY (60 * NSEC_PER_SEC)
 
@@ -21,8 +19,7 @@ struct stream {
 };
 
 struct logs_process {
-    int guardian;
-    struct clients clients;
+    const struct process_start *start;
     struct stream streams[2];
     char packet[IPC_LOG_PACKET];
 };
@@ -43,7 +40,8 @@ static void complain(struct logs_process *logs, struct stream *stream, int error
         return;
     stream->complained = now;
     /* When the guardian cannot be told, there is nobody left to tell. */
-    int r = ipc_say(logs->guardian, IPC_LOG_TROUBLE, (uint64_t)error, span_of(&stream->letter, 1));
+    int r = ipc_say(logs->start->guardian, IPC_LOG_TROUBLE, (uint64_t)error,
+                    span_of(&stream->letter, 1));
     (void)r;
 }
 
@@ -89,8 +87,12 @@ static bool take_lines(void *context, int socket)
     return true;
 }
 
-static void take_files(struct logs_process *logs, struct ipc_message *message)
+static int on_order(void *context, struct ipc_message *message)
 {
+    struct logs_process *logs = context;
+
+    if (message->kind != IPC_LOG_FILES)
+        return 0;
     for (size_t i = 0; i < ARRAY_SIZE(logs->streams); i++) {
         if (logs->streams[i].fd >= 0)
             close(logs->streams[i].fd);
@@ -105,69 +107,15 @@ static void take_files(struct logs_process *logs, struct ipc_message *message)
         stream->torn = false;
         message->fds[i] = -1;
     }
+    return 0;
 }
 
-/* @return 1 to go on, 0 when the guardian is gone, or an error */
-static int obey(struct logs_process *logs)
+int logs_process_run(const struct process_start *start)
 {
-    struct ipc_message message;
-
-    int r = ipc_receive(logs->guardian, &message);
-    if (r <= 0)
-        return r == -EAGAIN ? 1 : r;
-    if (message.kind == IPC_LOG_FILES)
-        take_files(logs, &message);
-    if (message.kind == IPC_CLIENT && message.fd_count == 1) {
-        clients_add(&logs->clients, message.fds[0]);
-        message.fds[0] = -1;
-    }
-    ipc_finish(&message);
-    return 1;
-}
-
-/* What was sent before the end is still in the sockets. */
-static void drain(struct logs_process *logs)
-{
-    for (size_t i = 1; i < logs->clients.count; i++) {
-        ssize_t n;
-        do
-            n = recv(logs->clients.items[i].fd, logs->packet, 1, MSG_PEEK | MSG_DONTWAIT);
-        while (n > 0 && take_lines(logs, logs->clients.items[i].fd));
-    }
-}
-
-static int confine(const char *user)
-{
-    int r = user ? sandbox_switch_user(user) : 0;
-
-    if (r >= 0)
-        r = sandbox_no_new_privs();
-    if (r >= 0)
-        r = sandbox_landlock(NULL, 0);
-    if (r < 0 && r != -ENOSYS && r != -EOPNOTSUPP)
-        return r;
-    return sandbox_seccomp(SANDBOX_LOGS);
-}
-
-int logs_process_run(int guardian, const char *user)
-{
-    struct logs_process logs = {.guardian = guardian,
+    static const struct process_service service = {
+        .on_order = on_order, .on_client = take_lines, .drains = true};
+    struct logs_process logs = {.start = start,
                                 .streams = {{'a', -1, 0, false}, {'e', -1, 0, false}}};
 
-    clients_init(&logs.clients, guardian);
-    int r = confine(user);
-    while (r >= 0) {
-        r = clients_wait(&logs.clients);
-        if (r < 0)
-            break;
-        clients_serve(&logs.clients, take_lines, &logs);
-        if (logs.clients.items[0].revents) {
-            r = obey(&logs);
-            if (r == 0)
-                break;
-        }
-    }
-    drain(&logs);
-    clients_finish(&logs.clients);
-    return r < 0 ? 1 : 0;
+    return process_serve(start, &service, &logs);
 }

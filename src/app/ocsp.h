@@ -29,10 +29,6 @@ void ocsp_from_json(const json_t *object, struct ocsp_answer *ret_answer);
 
 /* ---- the process that asks (ocsp_process.c) ---- */
 
-/** Asks the responder of a chain's first certificate as `user` (NULL: as we are) and writes what
- *  came of it to a memfd. Never returns. */
-_Noreturn void ocsp_process_run(const char *user, const char *chain_pem, int result_fd);
-
 /** What it came to. */
 struct ocsp_result {
     struct cert_ocsp ocsp;

@@ -13,12 +13,12 @@
 #include <unistd.h>
 
 #include "app/diag_json.h"
+#include "app/process_functions.h"
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "cert/cert.h"
 #include "os/process.h"
-#include "os/sandbox.h"
 #include "os/state.h"
 
 enum { RESULT_MAX = 64 << 20 };
@@ -223,7 +223,7 @@ static void write_result(int fd, const struct work *work)
         _exit(1);
 }
 
-static void prepare_run(const struct settings_source *source, int result_fd)
+int prepare_process_run(const struct process_start *start)
 {
     struct diags diags = {0};
     struct work work = {.diags = &diags,
@@ -232,31 +232,28 @@ static void prepare_run(const struct settings_source *source, int result_fd)
                         .now = nsec_realtime(),
                         .renew_at = NSEC_NEVER};
 
-    /* Private keys pass through: no core file of them, and nobody to look at them. */
-    int r = sandbox_hide_memory();
-    if (r >= 0)
-        r = load_and_check(source, &diags, &work.loaded);
+    int r = load_and_check(start->question, &diags, &work.loaded);
     if (r >= 0)
         r = use_state(&work);
     for (size_t i = 0; r >= 0 && i < work.loaded.settings->sites.count; i++)
         r = use_site(&work, &settings_sites(work.loaded.settings)[i]);
     if (r < 0 && diags.errors == 0)
         diags_add(&diags, "the certificates could not be prepared: %s", error_text(r));
-    write_result(result_fd, &work);
-    _exit(0);
+    write_result(start->guardian, &work);
+    return 0;
 }
 
 /* ---- in the guardian ---- */
 
-int prepare_start(const struct settings_source *source, struct prepare_job *ret_job)
+int prepare_start(const struct process_host *host, const struct settings_source *source,
+                  struct prepare_job *ret_job)
 {
     int fd = memfd_create("prepare", MFD_CLOEXEC);
 
     if (fd < 0)
         return -errno;
-    pid_t pid = process_fork("gardien prepare", &fd, 1);
-    if (pid == 0)
-        prepare_run(source, 3);
+    struct process_launch launch = process_launch_of(PROCESS_PREPARE, fd, source);
+    pid_t pid = process_launch(host, &launch);
     if (pid < 0) {
         close(fd);
         return pid;

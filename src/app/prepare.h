@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "app/ocsp.h"
+#include "app/process_launch.h"
 #include "app/settings.h"
 #include "base/nsec.h"
 
@@ -39,7 +40,8 @@ struct prepare_job {
 };
 
 /** Starts it. @return 0, or -errno */
-must_check int prepare_start(const struct settings_source *source, struct prepare_job *ret_job);
+must_check int prepare_start(const struct process_host *host, const struct settings_source *source,
+                             struct prepare_job *ret_job);
 /** Takes the result once the process has ended. `ret_prepared` is written in every case and has a
  *  diag when the work failed.
  *  @param status  as waitpid() gave it

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "app/internal.h"
+#include "app/guardian_state.h"
+#include "app/reload.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "os/process.h"
@@ -163,6 +164,7 @@ static void finish(struct guardian *g, enum app_exit code, const struct diags *d
 static void roll_back(struct guardian *g)
 {
     g->generation++;
+    processes_follow(&g->processes);
     list_for_each (worker, spare, &g->workers, struct worker_process, link) {
         if (worker->state == WORKER_CANDIDATE) {
             supervise_drain(worker, 0);
@@ -228,9 +230,9 @@ static void commit(struct guardian *g)
     deployment_destroy(g, old);
     endpoints_finish(&g->inherited);
     if (old)
-        keeper_send_log_files(g, g->live);
+        deployment_send_logs(g, g->live);
     key_ring_arm_rotation(g);
-    doors_follow(g);
+    processes_follow_ports(&g->processes);
     diags = g->live->prepared.diags;
     if (!old) {
         step_workers(g, g->live);
@@ -311,8 +313,10 @@ static int hand_out(struct guardian *g, struct diags *diags)
     g->generation++;
     g->apply_deadline.on_timeout = on_apply_deadline;
     loop_timer_set(g->loop, &g->apply_deadline, nsec_monotonic() + APPLY_TIMEOUT);
-    if (!g->logs_process.pid)
-        r = keeper_start_logs(g);
+    if (!g->live)
+        r = processes_start(&g->processes, PROCESS_LOGS);
+    /* Processes know the settings before workers ask by them. */
+    processes_follow(&g->processes);
     if (r >= 0)
         r = give_to_workers(g, settings_workers(g->next->prepared.settings));
     if (r < 0)
@@ -403,7 +407,7 @@ void reload_begin(struct guardian *g)
     g->reload_turn++;
     if (g->live)
         tell_reloading();
-    int r = prepare_start(&g->options->source, &g->prepare);
+    int r = prepare_start(&g->host, &g->options->source, &g->prepare);
     if (r < 0) {
         diags_add(&diags, "no process can be started to read the settings: %s", error_text(r));
         finish(g, APP_FAILED, &diags);
@@ -432,7 +436,7 @@ void reload_reopen_logs(struct guardian *g)
         return;
     int r = deployment_open_logs(g->live, &diags);
     if (r >= 0)
-        keeper_send_log_files(g, g->live);
+        deployment_send_logs(g, g->live);
     else
         log_event(&g->log, LOG_ERROR, "log files are not opened anew, writing the old ones",
                   "reason=\"%s\"", diags.items[0].sentence);

@@ -1,18 +1,14 @@
 /* The process that asks the router for as long as gardien serves: again after half of each lease,
- * and after a while where it was refused. It holds no key and no right. When it runs is doors.c's.
- */
-#include "app/doors.h"
-
-#include <errno.h>
-#include <poll.h>
+ * and after a while where it was refused. It holds no key and no right. */
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
+#include "app/ipc.h"
+#include "app/process_functions.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "os/sandbox.h"
+#include "os/loop.h"
+#include "report/finding.h"
 #include "router/router.h"
 
 #define RETRY_MIN (30 * NSEC_PER_SEC)
@@ -20,14 +16,15 @@
 #define RENEW_MIN (5 * NSEC_PER_SEC) /* whatever lease a router grants */
 
 struct keep {
-    int socket;
+    const struct process_start *start;
+    struct loop *loop;
+    struct loop_timer again;
     struct ports ports; /* mapped, or to be */
     struct router_answer last;
     int last_error;
     bool told;
     bool mapped; /* the router sends, or did, something to us */
     nsec_t retry;
-    nsec_t next; /* monotonic time to ask again; NSEC_NEVER without ports */
 };
 
 /* Leases run on; everything else that changes is news. */
@@ -50,7 +47,7 @@ static void tell_judgement(const struct keep *keep, const struct router_answer *
     struct findings findings = {0};
 
     router_judge(answer, nsec_realtime(), &findings);
-    door_tell_findings(keep->socket, &findings);
+    process_note_findings(keep->start, &findings);
     findings_finish(&findings);
 }
 
@@ -71,7 +68,7 @@ static nsec_t ask(struct keep *keep, const struct ports *ports, bool close)
 
     if (is_news(keep, &answer, r)) {
         if (r < 0)
-            door_tell(keep->socket, LOG_WARNING, error_text(r));
+            process_note(keep->start, LOG_WARNING, "%s", error_text(r));
         else
             tell_judgement(keep, &answer);
     }
@@ -85,60 +82,68 @@ static nsec_t ask(struct keep *keep, const struct ports *ports, bool close)
     return keep->retry;
 }
 
-/* Waits for an order. @return 1 with one; 0 when it is time to ask again; ERR_CLOSED at the end */
-static int await(const struct keep *keep, struct door_order *ret_order)
+static void ask_again(struct keep *keep)
 {
-    struct pollfd wait = {.fd = keep->socket, .events = POLLIN};
-    nsec_t left = keep->next == NSEC_NEVER ? -NSEC_PER_MSEC : keep->next - nsec_monotonic();
+    nsec_t wait = ask(keep, &keep->ports, false);
 
-    if (keep->next != NSEC_NEVER && left < 0)
-        left = 0;
-    int n = poll(&wait, 1, (int)(left / NSEC_PER_MSEC));
+    loop_timer_set(keep->loop, &keep->again, nsec_monotonic() + wait);
+}
 
-    if (n == 0 || (n < 0 && errno == EINTR))
-        return 0;
-    ssize_t got = n < 0 ? -1 : recv(keep->socket, ret_order, sizeof *ret_order, 0);
-    return got == sizeof *ret_order ? 1 : ERR_CLOSED;
+static void on_again(struct loop_timer *timer, nsec_t now)
+{
+    (void)now;
+    ask_again(container_of(timer, struct keep, again));
 }
 
 /* Ports that are wanted no more are given back; new ones are asked for at once. */
-static void obey(struct keep *keep, const struct door_order *order)
+static int on_order(void *context, struct ipc_message *message)
 {
-    struct ports gone = {.count = 0};
+    struct keep *keep = context;
+    struct ports wanted, gone = {.count = 0};
     bool fresh = false;
 
-    for (size_t i = 0; i < order->ports.count; i++)
-        fresh = fresh || !ports_have(&keep->ports, order->ports.items[i]);
-
+    if (message->kind != IPC_PORTS)
+        return 0;
+    if (message->text_len != sizeof wanted)
+        return ERR_PROTOCOL;
+    memcpy(&wanted, message->text, sizeof wanted);
+    for (size_t i = 0; i < wanted.count; i++)
+        fresh = fresh || !ports_have(&keep->ports, wanted.items[i]);
     for (size_t i = 0; i < keep->ports.count; i++)
-        if (!ports_have(&order->ports, keep->ports.items[i]))
+        if (!ports_have(&wanted, keep->ports.items[i]))
             gone.items[gone.count++] = keep->ports.items[i];
     if (gone.count && keep->mapped)
         ask(keep, &gone, true);
-    keep->ports = order->ports;
+    keep->ports = wanted;
     if (fresh)
-        keep->next = nsec_monotonic();
+        ask_again(keep);
+    return 0;
 }
 
-void router_process_run(const struct door_start *start)
+static int begin(void *context, struct process_server *server)
 {
-    scoped(mem_release) struct keep *keep = mem_new(struct keep);
-    scoped(mem_release) struct door_order *order = mem_new(struct door_order);
-    int r = start->user ? sandbox_switch_user(start->user) : 0;
+    struct keep *keep = context;
 
-    keep->socket = start->socket;
-    keep->retry = RETRY_MIN / 2;
-    keep->next = NSEC_NEVER;
-    if (r >= 0)
-        r = sandbox_no_new_privs();
-    while (r >= 0) {
-        r = await(keep, order);
-        if (r == 1)
-            obey(keep, order);
-        if (r >= 0 && keep->ports.count && nsec_monotonic() >= keep->next)
-            keep->next = ask(keep, &keep->ports, false) + nsec_monotonic();
-    }
+    keep->loop = process_server_loop(server);
+    keep->again.on_timeout = on_again;
+    return 0;
+}
+
+static void end(void *context)
+{
+    struct keep *keep = context;
+
     if (keep->mapped)
         ask(keep, &keep->ports, true);
-    _exit(r == ERR_CLOSED ? 0 : 1);
+}
+
+int router_process_run(const struct process_start *start)
+{
+    static const struct process_service service = {
+        .begin = begin, .on_order = on_order, .end = end};
+    scoped(mem_release) struct keep *keep = mem_new(struct keep);
+
+    keep->start = start;
+    keep->retry = RETRY_MIN / 2;
+    return process_serve(start, &service, keep);
 }

@@ -1,5 +1,5 @@
 /* OCSP answers as the guardian looks after them: who is asked when, what the workers get, and what
- * people are told. Asking is ocsp_process.c's; the answers hang on the keys of key_ring.c.
+ * people are told. The answers hang on the keys of key_ring.c.
  *
  * stapler_attach → on_timer → a process → stapler_on_exit → workers → on_timer … */
 #include <errno.h>
@@ -9,7 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "app/internal.h"
+#include "app/guardian_state.h"
+#include "app/stapler.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "os/process.h"
@@ -110,11 +111,8 @@ static int ask(struct staple *staple)
 
     if (fd < 0)
         return -errno;
-    pid_t pid = process_fork("gardien ocsp", &fd, 1);
-    if (pid == 0) {
-        explicit_bzero(g->ticket_keys, sizeof g->ticket_keys); /* it meets a peer's bytes */
-        ocsp_process_run(g->user, staple->key->chain_pem, 3);
-    }
+    struct process_launch launch = process_launch_of(PROCESS_OCSP, fd, staple->key->chain_pem);
+    pid_t pid = process_launch(&g->host, &launch);
     if (pid < 0) {
         close(fd);
         return pid;
@@ -228,7 +226,9 @@ static void on_end(struct staple *staple, int status)
         if (r < 0)
             failed(staple, WIFSIGNALED(status) ? "the responder, or the lookup of its name, took "
                                                  "too long"
-                                               : "its process failed");
+                           : WEXITSTATUS(status) == PROCESS_UNCONFINED
+                               ? "its process cannot be confined"
+                               : "its process failed");
         else if (result.why[0])
             failed(staple, result.why);
         else

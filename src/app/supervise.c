@@ -1,5 +1,4 @@
-/* The workers: started with just what they need, heard, and replaced when they die. What they serve
- * and when that changes is reload.c's. */
+/* The workers: started with just what they need, heard, and replaced when they die. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -8,7 +7,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "app/internal.h"
+#include "app/guardian_state.h"
+#include "app/reload.h"
+#include "app/watchdog.h"
 #include "app/worker.h"
 #include "base/error.h"
 #include "base/mem.h"
@@ -16,11 +17,10 @@
 #include "os/process.h"
 #include "os/socket.h"
 #include "protect/protect.h"
-#include "tls/tls.h"
 
 #define ORDER_TIMEOUT (5 * NSEC_PER_SEC) /* a worker that takes none for so long hangs */
 
-enum { HOPELESS = 4 /* ends in a row that make a start a failed one */ };
+enum { FAILURES_MAX = 4 /* ends in a row that make a start a failed one */ };
 
 /* ---- folders that a sandbox opens ---- */
 
@@ -130,32 +130,35 @@ static unsigned free_number(struct guardian *g)
     return g->rows;
 }
 
-static void run_worker(struct guardian *g, const struct worker_process *worker)
-{
-    struct worker_start start = {.number = worker->number,
-                                 .guardian_socket = 3,
-                                 .keys_socket = 4,
-                                 .log_socket = 5,
-                                 .user = g->user,
-                                 .counters = g->peers};
-    _exit(worker_run(&start));
-}
-
 static int fork_worker(struct guardian *g, struct worker_process *worker, int socket)
 {
-    int keep[] = {socket, keeper_connect_keys(g, KEYS_MAY_SHAKE_HANDS), keeper_connect_logs(g)};
+    const struct worker_start start = {.number = worker->number, .counters = g->peers};
+    struct process_launch launch = process_launch_of(PROCESS_WORKER, socket, &start);
     char name[16];
-    pid_t pid = -ENOTCONN;
 
     snprintf(name, sizeof name, "gardien %u", worker->number);
-    if (keep[1] >= 0 && keep[2] >= 0)
-        pid = process_fork(name, keep, ARRAY_SIZE(keep));
-    if (pid == 0)
-        run_worker(g, worker);
-    for (size_t i = 1; i < ARRAY_SIZE(keep); i++)
-        if (keep[i] >= 0)
-            close(keep[i]);
-    return pid;
+    launch.title = name;
+    int r = processes_open_links(&g->processes, &launch);
+    if (r >= 0)
+        r = process_launch(&g->host, &launch);
+    processes_close_links(&launch);
+    return r;
+}
+
+void supervise_connect(struct guardian *g, enum process_id id)
+{
+    const struct process_link *link = process_link_find(PROCESS_WORKER, id);
+
+    list_for_each (worker, spare, &g->workers, struct worker_process, link) {
+        if (!worker->child.pid)
+            continue;
+        int fd = processes_connect(&g->processes, link);
+        int r = fd < 0 ? fd : ipc_pass(worker->child.socket, IPC_CHANNEL, id, fd);
+        if (fd >= 0)
+            close(fd);
+        if (r < 0)
+            supervise_kill(worker);
+    }
 }
 
 static int start(struct guardian *g, struct worker_process *worker)
@@ -198,14 +201,6 @@ static void worker_free(struct worker_process *worker)
     free(worker);
 }
 
-static void restart_later(struct guardian *g, struct worker_process *worker, nsec_t now)
-{
-    unsigned failures = worker->child.failures ? worker->child.failures - 1 : 0;
-    nsec_t wait = (nsec_t)(failures < 9 ? failures : 9) * 100 * NSEC_PER_MSEC;
-
-    loop_timer_set(g->loop, &worker->restart, now + wait);
-}
-
 static void on_restart(struct loop_timer *timer, nsec_t now)
 {
     struct worker_process *worker = container_of(timer, struct worker_process, restart);
@@ -219,8 +214,7 @@ static void on_restart(struct loop_timer *timer, nsec_t now)
     }
     log_event(&g->log, LOG_ERROR, "a worker could not be started, trying again", "reason=\"%s\"",
               error_text(r));
-    worker->child.failures++;
-    restart_later(g, worker, now);
+    loop_timer_set(g->loop, &worker->restart, now + child_pause(&worker->child, now));
 }
 
 int supervise_spawn(struct guardian *g, unsigned slot, enum worker_state state)
@@ -326,10 +320,8 @@ bool supervise_on_exit(struct guardian *g, pid_t pid, int status)
     }
     log_end(g, worker, status, "a worker ended, replacing it");
     release(g, worker);
-    bool early = now - worker->child.started < SHORT_LIFE;
-    worker->child.failures = early ? worker->child.failures + 1 : 0;
-    restart_later(g, worker, now);
-    if (g->next && worker->child.failures >= HOPELESS)
+    loop_timer_set(g->loop, &worker->restart, now + child_pause(&worker->child, now));
+    if (g->next && worker->child.failures >= FAILURES_MAX)
         reload_on_failed(g, g->generation, "a worker process ends right after its start");
     return true;
 }

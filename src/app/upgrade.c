@@ -12,12 +12,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "app/internal.h"
+#include "app/guardian_state.h"
+#include "app/reload.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "os/fdpass.h"
 #include "os/process.h"
 #include "os/self.h"
+
+#define UPGRADE_TIMEOUT (30 * NSEC_PER_SEC)
 
 static const char variable[] = "GARDIEN_UPGRADE"; /* "MEMFD,SOCKET" */
 
@@ -127,7 +130,7 @@ static void hand_over(struct guardian *g)
     control_finish(g, false);
     forget(g);
     g->phase = PHASE_HANDED_OVER;
-    doors_abandon(g);
+    processes_abandon(&g->processes);
     endpoints_finish(&g->live->endpoints);
     list_for_each (worker, spare, &g->workers, struct worker_process, link)
         supervise_drain(worker, DRAIN_AFTER_RELOAD);

@@ -1,5 +1,5 @@
 /* Finds processes that hang: each is asked for a sign of life, and one that owes it too long is
- * ended with SIGKILL. Replacing it is then supervise.c's and keeper.c's, as after any other end.
+ * ended with SIGKILL, and replaced as after any other end.
  *
  * A machine may be so busy that a sound process gets no turn for long. So only time counts in which
  * it could have answered: not while it waits for a CPU (state R without using any), not while it
@@ -7,7 +7,9 @@
  * is found by the CPU that it has used since it was asked. */
 #include <signal.h>
 
-#include "app/internal.h"
+#include "app/guardian_state.h"
+#include "app/reload.h"
+#include "app/watchdog.h"
 #include "base/error.h"
 
 #define STEP_LEAST (200 * NSEC_PER_MSEC)
@@ -71,6 +73,26 @@ static void beat_workers(struct guardian *g, nsec_t passed, nsec_t deadline)
     }
 }
 
+/* @return whether one that workers wait for owes an answer */
+static bool beat_processes(struct guardian *g, nsec_t passed, nsec_t deadline)
+{
+    bool owes = false;
+
+    for (size_t i = 0; i < PROCESSES_LASTING; i++) {
+        struct child *child = &g->processes.items[i].child;
+        if (!process_rows[i].heartbeat)
+            continue;
+        if (beat(child, passed, deadline)) {
+            log_event(&g->log, LOG_ERROR, "a process hangs, ending it",
+                      "process=%s pid=%d deadline=%llds", process_rows[i].name, (int)child->pid,
+                      (long long)(deadline / NSEC_PER_SEC));
+            kill(child->pid, SIGKILL);
+        }
+        owes |= process_rows[i].channel == CHANNEL_BLOCKING && child->pulse.missed;
+    }
+    return owes;
+}
+
 static void on_heartbeat(struct loop_timer *timer, nsec_t now)
 {
     struct guardian *g = container_of(timer, struct guardian, heartbeat);
@@ -86,13 +108,9 @@ static void on_heartbeat(struct loop_timer *timer, nsec_t now)
     if (deadline == 0 || g->phase == PHASE_STARTING)
         return;
     nsec_t passed = late > step ? 0 : step;
-    if (beat(&g->keys_process, passed, deadline)) {
-        log_event(&g->log, LOG_ERROR, "the keys process hangs, ending it", "pid=%d deadline=%llds",
-                  (int)g->keys_process.pid, (long long)(deadline / NSEC_PER_SEC));
-        kill(g->keys_process.pid, SIGKILL);
-    }
-    /* Workers wait for signatures: while it owes an answer they may owe theirs. */
-    beat_workers(g, g->keys_process.pulse.missed ? 0 : passed, deadline);
+    /* Workers wait for signatures: while the keys process owes an answer they may owe theirs. */
+    bool owes = beat_processes(g, passed, deadline);
+    beat_workers(g, owes ? 0 : passed, deadline);
 }
 
 void watchdog_start(struct guardian *g)

@@ -1,8 +1,8 @@
 /* The worker process: takes snapshots and orders from the guardian and runs the server on its event
  * loop. It leaves files, keys and log files to others by being unable to reach them.
  *
- * worker_run → first snapshot (waits for it) → confine → loop: on_guardian → snapshot, ticket keys,
- * drain, new sockets */
+ * worker_process_run → first snapshot (waits for it) → confine → loop: on_guardian → snapshot,
+ * ticket keys, drain, new sockets */
 #include "app/worker.h"
 
 #include <errno.h>
@@ -14,19 +14,19 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "app/ipc.h"
+#include "app/channel.h"
+#include "app/process_functions.h"
 #include "app/settings.h"
 #include "app/snapshot.h"
 #include "app/worker_sites.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "os/loop.h"
-#include "os/sandbox.h"
 #include "serve/serve.h"
 #include "tls/tls.h"
 
 struct worker {
-    const struct worker_start *start;
+    const struct process_start *start;
     struct loop *loop;
     struct loop_watch guardian;
     struct loop_timer deadline;
@@ -36,8 +36,7 @@ struct worker {
     struct worker_materials materials;
     struct snapshot_inbox inbox;
     struct log log;
-    int keys_socket;
-    int log_socket;
+    struct channel channels[PROCESSES_LASTING];
     int exit_code;
 };
 
@@ -51,7 +50,8 @@ static void to_logs(void *context, struct span line)
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
 
     /* A line that finds no room is lost: a worker waits for no disk. */
-    ssize_t sent = sendmsg(worker->log_socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    ssize_t sent =
+        sendmsg(worker->channels[PROCESS_LOGS].fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     (void)sent;
 }
 
@@ -69,7 +69,7 @@ static void set_access_log(struct worker *worker, const struct settings *setting
     if (off)
         return;
     worker->access_format = format;
-    worker->access_log = access_log_create(format, worker->log_socket);
+    worker->access_log = access_log_create(format, worker->channels[PROCESS_LOGS].fd);
     server_set_access_log(worker->server, worker->access_log);
 }
 
@@ -133,7 +133,7 @@ static int apply(struct worker *worker, struct snapshot *snapshot)
             snprintf(why, sizeof why, "an address can't be watched: %s", error_text(r));
     }
     enum ipc_kind kind = r < 0 ? IPC_FAILED : IPC_APPLIED;
-    return ipc_say(worker->start->guardian_socket, kind, snapshot->generation, span_str(why));
+    return ipc_say(worker->start->guardian, kind, snapshot->generation, span_str(why));
 }
 
 /* ---- orders ---- */
@@ -150,7 +150,7 @@ static void on_drained(void *context)
 
     if (worker->access_log)
         access_log_flush(worker->access_log);
-    int r = ipc_say(worker->start->guardian_socket, IPC_DRAINED, 0, span_str(""));
+    int r = ipc_say(worker->start->guardian, IPC_DRAINED, 0, span_str(""));
     leave(worker, r < 0 ? 1 : 0);
 }
 
@@ -177,18 +177,8 @@ static int tell_stats(struct worker *worker)
         .refused = counts.refused,
         .requests = counts.requests,
     };
-    return ipc_say(worker->start->guardian_socket, IPC_STATS, 0,
+    return ipc_say(worker->start->guardian, IPC_STATS, 0,
                    span_of((const char *)&stats, sizeof stats));
-}
-
-static int replace_socket(int *socket, struct ipc_message *message)
-{
-    if (message->fd_count != 1)
-        return ERR_PROTOCOL;
-    close(*socket);
-    *socket = message->fds[0];
-    message->fds[0] = -1;
-    return 0;
 }
 
 static int take_snapshot_part(struct worker *worker, struct ipc_message *message)
@@ -199,7 +189,7 @@ static int take_snapshot_part(struct worker *worker, struct ipc_message *message
     if (r == 1)
         r = apply(worker, snapshot);
     else if (r == ERR_PROTOCOL || r == ERR_SETTINGS)
-        r = ipc_say(worker->start->guardian_socket, IPC_FAILED, message->value,
+        r = ipc_say(worker->start->guardian, IPC_FAILED, message->value,
                     span_str("the snapshot arrived damaged"));
     snapshot_destroy(snapshot);
     return r;
@@ -219,19 +209,8 @@ static int take_ocsp(struct worker *worker, const struct ipc_message *message)
     return r;
 }
 
-static int replace_log_socket(struct worker *worker, struct ipc_message *message)
-{
-    int r = replace_socket(&worker->log_socket, message);
-
-    if (r >= 0 && worker->access_log)
-        access_log_set_fd(worker->access_log, worker->log_socket);
-    return r;
-}
-
 static int obey(struct worker *worker, struct ipc_message *message)
 {
-    int r;
-
     switch (message->kind) {
     case IPC_SNAPSHOT:
         return take_snapshot_part(worker, message);
@@ -243,19 +222,14 @@ static int obey(struct worker *worker, struct ipc_message *message)
     case IPC_DRAIN:
         drain(worker, (nsec_t)message->value);
         return 0;
-    case IPC_KEYS_SOCKET:
-        r = replace_socket(&worker->keys_socket, message);
-        if (r >= 0)
-            keys_remote_set_socket(worker->materials.keys, worker->keys_socket);
-        return r;
-    case IPC_LOG_SOCKET:
-        return replace_log_socket(worker, message);
+    case IPC_CHANNEL:
+        return channels_take(worker->channels, message);
     case IPC_OCSP:
         return take_ocsp(worker, message);
     case IPC_STATS:
         return tell_stats(worker);
     case IPC_PING:
-        return ipc_say(worker->start->guardian_socket, IPC_PONG, 0, SPAN(""));
+        return ipc_say(worker->start->guardian, IPC_PONG, 0, SPAN(""));
     default:
         return ERR_PROTOCOL;
     }
@@ -286,6 +260,32 @@ static void on_guardian(struct loop_watch *watch, unsigned events)
     }
 }
 
+/* ---- channels ---- */
+
+static void on_keys_connected(void *context, int fd)
+{
+    struct worker *worker = context;
+
+    keys_remote_set_socket(worker->materials.keys, fd);
+}
+
+static void on_logs_connected(void *context, int fd)
+{
+    struct worker *worker = context;
+
+    if (worker->access_log)
+        access_log_set_fd(worker->access_log, fd);
+}
+
+static int use_channels(struct worker *worker)
+{
+    static const struct channel_user keys = {.on_connected = on_keys_connected};
+    static const struct channel_user logs = {.on_connected = on_logs_connected};
+
+    int r = channel_use(&worker->channels[PROCESS_KEYS], worker->loop, &keys, worker);
+    return r < 0 ? r : channel_use(&worker->channels[PROCESS_LOGS], worker->loop, &logs, worker);
+}
+
 /* ---- start ---- */
 
 /* Waits for the first snapshot, which names what the sandbox must leave open. */
@@ -295,11 +295,11 @@ static int first_snapshot(struct worker *worker, struct snapshot **ret_snapshot)
     int r = 0;
 
     while (r == 0) {
-        r = ipc_receive(worker->start->guardian_socket, &message);
+        r = ipc_receive(worker->start->guardian, &message);
         if (r == 0)
             return ERR_CLOSED;
         if (r == -EINTR || r == -EAGAIN) {
-            struct pollfd wait = {.fd = worker->start->guardian_socket, .events = POLLIN};
+            struct pollfd wait = {.fd = worker->start->guardian, .events = POLLIN};
             r = poll(&wait, 1, -1) < 0 && errno != EINTR ? -errno : 0;
             if (r == 0)
                 continue;
@@ -322,29 +322,22 @@ static int confine(struct worker *worker, const struct snapshot *snapshot)
         if (snapshot->sites[i].root_fd >= 0)
             folders[count++] = snapshot->sites[i].root_fd;
     tzset(); /* the zone's file is out of reach afterwards */
-    int r = worker->start->user ? sandbox_switch_user(worker->start->user) : 0;
-    if (r >= 0)
-        r = sandbox_hide_memory();
-    if (r >= 0)
-        r = sandbox_no_new_privs();
-    if (r >= 0)
-        r = sandbox_landlock(folders, count);
+    int r = process_confine(worker->start, folders, count);
     free(folders);
-    if (r == -ENOSYS || r == -EOPNOTSUPP) {
+    if (r == SANDBOX_NO_LANDLOCK)
         log_event(&worker->log, LOG_WARNING,
                   "no Landlock in this kernel or container: a worker that is taken over could read "
                   "what its user can",
                   "%s", "");
-        r = 0;
-    }
-    return r < 0 ? r : sandbox_seccomp(SANDBOX_WORKER);
+    return r;
 }
 
 static int set_up(struct worker *worker)
 {
+    const struct worker_start *start = worker->start->question;
     struct server_options options = {
-        .worker = worker->start->number,
-        .peers = worker->start->counters,
+        .worker = start->number,
+        .peers = start->counters,
         .log = &worker->log,
     };
 
@@ -360,7 +353,9 @@ static int set_up(struct worker *worker)
     if (r >= 0)
         tls_library_set_clock(worker->materials.tls, nsec_realtime);
     if (r >= 0)
-        r = keys_remote_create(worker->keys_socket, &worker->materials.keys);
+        r = keys_remote_create(worker->channels[PROCESS_KEYS].fd, &worker->materials.keys);
+    if (r >= 0)
+        r = use_channels(worker);
     return r < 0 ? r : server_create(&options, &worker->server);
 }
 
@@ -374,28 +369,27 @@ static int begin(struct worker *worker)
     if (r >= 0)
         r = confine(worker, snapshot);
     if (r >= 0)
-        r = ipc_say(worker->start->guardian_socket, IPC_READY, 0, span_str(""));
+        r = ipc_say(worker->start->guardian, IPC_READY, 0, span_str(""));
     if (r >= 0)
         r = apply(worker, snapshot);
     snapshot_destroy(snapshot);
     if (r < 0)
         return r;
-    worker->guardian =
-        (struct loop_watch){.fd = worker->start->guardian_socket, .on_event = on_guardian};
+    worker->guardian = (struct loop_watch){.fd = worker->start->guardian, .on_event = on_guardian};
     return loop_add(worker->loop, &worker->guardian, LOOP_LEVEL);
 }
 
-int worker_run(const struct worker_start *start)
+int worker_process_run(const struct process_start *start)
 {
     struct worker worker = {
         .start = start,
-        .keys_socket = start->keys_socket,
-        .log_socket = start->log_socket,
         .deadline.on_timeout = on_drain_deadline,
     };
 
     worker.log =
         (struct log){.level = LOG_NOTICE, .process = "worker", .sink = to_logs, .context = &worker};
+    for (size_t i = 0; i < PROCESSES_LASTING; i++)
+        channel_init(&worker.channels[i], start->others[i]);
     int r = begin(&worker);
     if (r >= 0)
         r = loop_run(worker.loop);
@@ -409,6 +403,8 @@ int worker_run(const struct worker_start *start)
     keys_remote_destroy(worker.materials.keys);
     tls_library_destroy(worker.materials.tls);
     snapshot_inbox_finish(&worker.inbox);
+    for (size_t i = 0; i < PROCESSES_LASTING; i++)
+        channel_finish(&worker.channels[i]);
     loop_destroy(worker.loop);
     return worker.exit_code;
 }

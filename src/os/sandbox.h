@@ -1,7 +1,6 @@
-/* The sandbox: what a process gives up for good before it meets a peer's bytes.
- * In this order: load the configuration, sandbox_switch_user(), sandbox_hide_memory() (keys),
- * sandbox_no_new_privs(), sandbox_landlock(), sandbox_seccomp(). Which steps a process takes, and
- * what is said when one is missing, is the caller's choice. */
+/* The sandbox: what a process gives up for good before it meets a peer's bytes. Each process has a
+ * role, one row in sandbox_roles_linux.c; sandbox_enter() takes all steps of that row in their
+ * order. */
 #pragma once
 
 #include <stdbool.h>
@@ -11,17 +10,36 @@
 
 /** Yielded by steps that an instrumented build (ASan, coverage) leaves out, because its run-time
  *  library needs what the step forbids. */
-enum { SANDBOX_SKIPPED = 1 };
+enum { SANDBOX_SKIPPED = 1, SANDBOX_NO_LANDLOCK = 2 };
 bool sandbox_is_instrumented(void);
 
 enum sandbox_role {
-    SANDBOX_WORKER, /**< sockets it is handed, files opened for reading */
-    SANDBOX_KEYS,   /**< messages on sockets it is handed; opens nothing */
-    SANDBOX_LOGS,   /**< messages in, bytes out to files it is handed; opens nothing */
-    SANDBOX_CLIENT, /**< looks names up and connects; opens files for reading. Whatever else it
-                       tries fails with EPERM: the plug-ins that look names up are not ours, and may
-                       try what they can do without */
+    SANDBOX_WORKER,  /**< sockets it is handed, files opened for reading */
+    SANDBOX_KEYS,    /**< messages on sockets it is handed; opens nothing */
+    SANDBOX_LOGS,    /**< messages in, bytes out to files it is handed; opens nothing */
+    SANDBOX_CLIENT,  /**< looks names up and connects, for seconds; reads only what that needs.
+                        Whatever else it tries fails with EPERM: the plug-ins that look names up are
+                        not ours, and may try what they can do without */
+    SANDBOX_ACCOUNT, /**< another account and no way to more rights, nothing else: it may start
+                        processes and programs */
+    SANDBOX_HIDDEN,  /**< all rights of the guardian; its memory is hidden */
+    SANDBOX_NONE,    /**< all rights of the guardian */
+    SANDBOX_ROLES,
 };
+
+struct sandbox_place {
+    const char *user;   /**< whom to become; NULL: as we are, without capabilities */
+    const int *folders; /**< O_PATH descriptors of what it may read beside its role's files */
+    size_t folder_count;
+};
+
+/** Takes all steps of a role. Nothing that was given up comes back, also on failure: end then.
+ *  @param ret_step  on failure: what could not be done, as in "it cannot …"
+ *  @return 0; SANDBOX_NO_LANDLOCK when all but that is done; or a negative error */
+must_check int sandbox_enter(enum sandbox_role role, const struct sandbox_place *place,
+                             const char **ret_step);
+
+/* ---- the steps ---- */
 
 /** Becomes `user` with that user's own group and no other, and drops all capabilities, the bounding
  *  set included; makes sure that there is no way back. Looks the name up, so it needs files. A

@@ -1,6 +1,6 @@
-/* Giving up users, capabilities, the file system and one's own memory's visibility. Which system
- * calls remain is sandbox_seccomp_linux.c's; what is said when a step fails is the caller's. */
-#include "os/sandbox.h"
+/* Giving up users, capabilities, the file system and one's own memory's visibility, and all steps
+ * of a role in their order. */
+#include "os/sandbox_roles.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -242,4 +242,64 @@ int sandbox_landlock(const int *directories, size_t count)
 int sandbox_landlock_client(const int *directories, size_t count)
 {
     return restrict_to(directories, count, true);
+}
+
+/* ---- all steps of a role ---- */
+
+static int landlock_of(const struct sandbox_rules *rules, const struct sandbox_place *place)
+{
+    int *fds = mem_alloc((place->folder_count + rules->file_count + 1) * sizeof *fds);
+    size_t count = place->folder_count, own = count;
+
+    for (size_t i = 0; i < place->folder_count; i++)
+        fds[i] = place->folders[i];
+    for (size_t i = 0; i < rules->file_count; i++) {
+        fds[count] = open(rules->files[i], O_PATH | O_CLOEXEC);
+        count += fds[count] >= 0;
+    }
+    int r = restrict_to(fds, count, rules->connects);
+    while (count > own)
+        close(fds[--count]);
+    free(fds);
+    return r == -ENOSYS || r == -EOPNOTSUPP ? SANDBOX_NO_LANDLOCK : r;
+}
+
+static int limit(const struct sandbox_rules *rules)
+{
+    for (size_t i = 0; i < rules->limit_count; i++) {
+        rlim_t max = rules->limits[i].max;
+        if (setrlimit(rules->limits[i].resource, &(struct rlimit){max, max}) < 0)
+            return -errno;
+    }
+    return 0;
+}
+
+int sandbox_enter(enum sandbox_role role, const struct sandbox_place *place, const char **ret_step)
+{
+    const struct sandbox_rules *rules = &sandbox_rules[role];
+    int files = 0;
+
+    *ret_step = "become another account (capabilities CAP_SETUID, CAP_SETGID)";
+    int r = rules->keeps_account ? 0 : sandbox_switch_user(place->user);
+    if (r >= 0 && rules->hides_memory) {
+        *ret_step = "hide its memory";
+        r = sandbox_hide_memory();
+    }
+    if (r >= 0 && !rules->keeps_account) {
+        *ret_step = "give up new rights (no_new_privs)";
+        r = sandbox_no_new_privs();
+    }
+    if (r >= 0 && rules->confined) {
+        *ret_step = "give up files (Landlock)";
+        files = r = landlock_of(rules, place);
+    }
+    if (r >= 0) {
+        *ret_step = "limit itself";
+        r = limit(rules);
+    }
+    if (r >= 0 && rules->confined) {
+        *ret_step = "give up system calls (seccomp)";
+        r = sandbox_seccomp(role);
+    }
+    return r < 0 ? r : files == SANDBOX_NO_LANDLOCK ? files : 0;
 }

@@ -288,7 +288,7 @@ def test_a_keys_process_that_hangs_is_replaced(start):
     server = start(with_watchdog)
     [keys], workers = server.role("keys"), server.role("worker")
     os.kill(keys, signal.SIGSTOP)
-    server.wait_output(f"the keys process hangs, ending it.* pid={keys}", 8)
+    server.wait_output(f"a process hangs, ending it.* process=keys pid={keys}", 8)
     wait_until(lambda: server.role("keys") not in ([], [keys]), 5, "another keys process")
     for _ in range(4):
         assert server.curl("/").status == 200

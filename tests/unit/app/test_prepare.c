@@ -44,13 +44,15 @@ static int tear_down(void **state)
     return r;
 }
 
+static struct process_host host;
+
 static int prepare(const char *text, struct prepared *ret_prepared)
 {
     struct settings_source source = {.text = text};
     struct prepare_job job;
     int status;
 
-    assert_int_equal(prepare_start(&source, &job), 0);
+    assert_int_equal(prepare_start(&host, &source, &job), 0);
     assert_int_equal(waitpid(job.pid, &status, 0), job.pid);
     int r = prepare_finish(&job, status, ret_prepared);
     assert_int_equal(job.pid, 0);
@@ -84,6 +86,21 @@ static void test_sites_without_certificates_get_local_ones(void **state)
                         first.sites[0].certificates[0].chain_pem);
     prepared_finish(&first);
     prepared_finish(&second);
+}
+
+/* The settings stand among the secrets here: the process finds nothing there any more. */
+static void test_the_guardians_secrets_are_wiped_in_its_processes(void **state)
+{
+    scoped(mem_release) char *text = mem_format(
+        "{\"state\": \"%s/state\", \"sites\": [{\"names\": [\"localhost\"]}]}", (char *)*state);
+    struct prepared prepared;
+
+    host = (struct process_host){.secrets = text, .secrets_len = strlen(text)};
+    assert_int_equal(prepare(text, &prepared), ERR_SETTINGS);
+    prepared_finish(&prepared);
+    host = (struct process_host){.user = NULL};
+    assert_int_equal(prepare(text, &prepared), 0);
+    prepared_finish(&prepared);
 }
 
 static void test_mistakes_come_back_with_their_place(void **state)
@@ -164,6 +181,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_sites_without_certificates_get_local_ones, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_the_guardians_secrets_are_wiped_in_its_processes,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_mistakes_come_back_with_their_place, set_up,
                                         tear_down),
         cmocka_unit_test(test_a_process_that_dies_is_a_mistake_too),

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "app/internal.h"
+#include "app/watchdog.h"
 
 static const nsec_t step = NSEC_PER_SEC, deadline = 5 * NSEC_PER_SEC;
 

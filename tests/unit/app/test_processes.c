@@ -1,4 +1,5 @@
-/* The logs and keys processes in their sandbox, driven as the guardian drives them. */
+/* Processes of the table in their sandbox, driven as the guardian drives them, and the channels of
+ * their workers. */
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
@@ -18,9 +19,9 @@
 
 #include <cmocka.h>
 
-#include "app/helpers.h"
+#include "app/channel.h"
 #include "app/ipc.h"
-#include "base/buffer.h"
+#include "app/process_launch.h"
 #include "base/error.h"
 #include "os/fdpass.h"
 #include "os/process.h"
@@ -32,16 +33,16 @@ struct helper {
     int socket;
 };
 
-static struct helper start(int (*run)(int guardian, const char *user))
+static struct helper start(enum process_id id)
 {
+    const struct process_host host = {.user = NULL};
     struct helper helper;
     int pair[2];
 
     assert_int_equal(fdpass_pair(pair), 0);
-    helper.pid = process_fork("helper", &pair[1], 1);
-    assert_true(helper.pid >= 0);
-    if (helper.pid == 0)
-        _exit(run(3, NULL));
+    struct process_launch launch = process_launch_of(id, pair[1], NULL);
+    helper.pid = process_launch(&host, &launch);
+    assert_true(helper.pid > 0);
     close(pair[1]);
     helper.socket = pair[0];
     assert_int_equal(socket_receive_timeout(helper.socket, 10 * NSEC_PER_SEC), 0);
@@ -97,7 +98,7 @@ static void assert_holds(int fd, const char *text)
 
 static void test_lines_reach_the_file_of_their_stream(void **state)
 {
-    struct helper logs = start(logs_process_run);
+    struct helper logs = start(PROCESS_LOGS);
     int access = memfd_create("a", MFD_CLOEXEC), error = memfd_create("e", MFD_CLOEXEC);
     int client;
 
@@ -120,7 +121,7 @@ static void test_lines_reach_the_file_of_their_stream(void **state)
 
 static void test_a_full_disk_is_told_once(void **state)
 {
-    struct helper logs = start(logs_process_run);
+    struct helper logs = start(PROCESS_LOGS);
     int full = open("/dev/full", O_WRONLY | O_CLOEXEC), client;
     struct ipc_message message;
 
@@ -224,7 +225,7 @@ static bool sign(struct keys_remote *remote, uint64_t id, const struct pair *pai
 
 static void test_keys_are_loaded_checked_and_used(void **state)
 {
-    struct helper keys = start(keys_process_run);
+    struct helper keys = start(PROCESS_KEYS);
     struct pair one = make_pair(), two = make_pair();
     int key = memory(one.key, one.key_len), chain = memory(one.chain, one.chain_len);
     int other = memory(two.chain, two.chain_len), junk = memory("junk", 4);
@@ -279,7 +280,7 @@ static void send_make(const struct helper *keys, uint64_t id, enum keys_kind kin
 /* In its sandbox: what a key that is made needs of the kernel is allowed. */
 static void test_keys_are_made_into_the_guardians_file(void **state)
 {
-    struct helper keys = start(keys_process_run);
+    struct helper keys = start(PROCESS_KEYS);
     int file = memfd_create("key", MFD_CLOEXEC), client = connect_client(&keys);
     struct buffer csr = buffer_make(1 << 16), jwk = buffer_make(1 << 16);
     struct keys_remote *remote;
@@ -307,7 +308,7 @@ static void test_keys_are_made_into_the_guardians_file(void **state)
 /* Handshakes wait for nobody who has a large key made, nor does the guardian's watchdog. */
 static void test_keys_answer_while_a_large_key_is_made(void **state)
 {
-    struct helper keys = start(keys_process_run);
+    struct helper keys = start(PROCESS_KEYS);
     struct pair one = make_pair();
     int key = memory(one.key, one.key_len), chain = memory(one.chain, one.chain_len);
     int client = connect_client(&keys);
@@ -332,7 +333,7 @@ static void test_keys_answer_while_a_large_key_is_made(void **state)
 
 static void test_a_load_without_its_descriptors_is_refused(void **state)
 {
-    struct helper keys = start(keys_process_run);
+    struct helper keys = start(PROCESS_KEYS);
     struct ipc_message message;
 
     (void)state;
@@ -340,6 +341,151 @@ static void test_a_load_without_its_descriptors_is_refused(void **state)
     assert_int_equal(ipc_receive(keys.socket, &message), 1);
     assert_int_equal(-(int)message.value, ERR_PROTOCOL);
     finish(&keys);
+}
+
+/* ---- every row ---- */
+
+static void test_every_row_is_whole(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < PROCESSES; i++) {
+        const struct process_row *row = &process_rows[i];
+        assert_non_null(row->name);
+        assert_non_null(row->run);
+        assert_true(row->role < SANDBOX_ROLES);
+        assert_true(i < PROCESSES_LASTING || row->channel == CHANNEL_NONE);
+        for (size_t l = 0; l < row->link_count; l++)
+            assert_int_not_equal(process_rows[row->links[l].to].channel, CHANNEL_NONE);
+        assert_int_equal(row->restart == RESTART_NEVER, i == PROCESS_PREPARE || i == PROCESS_OCSP);
+    }
+}
+
+static void test_a_process_that_cannot_be_confined_says_why(void **state)
+{
+    const struct process_host host = {.user = "no such account"};
+    struct ipc_message message;
+    int pair[2], status;
+
+    (void)state;
+    assert_int_equal(fdpass_pair(pair), 0);
+    struct process_launch launch = process_launch_of(PROCESS_KEYS, pair[1], NULL);
+    pid_t pid = process_launch(&host, &launch);
+    close(pair[1]);
+    assert_int_equal(ipc_receive(pair[0], &message), 1);
+    assert_int_equal(message.kind, IPC_NOTE);
+    assert_int_equal(message.value, LOG_ERROR);
+    message.text[message.text_len] = '\0';
+    assert_non_null(strstr(message.text, "the keys process cannot become another account"));
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(WEXITSTATUS(status), PROCESS_UNCONFINED);
+    close(pair[0]);
+}
+
+/* ---- channels ---- */
+
+/* Answers each question with its text, twice. */
+static bool echo_twice(void *context, int socket)
+{
+    struct ipc_message message;
+
+    (void)context;
+    int r = ipc_receive(socket, &message);
+    if (r <= 0)
+        return r == -EAGAIN;
+    message.kind = IPC_ANSWER;
+    r = ipc_send(socket, &message);
+    if (r >= 0)
+        r = ipc_send(socket, &message);
+    ipc_finish(&message);
+    return r >= 0;
+}
+
+static struct helper start_echo(void)
+{
+    static const struct process_service service = {.on_client = echo_twice};
+    struct helper helper;
+    int pair[2];
+
+    assert_int_equal(fdpass_pair(pair), 0);
+    helper.pid = process_fork("echo", &pair[1], 1);
+    assert_true(helper.pid >= 0);
+    if (helper.pid == 0)
+        _exit(process_serve(&(struct process_start){.guardian = 3}, &service, NULL));
+    close(pair[1]);
+    helper.socket = pair[0];
+    return helper;
+}
+
+struct heard {
+    struct loop *loop;
+    unsigned answers;
+    uint64_t last;
+    unsigned lost;
+    unsigned connected;
+};
+
+static void on_message(void *context, struct ipc_message *message)
+{
+    struct heard *heard = context;
+
+    assert_int_equal(message->kind, IPC_ANSWER);
+    heard->last = message->value;
+    if (++heard->answers % 2 == 0)
+        loop_stop(heard->loop);
+}
+
+static void on_lost(void *context)
+{
+    struct heard *heard = context;
+
+    heard->lost++;
+    loop_stop(heard->loop);
+}
+
+static void on_connected(void *context, int fd)
+{
+    struct heard *heard = context;
+
+    assert_true(fd >= 0);
+    heard->connected++;
+}
+
+static void test_a_channel_outlives_its_process(void **state)
+{
+    static const struct channel_user user = {on_message, on_lost, on_connected};
+    struct helper first = start_echo();
+    struct heard heard = {.loop = NULL};
+    struct ipc_message ask = {.kind = IPC_ASK, .value = 7, .text = "x", .text_len = 1};
+    struct channel channel;
+
+    (void)state;
+    assert_int_equal(loop_create(&heard.loop), 0);
+    channel_init(&channel, connect_client(&first));
+    assert_int_equal(channel_use(&channel, heard.loop, &user, &heard), 0);
+    assert_int_equal(channel_send(&channel, &ask), 0);
+    assert_int_equal(loop_run(heard.loop), 0);
+    assert_int_equal(heard.answers, 2);
+    assert_int_equal(heard.last, 7);
+    finish(&first);
+    assert_int_equal(loop_run(heard.loop), 0);
+    assert_int_equal(heard.lost, 1);
+    assert_int_equal(channel_send(&channel, &ask), -ENOTCONN);
+
+    struct helper second = start_echo();
+    assert_int_equal(channel_replace(&channel, connect_client(&second)), 0);
+    assert_int_equal(heard.connected, 1);
+    ask.value = 8;
+    assert_int_equal(channel_send(&channel, &ask), 0);
+    assert_int_equal(loop_run(heard.loop), 0);
+    assert_int_equal(heard.last, 8);
+    /* Replaced while the old process still lives: what it owes is lost. */
+    struct helper third = start_echo();
+    assert_int_equal(channel_replace(&channel, connect_client(&third)), 0);
+    assert_int_equal(heard.lost, 2);
+    channel_finish(&channel);
+    finish(&second);
+    finish(&third);
+    loop_destroy(heard.loop);
 }
 
 int main(void)
@@ -351,6 +497,9 @@ int main(void)
         cmocka_unit_test(test_keys_are_made_into_the_guardians_file),
         cmocka_unit_test(test_keys_answer_while_a_large_key_is_made),
         cmocka_unit_test(test_a_load_without_its_descriptors_is_refused),
+        cmocka_unit_test(test_every_row_is_whole),
+        cmocka_unit_test(test_a_process_that_cannot_be_confined_says_why),
+        cmocka_unit_test(test_a_channel_outlives_its_process),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

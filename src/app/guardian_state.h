@@ -1,0 +1,79 @@
+/* The guardian's state as one struct; each part has a header of its own, and guardian.c wires them.
+ */
+#pragma once
+
+#include "app/control_server.h"
+#include "app/deployment.h"
+#include "app/guardian.h"
+#include "app/key_ring.h"
+#include "app/prepare.h"
+#include "app/processes.h"
+#include "app/supervise.h"
+#include "app/upgrade.h"
+#include "base/log.h"
+
+enum guardian_phase { PHASE_STARTING, PHASE_SERVING, PHASE_STOPPING, PHASE_HANDED_OVER };
+
+struct guardian {
+    const struct guardian_options *options;
+    struct loop *loop;
+    struct log log;
+    enum guardian_phase phase;
+    int exit_code;
+    struct loop_watch signals;
+    struct loop_timer housekeeping;
+    struct loop_timer stop_deadline;
+    struct loop_timer heartbeat;
+    nsec_t heartbeat_at; /* when the last one was to be */
+    struct loop_timer folders;
+    size_t folders_at;    /* the site to look at next */
+    bool renews_folders;  /* `next` is the same as `live` but for them */
+    bool folders_refused; /* the last try to renew them failed */
+
+    int state_fd;
+    int lock_fd;
+    char *state; /* path of the state folder */
+    char *user;  /* whom unprivileged processes become; NULL: as we are */
+
+    struct deployment *live; /* NULL before the first one is served */
+    struct deployment *next; /* being given to the workers */
+    uint64_t generation;     /* of what the workers were told last */
+    struct endpoints inherited;
+    struct prepare_job prepare;
+    struct loop_timer apply_deadline;
+    bool reload_again;    /* asked for while one is under way */
+    uint64_t reload_turn; /* counts reloads begun */
+    nsec_t renewed_at;    /* last try to renew, monotonic */
+
+    struct list keys;
+    uint64_t next_key_id;
+    struct key_making making; /* on_made NULL: none */
+    struct process_host host;
+    struct processes processes;
+    unsigned char ticket_keys[TICKET_KEYS_MAX][TICKET_KEY_SIZE]; /* current, next, previous */
+    size_t ticket_key_count;
+    struct loop_timer ticket_rotation;
+    unsigned ocsp_processes; /* that ask now */
+
+    struct list workers;
+    unsigned rows; /* most workers alive at a time, draining ones included */
+    struct peers *peers;
+
+    struct loop_watch control;
+    struct list clients;
+    size_t client_count;
+    struct upgrade upgrade;
+    int predecessor; /* socket to the program that we take over from, or -1 */
+};
+
+/** Ends with the diags shown: at the start, for a deployment that cannot be. */
+void guardian_fail(struct guardian *g, int exit_code, const struct diags *diags);
+void guardian_stop(struct guardian *g, nsec_t deadline);
+/** A worker is gone: is that the end? */
+void guardian_on_worker_gone(struct guardian *g);
+/** First deployment served: tell people and programs. */
+void guardian_on_ready(struct guardian *g);
+/** Folder, lock, rows of counters: what follows from the first settings.
+ *  @return 0, or an error with diags */
+must_check int guardian_settle(struct guardian *g, const struct prepared *prepared,
+                               struct diags *diags);
