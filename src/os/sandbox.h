@@ -14,16 +14,17 @@ enum { SANDBOX_SKIPPED = 1, SANDBOX_NO_LANDLOCK = 2 };
 bool sandbox_is_instrumented(void);
 
 enum sandbox_role {
-    SANDBOX_WORKER,  /**< sockets it is handed, files opened for reading */
-    SANDBOX_KEYS,    /**< messages on sockets it is handed; opens nothing */
-    SANDBOX_LOGS,    /**< messages in, bytes out to files it is handed; opens nothing */
-    SANDBOX_CLIENT,  /**< looks names up and connects, for seconds; reads only what that needs.
-                        Whatever else it tries fails with EPERM: the plug-ins that look names up are
-                        not ours, and may try what they can do without */
-    SANDBOX_ACCOUNT, /**< another account and no way to more rights, nothing else: it may start
-                        processes and programs */
-    SANDBOX_HIDDEN,  /**< all rights of the guardian; its memory is hidden */
-    SANDBOX_NONE,    /**< all rights of the guardian */
+    SANDBOX_WORKER,    /**< sockets it is handed, files opened for reading */
+    SANDBOX_KEYS,      /**< messages on sockets it is handed; opens nothing */
+    SANDBOX_LOGS,      /**< messages in, bytes out to files it is handed; opens nothing */
+    SANDBOX_CLIENT,    /**< looks names up and connects, for seconds; reads only what that needs.
+                          Whatever else it tries fails with EPERM: the plug-ins that look names up are
+                          not ours, and may try what they can do without */
+    SANDBOX_CONNECTOR, /**< the same for as long as gardien serves */
+    SANDBOX_ACCOUNT,   /**< another account and no way to more rights, nothing else: it may start
+                          processes and programs */
+    SANDBOX_HIDDEN,    /**< all rights of the guardian; its memory is hidden */
+    SANDBOX_NONE,      /**< all rights of the guardian */
     SANDBOX_ROLES,
 };
 

@@ -128,6 +128,8 @@ static const struct sandbox_limit question_limits[] = {
     {RLIMIT_FSIZE, 65536}, {RLIMIT_CPU, 5},
 };
 
+static const struct sandbox_limit connector_limits[] = {{RLIMIT_CORE, 0}, {RLIMIT_NPROC, 0}};
+
 #define CALLS(list) .calls = (list), .call_count = ARRAY_SIZE(list)
 
 const struct sandbox_rules sandbox_rules[SANDBOX_ROLES] = {
@@ -138,6 +140,10 @@ const struct sandbox_rules sandbox_rules[SANDBOX_ROLES] = {
                         .refuses = true, .files = lookup_files,
                         .file_count = ARRAY_SIZE(lookup_files), .limits = question_limits,
                         .limit_count = ARRAY_SIZE(question_limits)},
+    [SANDBOX_CONNECTOR] = {CALLS(client), .confined = true, .reads = true, .connects = true,
+                           .refuses = true, .files = lookup_files,
+                           .file_count = ARRAY_SIZE(lookup_files), .limits = connector_limits,
+                           .limit_count = ARRAY_SIZE(connector_limits)},
     [SANDBOX_ACCOUNT] = {.confined = false},
     [SANDBOX_HIDDEN] = {.keeps_account = true, .hides_memory = true},
     [SANDBOX_NONE] = {.keeps_account = true},

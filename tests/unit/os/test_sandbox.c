@@ -490,7 +490,7 @@ static void work_as_client(const struct scene *scene)
 
     EXPECT(getsockname(scene->listener, (struct sockaddr *)&to, &len) == 0);
     snprintf(port, sizeof port, "%u", ntohs(to.sin_port));
-    EXPECT(sandbox_no_new_privs() == 0 && sandbox_seccomp(SANDBOX_CLIENT) == 0);
+    EXPECT(sandbox_no_new_privs() == 0 && sandbox_seccomp(scene->argument) == 0);
     use_memory_and_time();
     use_messages(scene);
     EXPECT(getaddrinfo("localhost", port, &hints, &found) == 0);
@@ -511,7 +511,10 @@ static void test_sandbox_seccomp_lets_each_role_work(void **state)
     must_pass(work_as_worker, *state);
     must_pass(work_as_keys, *state);
     must_pass(work_as_logs, *state);
-    must_pass(work_as_client, *state);
+    for (unsigned role = SANDBOX_CLIENT; role <= SANDBOX_CONNECTOR; role++) {
+        ((struct scene *)*state)->argument = role;
+        must_pass(work_as_client, *state);
+    }
 }
 
 /* ---- seccomp: what must end the process ---- */
@@ -536,6 +539,31 @@ static void do_socket(const struct scene *scene)
 static void do_connect(const struct scene *scene)
 {
     connect(scene->sockets[0], &(struct sockaddr){.sa_family = AF_UNIX}, 2);
+}
+
+static void do_fast_open(const struct scene *scene)
+{
+    const struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9)};
+
+    sendto(scene->sockets[0], "x", 1, MSG_FASTOPEN, (const struct sockaddr *)&to, sizeof to);
+}
+
+static void do_fast_open_message(const struct scene *scene)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9)};
+    struct iovec part = {(char[]){"x"}, 1};
+
+    sendmsg(scene->sockets[0],
+            &(struct msghdr){
+                .msg_name = &to, .msg_namelen = sizeof to, .msg_iov = &part, .msg_iovlen = 1},
+            MSG_FASTOPEN | MSG_NOSIGNAL);
+}
+
+static void do_fast_open_messages(const struct scene *scene)
+{
+    struct mmsghdr message = {.msg_len = 0};
+
+    sendmmsg(scene->sockets[0], &message, 1, MSG_FASTOPEN);
 }
 
 static void do_ptrace(const struct scene *scene)
@@ -625,6 +653,9 @@ static child_body *const crimes[] = {
     do_fork,
     do_socket,
     do_connect,
+    do_fast_open,
+    do_fast_open_message,
+    do_fast_open_messages,
     do_ptrace,
     do_open_for_writing,
     do_create,
@@ -724,6 +755,65 @@ static void test_sandbox_seccomp_lets_a_process_abort(void **state)
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 }
 
+/* Datagrams to an address, as HTTP/3 needs them. */
+static void send_datagram(const struct scene *scene)
+{
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    struct sockaddr_in to = {.sin_family = AF_INET};
+    socklen_t len = sizeof to;
+
+    EXPECT(bind(fd, (struct sockaddr *)&to, sizeof to) == 0);
+    EXPECT(getsockname(fd, (struct sockaddr *)&to, &len) == 0);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    lock_in(scene, SANDBOX_WORKER);
+    EXPECT(sendto(fd, "x", 1, MSG_NOSIGNAL, (struct sockaddr *)&to, sizeof to) == 1);
+}
+
+static void test_sandbox_seccomp_lets_a_worker_send_datagrams(void **state)
+{
+    if (sandbox_is_instrumented())
+        skip();
+    must_pass(send_datagram, *state);
+}
+
+/* As test_sandbox_seccomp_ends_who_does_anything_else, by the steps of the role together. */
+static void enter_and_open(const struct scene *scene)
+{
+    const struct sandbox_place place = {.folders = &scene->root_fd, .folder_count = 1};
+    const char *step = "";
+    const struct rlimit none = {0, 0};
+
+    setrlimit(RLIMIT_CORE, &none);
+    EXPECT(sandbox_enter(SANDBOX_WORKER, &place, &step) >= 0);
+    int fd = openat(scene->root_fd, "file", O_RDONLY);
+    EXPECT(fd >= 0);
+    EXPECT(openat(AT_FDCWD, "/etc/passwd", O_RDONLY) < 0 && errno == EACCES);
+    socket(AF_INET, SOCK_STREAM, 0);
+}
+
+static void test_sandbox_enter_takes_all_steps_of_a_role(void **state)
+{
+    if (sandbox_is_instrumented())
+        skip();
+    int status = run(enter_and_open, *state);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
+}
+
+static void enter_as_nobody_known(const struct scene *scene)
+{
+    const struct sandbox_place place = {.user = "no such account"};
+    const char *step = "";
+
+    (void)scene;
+    EXPECT(sandbox_enter(SANDBOX_LOGS, &place, &step) == ERR_NOT_FOUND);
+    EXPECT(strstr(step, "become another account"));
+}
+
+static void test_sandbox_enter_says_which_step_failed(void **state)
+{
+    must_pass(enter_as_nobody_known, *state);
+}
+
 static void test_sandbox_says_when_it_is_skipped(void **state)
 {
     if (!sandbox_is_instrumented())
@@ -745,6 +835,9 @@ int main(void)
         cmocka_unit_test(test_sandbox_seccomp_ends_who_does_anything_else),
         cmocka_unit_test(test_sandbox_seccomp_refuses_a_client_anything_else),
         cmocka_unit_test(test_sandbox_seccomp_lets_a_process_abort),
+        cmocka_unit_test(test_sandbox_seccomp_lets_a_worker_send_datagrams),
+        cmocka_unit_test(test_sandbox_enter_takes_all_steps_of_a_role),
+        cmocka_unit_test(test_sandbox_enter_says_which_step_failed),
         cmocka_unit_test(test_sandbox_says_when_it_is_skipped),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
