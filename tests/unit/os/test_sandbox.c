@@ -755,65 +755,6 @@ static void test_sandbox_seccomp_lets_a_process_abort(void **state)
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 }
 
-/* Datagrams to an address, as HTTP/3 needs them. */
-static void send_datagram(const struct scene *scene)
-{
-    int fd = socket(AF_INET, SOCK_DGRAM, 0);
-    struct sockaddr_in to = {.sin_family = AF_INET};
-    socklen_t len = sizeof to;
-
-    EXPECT(bind(fd, (struct sockaddr *)&to, sizeof to) == 0);
-    EXPECT(getsockname(fd, (struct sockaddr *)&to, &len) == 0);
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    lock_in(scene, SANDBOX_WORKER);
-    EXPECT(sendto(fd, "x", 1, MSG_NOSIGNAL, (struct sockaddr *)&to, sizeof to) == 1);
-}
-
-static void test_sandbox_seccomp_lets_a_worker_send_datagrams(void **state)
-{
-    if (sandbox_is_instrumented())
-        skip();
-    must_pass(send_datagram, *state);
-}
-
-/* As test_sandbox_seccomp_ends_who_does_anything_else, by the steps of the role together. */
-static void enter_and_open(const struct scene *scene)
-{
-    const struct sandbox_place place = {.folders = &scene->root_fd, .folder_count = 1};
-    const char *step = "";
-    const struct rlimit none = {0, 0};
-
-    setrlimit(RLIMIT_CORE, &none);
-    EXPECT(sandbox_enter(SANDBOX_WORKER, &place, &step) >= 0);
-    int fd = openat(scene->root_fd, "file", O_RDONLY);
-    EXPECT(fd >= 0);
-    EXPECT(openat(AT_FDCWD, "/etc/passwd", O_RDONLY) < 0 && errno == EACCES);
-    socket(AF_INET, SOCK_STREAM, 0);
-}
-
-static void test_sandbox_enter_takes_all_steps_of_a_role(void **state)
-{
-    if (sandbox_is_instrumented())
-        skip();
-    int status = run(enter_and_open, *state);
-    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
-}
-
-static void enter_as_nobody_known(const struct scene *scene)
-{
-    const struct sandbox_place place = {.user = "no such account"};
-    const char *step = "";
-
-    (void)scene;
-    EXPECT(sandbox_enter(SANDBOX_LOGS, &place, &step) == ERR_NOT_FOUND);
-    EXPECT(strstr(step, "become another account"));
-}
-
-static void test_sandbox_enter_says_which_step_failed(void **state)
-{
-    must_pass(enter_as_nobody_known, *state);
-}
-
 static void test_sandbox_says_when_it_is_skipped(void **state)
 {
     if (!sandbox_is_instrumented())
@@ -835,9 +776,6 @@ int main(void)
         cmocka_unit_test(test_sandbox_seccomp_ends_who_does_anything_else),
         cmocka_unit_test(test_sandbox_seccomp_refuses_a_client_anything_else),
         cmocka_unit_test(test_sandbox_seccomp_lets_a_process_abort),
-        cmocka_unit_test(test_sandbox_seccomp_lets_a_worker_send_datagrams),
-        cmocka_unit_test(test_sandbox_enter_takes_all_steps_of_a_role),
-        cmocka_unit_test(test_sandbox_enter_says_which_step_failed),
         cmocka_unit_test(test_sandbox_says_when_it_is_skipped),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
