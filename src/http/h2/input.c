@@ -229,6 +229,8 @@ static bool step(struct h2_engine *h2, struct span *rest)
     case H2_AT_PREFACE:
         return take_preface(h2, rest);
     case H2_AT_HEADER:
+        if (unlikely(h2->base.turn == 0))
+            return false;
         bytes = gather(&h2->in, rest, H2_FRAME_HEADER);
         if (bytes)
             on_header(h2, bytes);
@@ -246,13 +248,13 @@ static bool step(struct h2_engine *h2, struct span *rest)
     return false;
 }
 
-/** Takes frames until a turn ends: then none begins. */
+/** Takes frames; none begins once a turn has ended. */
 static void take_frames(struct h2_engine *h2, struct span *bytes)
 {
-    bool more = bytes->len > 0;
-
-    while (more && !h2->error && (h2->base.turn || h2->in.stage != H2_AT_HEADER))
-        more = step(h2, bytes);
+    if (bytes->len == 0)
+        return;
+    while (!h2->error && step(h2, bytes))
+        ;
 }
 
 void h2_input_continue(struct h2_engine *h2)
