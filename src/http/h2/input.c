@@ -102,7 +102,7 @@ static void begin_content(struct h2_engine *h2)
     struct h2_stream *stream = h2_stream_of(h2, in->id);
     if (!h2_count_data(h2, stream)) /* not for anyone: skipped as if it were padding */
         in->id = 0;
-    if (!h2->error && in->content == 0 && in->padding && !(in->flags & NGHTTP2_FLAG_END_STREAM) &&
+    if (!h2->error && in->content == 0 && in->length && !(in->flags & NGHTTP2_FLAG_END_STREAM) &&
         h2_guard_empty(&h2->guard, h2->base.config.limits, h2->now) < 0)
         h2_calm(h2);
 }
