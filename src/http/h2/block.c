@@ -58,7 +58,8 @@ static void begin_request(struct h2_engine *h2)
     uint32_t id = h2->in.id;
     struct h2_stream *stream = NULL;
 
-    h2_closed_add_open(&h2->closed, h2->last_id, id);
+    if (unlikely(id - h2->last_id > 2))
+        h2_closed_add_gap(&h2->closed, h2->last_id + 1, id - 1);
     h2->last_id = id;
     if (h2->drain == H2_DRAIN_FINAL)
         return; /* beyond the last stream of our GOAWAY */

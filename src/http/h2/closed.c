@@ -3,8 +3,6 @@
 
 #include <stddef.h>
 
-#include "base/macros.h"
-
 enum {
     FRAME_MIN = 1024, /* what a frame counts at least, so that small ones are few */
     CREDIT_EXTRA = 16 * FRAME_MIN,
@@ -20,15 +18,11 @@ void h2_closed_add_reset(struct h2_closed *closed, uint32_t id, int32_t window)
     closed->resets[slot].credit = (window > 0 ? window : 0) + CREDIT_EXTRA;
 }
 
-void h2_closed_add_open(struct h2_closed *closed, uint32_t last, uint32_t id)
+void h2_closed_add_gap(struct h2_closed *closed, uint32_t from, uint32_t to)
 {
-    uint32_t from = last ? last + 2 : 1;
-
-    if (likely(id <= from))
-        return;
     size_t slot = closed->next_gap++ % H2_CLOSED_GAPS;
     closed->gaps[slot].from = from;
-    closed->gaps[slot].to = id - 2;
+    closed->gaps[slot].to = to;
 }
 
 bool h2_closed_is_gap(const struct h2_closed *closed, uint32_t id)

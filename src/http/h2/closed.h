@@ -23,8 +23,8 @@ struct h2_closed {
 
 /** We have reset a stream while the client could send `window` bytes. */
 void h2_closed_add_reset(struct h2_closed *closed, uint32_t id, int32_t window);
-/** The client opens stream `id` after `last` (0: none). */
-void h2_closed_add_open(struct h2_closed *closed, uint32_t last, uint32_t id);
+/** The client passes over the ids from `from` to `to`. */
+void h2_closed_add_gap(struct h2_closed *closed, uint32_t from, uint32_t to);
 /** The id was passed over: no stream had it. */
 bool h2_closed_is_gap(const struct h2_closed *closed, uint32_t id);
 /** We have reset the stream, or may have: frames for it are to be ignored. */

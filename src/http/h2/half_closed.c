@@ -38,8 +38,7 @@ static void reset(struct h2_engine *h2, struct h2_half_closed *half, uint32_t co
     h2_closed_add_reset(&h2->closed, half->id, half->window);
     h2_queue_code(h2, NGHTTP2_RST_STREAM, half->id, code);
     forget(h2, half);
-    if (code != NGHTTP2_NO_ERROR &&
-        h2_guard_reset(&h2->guard, h2->base.config.limits, h2->now) < 0)
+    if (code != NGHTTP2_NO_ERROR && h2_guard_reset(&h2->guard, h2->base.config.limits, h2->now) < 0)
         h2_calm(h2);
 }
 

@@ -4,7 +4,7 @@
 #include "http/h2/check.h"
 #include "http/h2/engine.h"
 
-static void announce(struct h2_engine *h2, struct h2_stream *stream, bool whole);
+static void announce_malformed(struct h2_engine *h2, struct h2_stream *stream);
 
 /** The first reason to refuse stands. */
 static void refuse(struct h2_stream *stream, int status, const char *reason)
@@ -21,19 +21,9 @@ static void refuse(struct h2_stream *stream, int status, const char *reason)
  *  can be logged and judged, but its answer goes nowhere. */
 static void malformed(struct h2_engine *h2, struct h2_stream *stream)
 {
-    struct http_request *request = &stream->exchange->request;
-
     h2_stream_reset(h2, stream, NGHTTP2_PROTOCOL_ERROR);
-    if (stream->announced || h2->error)
-        return;
-    request->refusal = 0;
-    refuse(stream, 400, "malformed request");
-    request->fields.count = 0; /* some may be missing: nobody should act on them */
-    request->method = http_method_of(request->method_text);
-    request->path = SPAN("/");
-    request->query = request->authority = request->host = (struct span){0};
-    request->scheme = h2->base.config.secure ? SPAN("https") : SPAN("http");
-    announce(h2, stream, true);
+    if (!stream->announced && !h2->error)
+        announce_malformed(h2, stream);
 }
 
 void h2_too_large(struct h2_engine *h2, struct h2_stream *stream)
@@ -364,7 +354,8 @@ void h2_on_end(struct h2_engine *h2, struct h2_stream *stream)
     end_request(h2, stream);
 }
 
-static void announce(struct h2_engine *h2, struct h2_stream *stream, bool whole)
+__attribute__((always_inline)) static inline void announce(struct h2_engine *h2,
+                                                           struct h2_stream *stream, bool whole)
 {
     struct http_exchange *x = stream->exchange;
 
@@ -381,6 +372,21 @@ static void announce(struct h2_engine *h2, struct h2_stream *stream, bool whole)
     h2->base.config.events->on_request(h2->base.config.owner, x);
     if (whole && h2->current)
         end_request(h2, stream);
+}
+
+__attribute__((noinline)) static void announce_malformed(struct h2_engine *h2,
+                                                         struct h2_stream *stream)
+{
+    struct http_request *request = &stream->exchange->request;
+
+    request->refusal = 0;
+    refuse(stream, 400, "malformed request");
+    request->fields.count = 0; /* some may be missing: nobody should act on them */
+    request->method = http_method_of(request->method_text);
+    request->path = SPAN("/");
+    request->query = request->authority = request->host = (struct span){0};
+    request->scheme = h2->base.config.secure ? SPAN("https") : SPAN("http");
+    announce(h2, stream, true);
 }
 
 void h2_on_block(struct h2_engine *h2)

@@ -8,7 +8,7 @@
 
 #include "base/pace.h"
 
-#define S(n) ((nsec_t)(n) * NSEC_PER_SEC)
+#define S(n) ((nsec_t)(n)*NSEC_PER_SEC)
 
 static const struct pace_bounds bounds = {.timeout = S(10), .rate = 100};
 

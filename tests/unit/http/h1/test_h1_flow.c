@@ -14,7 +14,7 @@
 #define DATE "date: Tue, 11 Jun 2024 10:00:00 GMT\r\n"
 #define GET "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 #define POST(length) "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: " length "\r\n\r\n"
-#define S(n) ((nsec_t)(n) * NSEC_PER_SEC)
+#define S(n) ((nsec_t)(n)*NSEC_PER_SEC)
 
 enum { WINDOW = 20000 };
 
@@ -173,9 +173,9 @@ static void test_h1_informs_with_fields_before_the_answer(void **state)
     owner_answer(&o, o.x, 204);
     http_inform(o.x, 103, &fields); /* too late */
     owner_pump(&o);
-    assert_true(span_starts(buffer_span(&o.sent),
-                            SPAN("HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\n"
-                                 "HTTP/1.1 204 No Content\r\n")));
+    assert_true(
+        span_starts(buffer_span(&o.sent), SPAN("HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\n"
+                                               "HTTP/1.1 204 No Content\r\n")));
     assert_int_equal(count(&o.sent, "103"), 1);
     owner_feed(&o, SPAN("GET / HTTP/1.0\r\n\r\n")); /* section 15.2: not for HTTP/1.0 */
     http_inform(o.x, 103, &fields);

@@ -1,5 +1,5 @@
-/* What one stream holds and for how long: windows given back by consumption, deadlines of their own,
- * turns, what is counted, and who is told. */
+/* What one stream holds and for how long: windows given back by consumption, deadlines of their
+ * own, turns, what is counted, and who is told. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@ enum {
     PIECE = 16384,
 };
 
-#define S(n) ((nsec_t)(n) * NSEC_PER_SEC)
+#define S(n) ((nsec_t)(n)*NSEC_PER_SEC)
 
 static const char post[] = ":method: POST\n:scheme: https\n:authority: a\n:path: /5\n";
 static const char large[] = ":method: GET\n:scheme: https\n:authority: a\n:path: /900000\n";

@@ -1,5 +1,5 @@
-/* States of streams (RFC 9113 section 5.1): frames for streams that are closed, were never opened, or
- * were answered before their request was complete. */
+/* States of streams (RFC 9113 section 5.1): frames for streams that are closed, were never opened,
+ * or were answered before their request was complete. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -296,11 +296,11 @@ static void check_block(const void *bytes, size_t len)
 static void test_h2_ends_on_blocks_that_do_not_decode(void **state)
 {
 #define BLOCK(literal) check_block(literal, sizeof(literal) - 1)
-    BLOCK("\x80");                              /* index 0 */
-    BLOCK("\xc6");                              /* beyond the tables */
-    BLOCK("\x7f\x20\x01y");                     /* a name beyond the tables */
-    BLOCK("\x82\x87\x84\x20");                  /* a size update behind fields */
-    BLOCK("\x3f\xe2\x1f\x82");                  /* a table larger than 4,096 */
+    BLOCK("\x80");                                             /* index 0 */
+    BLOCK("\xc6");                                             /* beyond the tables */
+    BLOCK("\x7f\x20\x01y");                                    /* a name beyond the tables */
+    BLOCK("\x82\x87\x84\x20");                                 /* a size update behind fields */
+    BLOCK("\x3f\xe2\x1f\x82");                                 /* a table larger than 4,096 */
     BLOCK("\x00\x85\xf2\xb2\x4a\x84\xff\x84\x49\x50\x9f\xff"); /* Huffman: 8 bits of padding */
     BLOCK("\x00\x85\xf2\xb2\x4a\x84\xff\x83\x49\x50\x90");     /* padded by zeros */
     BLOCK("\x00\x85\xf2\xb2\x4a\x84\xff\x87\x49\x51\xff\xff\xff\xfa\x7f"); /* with EOS */
