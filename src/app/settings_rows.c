@@ -30,9 +30,7 @@ static const char *check_url_path(const char *text)
 static const struct config_planned planned_listen[] = {
     {"http3", "leave it out: browsers use HTTP/2"}, {NULL, NULL}};
 static const struct config_planned planned_site[] = {
-    {"proxy", PLANNED_PROXY},
-    {"protect", "`limits` bounds what a client may do"},
-    {NULL, NULL}};
+    {"proxy", PLANNED_PROXY}, {"protect", "`limits` bounds what a client may do"}, {NULL, NULL}};
 static const struct config_planned planned_route[] = {
     {"files", "give each folder a site of its own"},
     {"proxy", PLANNED_PROXY},

@@ -47,7 +47,8 @@ static void test_routes_find_the_longest_whole_segments(void **state)
         assert_non_null(found);
         assert_true(span_equal(found->path, span_str(cases[i].wanted + exact)));
         assert_int_equal(found->exact, exact);
-        assert_true(span_equal(route_rest(found, span_str(cases[i].path)), span_str(cases[i].rest)));
+        assert_true(
+            span_equal(route_rest(found, span_str(cases[i].path)), span_str(cases[i].rest)));
     }
 }
 
