@@ -49,6 +49,7 @@ static void check_pair(const struct settings_loaded *loaded, size_t site_at, siz
                              .key_path = certificate->key ? certificate->key : certificate->file,
                              .names = (const char *const *)site->names.items,
                              .name_count = site->names.count,
+                             .staples = loaded->settings->tls.ocsp_stapling,
                              .now = nsec_realtime()};
     struct diags found = {0};
     char path[64];
@@ -93,6 +94,7 @@ struct work {
     char *state;
     int state_fd;
     nsec_t now;
+    nsec_t valid_from;
     nsec_t renew_at;
     bool ca_made;
 };
@@ -174,6 +176,8 @@ static int use_local(struct work *work, const struct settings_site *site, json_t
         return r;
     if (local.renew_at < work->renew_at)
         work->renew_at = local.renew_at;
+    if (local.valid_from > work->valid_from)
+        work->valid_from = local.valid_from;
     work->ca_made |= local.ca != CERT_LOCAL_KEPT;
     cert_local_finish(&local);
     return read_local(work, site->names.items[0], list);
@@ -215,9 +219,10 @@ static int use_state(struct work *work)
 static void write_result(int fd, const struct work *work)
 {
     json_t *result =
-        json_pack("{s:s?, s:s?, s:o, s:O, s:I, s:b}", "settings", work->loaded.text, "state",
+        json_pack("{s:s?, s:s?, s:o, s:O, s:I, s:I, s:b}", "settings", work->loaded.text, "state",
                   work->state, "diags", diags_to_json(work->diags), "sites", work->sites,
-                  "renew_at", (json_int_t)work->renew_at, "ca_made", (int)work->ca_made);
+                  "valid_from", (json_int_t)work->valid_from, "renew_at",
+                  (json_int_t)work->renew_at, "ca_made", (int)work->ca_made);
 
     if (!result || json_dumpfd(result, fd, JSON_COMPACT) < 0)
         _exit(1);
@@ -305,6 +310,7 @@ static int read_prepared(const json_t *result, struct prepared *prepared)
         return ERR_SETTINGS;
     prepared->text = copy_text(result, "settings");
     prepared->state = copy_text(result, "state");
+    prepared->valid_from = json_integer_value(json_object_get(result, "valid_from"));
     prepared->renew_at = json_integer_value(json_object_get(result, "renew_at"));
     prepared->ca_made = json_is_true(json_object_get(result, "ca_made"));
     read_sites(json_object_get(result, "sites"), prepared);

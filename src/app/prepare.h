@@ -29,8 +29,9 @@ struct prepared {
     char *state; /**< the state folder, which exists */
     struct prepared_site *sites;
     size_t site_count;
-    nsec_t renew_at; /**< wall clock: when a certificate of the local CA is due; NSEC_NEVER */
-    bool ca_made;    /**< the local CA is new: nobody trusts it yet */
+    nsec_t valid_from; /**< wall clock: before it a certificate of the local CA is due too */
+    nsec_t renew_at;   /**< wall clock: when a certificate of the local CA is due; NSEC_NEVER */
+    bool ca_made;      /**< the local CA is new: nobody trusts it yet */
     struct diags diags;
 };
 

@@ -14,6 +14,8 @@
 #include "os/process.h"
 #include "os/state.h"
 
+#define RENEW_AGAIN (3600 * NSEC_PER_SEC)
+#define EARLY_AGAIN (10 * NSEC_PER_SEC)
 #define FOLDERS_AGAIN (5 * NSEC_PER_SEC)
 
 /* ---- steps that people see at the start ---- */
@@ -419,12 +421,17 @@ void reload_renew(struct guardian *g, nsec_t now)
 {
     if (!g->live || g->next || g->prepare.pid)
         return;
-    if (nsec_realtime() < g->live->prepared.renew_at)
+    /* A certificate that is not valid yet is due at once: the clock was put back, and no client
+     * takes it until then. */
+    nsec_t wall = nsec_realtime();
+    bool early = wall < g->live->prepared.valid_from;
+    if (wall < g->live->prepared.renew_at && !early)
         return;
-    if (g->renewed_at && now - g->renewed_at < 3600 * NSEC_PER_SEC)
+    if (g->renewed_at && now - g->renewed_at < (early ? EARLY_AGAIN : RENEW_AGAIN))
         return;
     g->renewed_at = now;
-    log_event(&g->log, LOG_NOTICE, "renewing certificates of the local CA", "%s", "");
+    log_event(&g->log, LOG_NOTICE, "renewing certificates of the local CA", "reason=\"%s\"",
+              early ? "the clock was put back, they are not valid yet" : "they are due");
     reload_begin(g);
 }
 

@@ -108,8 +108,9 @@ static enum cert_key_kind key_kind(const EVP_PKEY *key)
 {
     switch (EVP_PKEY_get_base_id(key)) {
     case EVP_PKEY_RSA:
-    case EVP_PKEY_RSA_PSS:
         return CERT_KEY_RSA;
+    case EVP_PKEY_RSA_PSS:
+        return CERT_KEY_RSA_PSS;
     case EVP_PKEY_EC:
         return CERT_KEY_EC;
     case EVP_PKEY_ED25519:
@@ -121,13 +122,26 @@ static enum cert_key_kind key_kind(const EVP_PKEY *key)
     }
 }
 
+/* The curve's parameters in place of its name. OpenSSL reads them and finds the name itself, which
+ * other libraries don't. */
+static bool has_explicit_curve(X509 *cert)
+{
+    X509_ALGOR *algorithm = NULL;
+    int type = V_ASN1_UNDEF;
+
+    if (X509_PUBKEY_get0_param(NULL, NULL, NULL, &algorithm, X509_get_X509_PUBKEY(cert)) != 1)
+        return false;
+    X509_ALGOR_get0(NULL, &type, NULL, algorithm);
+    return type == V_ASN1_SEQUENCE;
+}
+
 static char *curve_text(const EVP_PKEY *key)
 {
     char group[64] = "";
     size_t length = 0;
 
     if (!EVP_PKEY_get_group_name(key, group, sizeof group, &length))
-        return mem_string(SPAN("ECDSA with explicit parameters"));
+        return mem_string(SPAN("ECDSA on an unknown curve"));
     const char *nist = EC_curve_nid2nist(OBJ_txt2nid(group));
     return mem_format("ECDSA %s", nist ? nist : group);
 }
@@ -143,9 +157,12 @@ static void describe_key(X509 *cert, struct cert_info *info)
     info->key_kind = key_kind(key);
     info->key_bits = EVP_PKEY_get_bits(key);
     const char *type = EVP_PKEY_get0_type_name(key);
-    if (info->key_kind == CERT_KEY_EC)
+    if (info->key_kind == CERT_KEY_EC && has_explicit_curve(cert)) {
+        info->key_kind = CERT_KEY_EC_EXPLICIT;
+        info->key_text = mem_string(SPAN("ECDSA with explicit curve parameters"));
+    } else if (info->key_kind == CERT_KEY_EC)
         info->key_text = curve_text(key);
-    else if (info->key_kind == CERT_KEY_RSA)
+    else if (info->key_kind == CERT_KEY_RSA || info->key_kind == CERT_KEY_RSA_PSS)
         info->key_text = mem_format("%s %d", type ? type : "RSA", info->key_bits);
     else
         info->key_text = mem_string(span_str(type ? type : "unknown"));

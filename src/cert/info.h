@@ -17,7 +17,16 @@ enum {
     CERT_FINGERPRINT_SIZE = 32, /**< SHA-256 */
 };
 
-enum cert_key_kind { CERT_KEY_OTHER, CERT_KEY_RSA, CERT_KEY_EC, CERT_KEY_ED25519, CERT_KEY_ED448 };
+/** An id-RSASSA-PSS key (RFC 4055 section 1.2) is CERT_KEY_RSA_PSS: no browser takes one. */
+enum cert_key_kind {
+    CERT_KEY_OTHER,
+    CERT_KEY_RSA,
+    CERT_KEY_EC,
+    CERT_KEY_ED25519,
+    CERT_KEY_ED448,
+    CERT_KEY_RSA_PSS,
+    CERT_KEY_EC_EXPLICIT, /**< its curve is written out (RFC 5480 section 2.1.1 forbids that) */
+};
 
 /** One certificate. Strings are owned, UTF-8, with ASCII control characters escaped. */
 struct cert_info {

@@ -16,6 +16,8 @@
 
 #define LEAF_FOLDER "local"
 
+static const char NOT_YET[] = "it was not valid yet";
+
 struct work {
     const struct cert_local_request *request;
     struct diags *diags;
@@ -49,6 +51,18 @@ static bool same_names(const struct work *work, const struct cert_info *info)
     return true;
 }
 
+static nsec_t ca_begins(const struct work *work)
+{
+    return x509_time(X509_get0_notBefore(work->ca.cert));
+}
+
+/* Made while the clock was ahead. Where the CA is not valid yet either, the clock is rather behind
+ * now, and clients, whose clocks are right, take what there is. */
+static bool too_early(const struct work *work, const struct cert_info *info)
+{
+    return work->request->now < info->not_before && work->request->now >= ca_begins(work);
+}
+
 /* Why the certificate at hand will not do; NULL when it will. */
 static const char *reason_to_renew(const struct work *work)
 {
@@ -60,6 +74,8 @@ static const char *reason_to_renew(const struct work *work)
         reason = "the local CA changed";
     else if (!same_names(work, &info))
         reason = "its names changed";
+    else if (too_early(work, &info))
+        reason = NOT_YET;
     else if (work->request->now >= info.not_after)
         reason = "it had expired";
     else if (work->request->now >= cert_renew_at(&info))
@@ -80,6 +96,20 @@ static int make_leaf(struct work *work, int folder)
     }
     r = store_save(folder, "chain.pem", "key.pem", &work->leaf);
     return r < 0 ? complain(work, LEAF_FOLDER, r) : 0;
+}
+
+static void tell_early(const struct work *work)
+{
+    char date[CERT_DATE_TEXT];
+    nsec_t begins = x509_time(X509_get0_notBefore(work->leaf.cert));
+
+    diag_hint(diags_warning(work->diags,
+                            diags_add(work->diags,
+                                      "the certificate of %s from the local CA is valid only from "
+                                      "%s: making a new one",
+                                      work->names[0], cert_date_text(begins, date))),
+              "this machine's clock was ahead when it was made; keep it right: timedatectl set-ntp "
+              "true");
 }
 
 static int renew_leaf(struct work *work, int folder, const char *reason)
@@ -111,6 +141,8 @@ static int ensure_leaf(struct work *work, int folder)
                           r == -EPERM ? "others could read its key" : "it was damaged");
     }
     const char *reason = reason_to_renew(work);
+    if (reason == NOT_YET)
+        tell_early(work);
     if (reason)
         return renew_leaf(work, folder, reason);
     work->result.leaf = CERT_LOCAL_KEPT;
@@ -170,6 +202,7 @@ static void conclude(struct work *work, X509 *cert)
     struct cert_info info;
 
     x509_describe(cert, &info);
+    work->result.valid_from = info.not_before > ca_begins(work) ? info.not_before : 0;
     work->result.not_after = info.not_after;
     work->result.renew_at = info.ca ? info.not_after - AUTHORITY_REMAKE : cert_renew_at(&info);
     x509_info_finish(&info);

@@ -34,6 +34,7 @@ struct cert_local {
     enum cert_local_outcome leaf; /**< of cert_local_ensure() only */
     char *why;                    /**< reason for a leaf that was renewed ("its names changed"), or
                                        NULL */
+    nsec_t valid_from;            /**< before it (the clock was put back) call again too */
     nsec_t not_after;             /**< of the leaf (of the CA, after cert_local_ca_ensure()) */
     nsec_t renew_at;              /**< when to call again */
 };

@@ -108,6 +108,27 @@ static void judge_kind(struct judged *judged)
                   "ask its issuer for one signed with SHA-256");
 }
 
+/* RFC 7633: a client that minds it ends the handshake without an answer stapled to it. */
+static void judge_staple(struct judged *judged)
+{
+    const char *path = judged->pair->chain_path;
+    struct diag *diag;
+
+    if (!judged->leaf.must_staple || (judged->pair->staples && judged->leaf.responder_url))
+        return;
+    diag =
+        diags_warning(judged->diags,
+                      diags_add(judged->diags,
+                                "the certificate %s demands a stapled OCSP response (must-staple), "
+                                "and none will be sent: Firefox and other clients refuse it",
+                                path));
+    if (judged->leaf.responder_url)
+        diag_hint(diag, "leave out `tls: {ocsp_stapling: off}`");
+    else
+        diag_hint(diag, "it names no OCSP responder to ask; ask its issuer for one without "
+                        "must-staple");
+}
+
 static void judge_match(struct judged *judged)
 {
     const struct cert_pair *pair = judged->pair;
@@ -261,6 +282,7 @@ int cert_pair_check(const struct cert_pair *pair, struct diags *diags)
 
     if (load_chain(&judged) == 0) {
         judge_kind(&judged);
+        judge_staple(&judged);
         judge_match(&judged);
         judge_dates(&judged);
         judge_chain(&judged);

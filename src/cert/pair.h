@@ -10,7 +10,8 @@ struct cert_pair {
     const char *key_path;     /**< PEM, not encrypted; may be the same file */
     const char *const *names; /**< of the site, ASCII form */
     size_t name_count;
-    nsec_t now; /**< wall clock */
+    bool staples; /**< the settings say that OCSP answers are stapled */
+    nsec_t now;   /**< wall clock */
 };
 
 /** Looks at both files and adds all that is wrong to diags, in whole sentences that name the file.

@@ -23,12 +23,43 @@ static void need(bool fine, const char *what)
     }
 }
 
+static EVP_PKEY *make_pss_key(size_t bits)
+{
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "RSA-PSS", NULL);
+    EVP_PKEY *key = NULL;
+
+    need(EVP_PKEY_keygen_init(context) == 1 &&
+             EVP_PKEY_CTX_set_rsa_keygen_bits(context, (int)bits) == 1 &&
+             EVP_PKEY_generate(context, &key) == 1,
+         "RSA-PSS");
+    EVP_PKEY_CTX_free(context);
+    return key;
+}
+
+/* P-256 with its parameters in place of its name. */
+static EVP_PKEY *make_explicit_key(void)
+{
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+    EVP_PKEY *key = NULL;
+
+    need(EVP_PKEY_keygen_init(context) == 1 && EVP_PKEY_CTX_set_group_name(context, "P-256") == 1 &&
+             EVP_PKEY_CTX_set_ec_param_enc(context, OPENSSL_EC_EXPLICIT_CURVE) == 1 &&
+             EVP_PKEY_generate(context, &key) == 1,
+         "explicit parameters");
+    EVP_PKEY_CTX_free(context);
+    return key;
+}
+
 static EVP_PKEY *make_key(const char *kind)
 {
     EVP_PKEY *key = NULL;
 
     if (strncmp(kind, "RSA", 3) == 0)
         key = EVP_RSA_gen((unsigned)atoi(kind + 3));
+    else if (strncmp(kind, "PSS", 3) == 0)
+        key = make_pss_key((size_t)atoi(kind + 3));
+    else if (strcmp(kind, "explicit") == 0)
+        key = make_explicit_key();
     else if (strcmp(kind, "Ed25519") == 0)
         key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
     else

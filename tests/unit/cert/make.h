@@ -1,4 +1,4 @@
-/* Certificates to order for the tests of this room, and a folder of their own to keep them in. */
+/* Certificates to order for the tests of this module, and a folder of their own to keep them in. */
 #pragma once
 
 #include <openssl/x509v3.h>
@@ -12,13 +12,14 @@
 #define NOW ((nsec_t)1800000000 * NSEC_PER_SEC) /* 2027-01-15 08:00 UTC */
 
 struct order {
-    const char *name;            /**< common name of the subject */
-    const char *alternatives;    /**< as OpenSSL writes them: "DNS:a,IP:::1"; NULL: none */
-    const char *more;            /**< "tlsfeature=status_request;…"; NULL: none */
-    const char *key;             /**< "P-256", "P-384", "Ed25519", "RSA1024", "RSA2048" */
-    const char *digest;          /**< NULL: SHA256 */
-    nsec_t not_before;           /**< 0: a day ago */
-    nsec_t not_after;            /**< 0: in 60 days */
+    const char *name;         /**< common name of the subject */
+    const char *alternatives; /**< as OpenSSL writes them: "DNS:a,IP:::1"; NULL: none */
+    const char *more;         /**< "tlsfeature=status_request;…"; NULL: none */
+    const char *key;    /**< "P-256", "P-384", "Ed25519", "RSA1024", "RSA2048", "PSS2048" (RSA-PSS),
+                           "explicit" (P-256 with explicit parameters) */
+    const char *digest; /**< NULL: SHA256 */
+    nsec_t not_before;  /**< 0: a day ago */
+    nsec_t not_after;   /**< 0: in 60 days */
     const struct issued *issuer; /**< NULL: itself */
     bool ca;
 };

@@ -204,6 +204,30 @@ static void test_local_keeps_then_renews_when_a_third_is_left(void **state)
     free(second);
 }
 
+/* The clock was a hundred days ahead at the renewal, and is right again. */
+static void test_local_remakes_a_leaf_that_is_not_valid_yet(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(ensure(f, NOW), 0);
+    assert_int_equal(f->local.valid_from, 0); /* as old as its CA */
+    assert_int_equal(ensure(f, NOW + DAYS(100)), 0);
+    assert_int_equal(f->local.leaf, CERT_LOCAL_RENEWED);
+    assert_true(f->local.valid_from > NOW + DAYS(99));
+    assert_int_equal(f->diags.count, 0);
+    assert_int_equal(ensure(f, NOW + DAYS(1)), 0);
+    assert_int_equal(f->local.leaf, CERT_LOCAL_RENEWED);
+    assert_string_equal(f->local.why, "it was not valid yet");
+    assert_true(diags_have(&f->diags, "clock was ahead"));
+    assert_true(f->local.valid_from <= NOW + DAYS(1));
+    assert_int_equal(ensure(f, NOW + DAYS(1)), 0);
+    assert_int_equal(f->local.leaf, CERT_LOCAL_KEPT);
+    /* Before the CA begins it is rather the clock that is wrong now: other clients' are right. */
+    assert_int_equal(ensure(f, NOW - DAYS(1000)), 0);
+    assert_int_equal(f->local.leaf, CERT_LOCAL_KEPT);
+    assert_true(diags_have(&f->diags, "clock has not reached"));
+}
+
 static void test_local_renews_when_names_change(void **state)
 {
     struct fixture *f = *state;
@@ -433,6 +457,7 @@ int main(void)
         TEST(test_local_files_are_closed_to_others),
         TEST(test_local_keeps_then_renews_when_a_third_is_left),
         TEST(test_local_renews_when_names_change),
+        TEST(test_local_remakes_a_leaf_that_is_not_valid_yet),
         TEST(test_local_wildcard_and_long_names_have_folders_and_certificates),
         TEST(test_local_refuses_names_that_are_none),
         TEST(test_local_damaged_leaf_is_made_anew),

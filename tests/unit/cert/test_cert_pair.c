@@ -50,6 +50,8 @@ static int tear_down(void **state)
     return 0;
 }
 
+static bool staples = true;
+
 static int check(struct fixture *f)
 {
     const char *names[] = {"a.test"};
@@ -57,6 +59,7 @@ static int check(struct fixture *f)
                              .key_path = path_in(f->folder, "key.pem"),
                              .names = names,
                              .name_count = 1,
+                             .staples = staples,
                              .now = NOW};
 
     diags_finish(&f->diags);
@@ -100,6 +103,50 @@ static void test_pair_in_order_gets_no_word(void **state)
                          0);
         assert_int_equal(f->diags.count, 0);
     }
+}
+
+static void test_pair_keys_that_clients_do_not_take_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *key, *text;
+    } cases[] = {{"PSS2048", "RSA-PSS 2048"},
+                 {"explicit", "explicit curve parameters"},
+                 {"brainpoolP256r1", "brainpoolP256r1"},
+                 {"secp256k1", "secp256k1"}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        assert_int_equal(
+            check_order(f, (struct order){.alternatives = "DNS:a.test", .key = cases[i].key}),
+            ERR_SETTINGS);
+        assert_int_equal(f->diags.errors, 1);
+        assert_said(f, cases[i].text);
+        assert_said(f, "of a kind that clients do not take");
+    }
+}
+
+static void test_pair_must_staple_without_stapling_warns(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *more;
+        bool staples, warns;
+    } cases[] = {
+        {"tlsfeature=status_request", true, true}, /* and nobody to ask */
+        {"tlsfeature=status_request;authorityInfoAccess=OCSP;URI:http://ocsp.test/", true, false},
+        {"tlsfeature=status_request;authorityInfoAccess=OCSP;URI:http://ocsp.test/", false, true},
+        {"authorityInfoAccess=OCSP;URI:http://ocsp.test/", false, false},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        staples = cases[i].staples;
+        assert_int_equal(
+            check_order(f, (struct order){.alternatives = "DNS:a.test", .more = cases[i].more}), 0);
+        assert_int_equal(f->diags.count, cases[i].warns ? 1 : 0);
+        if (cases[i].warns)
+            assert_said(f, "must-staple");
+    }
+    staples = true;
 }
 
 static void test_pair_missing_files_are_both_named(void **state)
@@ -353,6 +400,8 @@ int main(void)
         TEST(test_pair_weak_keys_and_signatures_are_refused),
         TEST(test_pair_names_not_covered_warn),
         TEST(test_pair_for_clients_only_warns),
+        TEST(test_pair_keys_that_clients_do_not_take_are_refused),
+        TEST(test_pair_must_staple_without_stapling_warns),
         TEST(test_pair_key_open_to_all_warns),
     };
 
