@@ -96,7 +96,9 @@ struct work {
     nsec_t now;
     nsec_t valid_from;
     nsec_t renew_at;
+    bool ca_used;
     bool ca_made;
+    bool ca_unknown;
 };
 
 static void add_certificate(const struct work *work, json_t *list, const struct cert_chain *chain,
@@ -178,6 +180,7 @@ static int use_local(struct work *work, const struct settings_site *site, json_t
         work->renew_at = local.renew_at;
     if (local.valid_from > work->valid_from)
         work->valid_from = local.valid_from;
+    work->ca_used = true;
     work->ca_made |= local.ca != CERT_LOCAL_KEPT;
     cert_local_finish(&local);
     return read_local(work, site->names.items[0], list);
@@ -218,14 +221,22 @@ static int use_state(struct work *work)
 
 static void write_result(int fd, const struct work *work)
 {
-    json_t *result =
-        json_pack("{s:s?, s:s?, s:o, s:O, s:I, s:I, s:b}", "settings", work->loaded.text, "state",
-                  work->state, "diags", diags_to_json(work->diags), "sites", work->sites,
-                  "valid_from", (json_int_t)work->valid_from, "renew_at",
-                  (json_int_t)work->renew_at, "ca_made", (int)work->ca_made);
+    json_t *result = json_pack("{s:s?, s:s?, s:o, s:O, s:I, s:I, s:b, s:b}", "settings",
+                               work->loaded.text, "state", work->state, "diags",
+                               diags_to_json(work->diags), "sites", work->sites, "valid_from",
+                               (json_int_t)work->valid_from, "renew_at", (json_int_t)work->renew_at,
+                               "ca_made", (int)work->ca_made, "ca_unknown", (int)work->ca_unknown);
 
     if (!result || json_dumpfd(result, fd, JSON_COMPACT) < 0)
         _exit(1);
+}
+
+static void look_whether_trusted(struct work *work)
+{
+    scoped(mem_release) char *pem = NULL;
+
+    if (work->ca_used && cert_local_ca_read(work->state_fd, &pem) == 0)
+        work->ca_unknown = !cert_trust_is_known(span_str(pem));
 }
 
 int prepare_process_run(const struct process_start *start)
@@ -244,6 +255,7 @@ int prepare_process_run(const struct process_start *start)
         r = use_site(&work, &settings_sites(work.loaded.settings)[i]);
     if (r < 0 && diags.errors == 0)
         diags_add(&diags, "the certificates could not be prepared: %s", error_text(r));
+    look_whether_trusted(&work);
     write_result(start->guardian, &work);
     return 0;
 }
@@ -312,6 +324,7 @@ static int read_prepared(const json_t *result, struct prepared *prepared)
     prepared->state = copy_text(result, "state");
     prepared->valid_from = json_integer_value(json_object_get(result, "valid_from"));
     prepared->renew_at = json_integer_value(json_object_get(result, "renew_at"));
+    prepared->ca_unknown = json_is_true(json_object_get(result, "ca_unknown"));
     prepared->ca_made = json_is_true(json_object_get(result, "ca_made"));
     read_sites(json_object_get(result, "sites"), prepared);
     int r = prepared->text && prepared->state

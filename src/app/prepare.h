@@ -32,6 +32,7 @@ struct prepared {
     nsec_t valid_from; /**< wall clock: before it a certificate of the local CA is due too */
     nsec_t renew_at;   /**< wall clock: when a certificate of the local CA is due; NSEC_NEVER */
     bool ca_made;      /**< the local CA is new: nobody trusts it yet */
+    bool ca_unknown;   /**< it serves a site, and this machine's store does not have it */
     struct diags diags;
 };
 

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "os/process.h"
+#include "os/shell.h"
 #include "os/state.h"
 
 #define RENEW_AGAIN (3600 * NSEC_PER_SEC)
@@ -56,12 +57,16 @@ static void step_sites(struct guardian *g, const struct prepared *prepared)
         for (size_t c = 0; c < prepared->sites[i].count; c++)
             step(g, "certificate", "%s", prepared->sites[i].certificates[c].text);
     }
-    if (!prepared->ca_made)
+    if (!prepared->ca_unknown)
         return;
     scoped(mem_release) char *usual = state_default();
+    scoped(mem_release) char *path = realpath(prepared->state, NULL);
+    scoped(mem_release) char *word = shell_word(path ? path : prepared->state);
+    scoped(mem_release) char *program = shell_program(false);
     bool plain = usual && strcmp(usual, prepared->state) == 0;
-    step(g, "local CA", "new; browsers warn until it is trusted: gardien cert trust%s%s",
-         plain ? "" : " --state ", plain ? "" : prepared->state);
+    step(g, "local CA", "%s; browsers warn until it is trusted: %s cert trust%s%s",
+         prepared->ca_made ? "new" : "this machine does not trust it yet", program,
+         plain ? "" : " --state ", plain ? "" : word);
 }
 
 static void step_ports(struct guardian *g, const struct deployment *deployment)

@@ -3,6 +3,8 @@
 #include "cert/trust.h"
 
 #include <errno.h>
+#include <openssl/err.h>
+#include <openssl/x509_vfy.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -155,6 +157,31 @@ int cert_trust(const struct cert_trust_options *options, struct cert_trust_repor
 int cert_untrust(const struct cert_trust_options *options, struct cert_trust_report *ret_report)
 {
     return change(options, false, ret_report);
+}
+
+bool cert_trust_is_known(struct span ca_pem)
+{
+    X509 *certs[CERT_CHAIN_MAX];
+    int count = x509_parse(ca_pem, certs);
+
+    if (count < 0)
+        return false;
+    X509_STORE *store = X509_STORE_new();
+    X509_STORE_CTX *context = X509_STORE_CTX_new();
+    bool known = store && context && X509_STORE_set_default_paths(store) == 1 &&
+                 X509_STORE_CTX_init(context, store, certs[0], NULL) == 1;
+    STACK_OF(X509) *found =
+        known ? X509_STORE_CTX_get1_certs(context, X509_get_subject_name(certs[0])) : NULL;
+
+    known = false;
+    for (int i = 0; found && i < sk_X509_num(found); i++)
+        known |= X509_cmp(sk_X509_value(found, i), certs[0]) == 0;
+    sk_X509_pop_free(found, X509_free);
+    X509_STORE_CTX_free(context);
+    X509_STORE_free(store);
+    x509_free_all(certs, count);
+    ERR_clear_error();
+    return known;
 }
 
 void cert_trust_report_finish(struct cert_trust_report *report)

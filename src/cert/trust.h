@@ -43,7 +43,7 @@ struct cert_trust_person {
 struct cert_trust_options {
     struct span ca_pem;      /**< of cert_local_ca_read(): the CA first, former ones after it */
     const char *system_root; /**< "" for this machine; a folder to test beneath */
-    const char *state;       /**< the state folder, for hints; may be NULL */
+    const char *as_root;     /**< the command line that does the same as root, for hints */
     bool skip_system;        /**< leave the system's store alone */
     const struct cert_trust_person *people;
     size_t person_count;
@@ -58,6 +58,8 @@ must_check int cert_trust(const struct cert_trust_options *options,
 /** Takes every CA of ca_pem out of all stores. */
 must_check int cert_untrust(const struct cert_trust_options *options,
                             struct cert_trust_report *ret_report);
+/** Does the system's own store, which curl and most programs ask, hold the first CA of ca_pem? */
+bool cert_trust_is_known(struct span ca_pem);
 void cert_trust_report_finish(struct cert_trust_report *report);
 
 /** Whose homes to act in: the caller's, and that of the person who called sudo (in whose case

@@ -95,8 +95,7 @@ static void report_failure(struct trust_work *work, const char *path, int error)
     if ((error == -EACCES || error == -EPERM) && geteuid() != 0)
         trust_hint(trust_step(work, "system", path, CERT_TRUST_DENIED,
                               "only root may change the system's store"),
-                   "sudo gardien cert %s --state %s", work->adding ? "trust" : "untrust",
-                   work->options->state ? work->options->state : "DIR");
+                   "%s", work->options->as_root);
     else
         trust_step(work, "system", path, CERT_TRUST_FAILED, "%s cannot be changed: %s", path,
                    error_text(error));

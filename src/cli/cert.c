@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "cert/cert.h"
 #include "cli/cli.h"
+#include "os/shell.h"
 #include "os/state.h"
 #include "report/printer.h"
 
@@ -202,26 +203,65 @@ static bool is_there(const struct arguments *arguments, const char *state)
     return false;
 }
 
+/* Root may be asked to trust the CA of somebody who serves without being root: its certificate is
+ * read, and nothing is made in a folder of theirs. The folder must be closed to third ones, who
+ * could put another CA there. @return a descriptor; -ENOENT when it is not a folder of somebody
+ * else's; another -errno with a diag */
+static int open_of_owner(const char *state, struct diags *diags)
+{
+    struct stat st, ca;
+    int fd = geteuid() == 0 ? open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+    if (fd < 0 || fstat(fd, &st) < 0 || st.st_uid == 0) {
+        if (fd >= 0)
+            close(fd);
+        return -ENOENT;
+    }
+    const struct passwd *owner = getpwuid(st.st_uid);
+    if (fstatat(fd, "local-ca/ca.pem", &ca, AT_SYMLINK_NOFOLLOW) < 0)
+        diag_hint(diags_add(diags, "there is no local CA in %s yet", state),
+                  "run gardien cert trust as %s first", owner ? owner->pw_name : "its owner");
+    else if ((st.st_mode & 022) || !S_ISREG(ca.st_mode) || ca.st_uid != st.st_uid)
+        diag_hint(diags_add(diags, "others than %s may have put the local CA into %s",
+                            owner ? owner->pw_name : "its owner", state),
+                  "look at it, then: chmod go-w %s", state);
+    else
+        return fd;
+    close(fd);
+    return -EPERM;
+}
+
+/* Our own folder, with a CA made if it is to be. @return a descriptor, or -errno with a diag */
+static int open_own(const char *state, bool make, struct diags *diags)
+{
+    struct cert_local local = {0};
+    int fd = make || access(state, F_OK) == 0 ? state_open(state, diags) : -ENOENT;
+    struct cert_local_request request = {
+        .state_fd = fd, .state_path = state, .now = nsec_realtime()};
+
+    if (fd < 0 || !make)
+        return fd;
+    int r = cert_local_ca_ensure(&request, diags, &local);
+    if (r < 0) {
+        close(fd);
+        return r;
+    }
+    if (local.ca != CERT_LOCAL_KEPT)
+        fprintf(stderr, "made a local CA in %s\n", state);
+    cert_local_finish(&local);
+    return fd;
+}
+
 /* @return the CA's text for free(), or NULL with what is wrong printed */
 static char *read_ca(const char *state, bool make)
 {
     struct diags diags = {0};
-    struct cert_local local = {0};
     char *pem = NULL;
-    int fd = make || access(state, F_OK) == 0 ? state_open(state, &diags) : -ENOENT;
-    int r = fd < 0 ? fd : 0;
+    int fd = open_of_owner(state, &diags);
 
-    if (r >= 0 && make) {
-        struct cert_local_request request = {
-            .state_fd = fd, .state_path = state, .now = nsec_realtime()};
-        r = cert_local_ca_ensure(&request, &diags, &local);
-        if (r >= 0 && local.ca != CERT_LOCAL_KEPT)
-            fprintf(stderr, "made a local CA in %s\n", state);
-        if (r >= 0)
-            cert_local_finish(&local);
-    }
-    if (r >= 0)
-        r = cert_local_ca_read(fd, &pem);
+    if (fd == -ENOENT)
+        fd = open_own(state, make, &diags);
+    int r = fd < 0 ? fd : cert_local_ca_read(fd, &pem);
     if (r < 0 && diags.errors == 0)
         diags_add(&diags, "there is no local CA in %s", state);
     print_diags(stderr, &diags);
@@ -229,6 +269,18 @@ static char *read_ca(const char *state, bool make)
     if (fd >= 0)
         close(fd);
     return pem;
+}
+
+/* The line that works when it is pasted, from any folder, whatever PATH root has. */
+static char *line_for_root(const char *state, bool trust)
+{
+    scoped(mem_release) char *path = absolute_path(state);
+    scoped(mem_release) char *word = shell_word(path);
+    scoped(mem_release) char *program = shell_program(true);
+    scoped(mem_release) char *line =
+        mem_format("%s cert %s --state %s", program, trust ? "trust" : "untrust", word);
+
+    return shell_as_root(line);
 }
 
 static int change_trust(const struct arguments *arguments, bool trust)
@@ -245,7 +297,8 @@ static int change_trust(const struct arguments *arguments, bool trust)
     options.skip_system = arguments_get(arguments, "no-system") != NULL;
     options.person_count = cert_trust_people(getenv("SUDO_USER"), &people);
     options.people = people;
-    options.state = state;
+    scoped(mem_release) char *as_root = line_for_root(state, trust);
+    options.as_root = as_root;
     int r = trust ? cert_trust(&options, &report) : cert_untrust(&options, &report);
     cert_trust_people_free(people, options.person_count);
     if (r < 0) {

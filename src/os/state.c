@@ -40,8 +40,12 @@ int state_open(const char *path, struct diags *diags)
         return fd;
     }
     if (fstat(fd, &st) < 0 || st.st_uid != geteuid() || (st.st_mode & 022)) {
+        bool others = st.st_uid != geteuid();
         diag_hint(diags_add(diags, "the state folder %s is not ours alone to write", path),
-                  "it holds private keys: chown %u %s; chmod 700 %s", (unsigned)geteuid(), path,
+                  others
+                      ? "it holds the private keys of another user: start gardien as that user, or "
+                        "name another folder than %s with --state DIR"
+                      : "it holds private keys: chmod 700 %s",
                   path);
         close(fd);
         return -EPERM;

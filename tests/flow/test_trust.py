@@ -295,7 +295,7 @@ def trust_as_somebody(home):
         pytest.skip("this system has no store of its own")
     assert result.returncode == 1, result.stdout + result.stderr
     assert "Chromium trusts the local CA now" in result.stdout
-    assert "sudo gardien cert trust --state" in result.stdout
+    assert re.search(r"-> (sudo|su -c '?) ?/?\S*gardien cert trust --state", result.stdout), result.stdout
     assert "done in part" in result.stderr.splitlines()[-2]
     assert run(*trust, "--no-system", env=env).returncode == 0
 
@@ -345,3 +345,43 @@ def test_system_store_follows_trust_and_untrust(server, home, tmp_path):
     assert "the system's store trusts the local CA already" in said
     assert "no trace" in said
     assert sorted(os.listdir("/etc/ssl/certs")) == before
+
+
+PASTED = r"""
+set -eu
+for folder in /etc/ssl /usr/local/share/ca-certificates /etc/ca-certificates; do
+    [ -d "$folder" ] || continue
+    copy=$(mktemp -d "$1/copy.XXXX")
+    cp -a "$folder/." "$copy"
+    mount --bind "$copy" "$folder"
+done
+home=$2 gardien=$3
+as_user() { setpriv --reuid=65534 --regid=65534 --clear-groups env HOME="$home" SUDO_USER= "$@"; }
+cd "$home"
+as_user "$gardien" cert trust | tee "$1/said" || true
+line=$(sed -n 's/^  -> \(sudo\|su\) /\1 /p' "$1/said" | head -1)
+echo "LINE $line"
+line=${line#sudo }
+case $line in su\ -c\ *) ;; *) line="su -c \"$line\"" ;; esac
+cd /
+HOME=/root SUDO_USER=nobody PATH=/usr/sbin:/usr/bin:/sbin:/bin eval "$line"
+as_user "$gardien" cert trust && echo "AGAIN fine"
+find "$home/.local/state/gardien" -not -user 65534 | sed 's/^/FOREIGN /'
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not have("unshare") or not have("setpriv") or not have("su")
+                    or not have("certutil")
+                    or not shutil.which("update-ca-certificates", path="/usr/sbin:/sbin"),
+                    reason="root, unshare, setpriv and update-ca-certificates are needed")
+def test_the_line_for_root_works_when_it_is_pasted(tmp_path):
+    """An ordinary user's start, a program that is on nobody's PATH, root in another folder."""
+    if run("unshare", "-m", "true").returncode != 0:
+        pytest.skip("no mount namespace may be made here")
+    with tempfile.TemporaryDirectory(prefix="it's a home ") as home:
+        os.chown(home, 65534, 65534)
+        result = run("unshare", "-m", "sh", "-c", PASTED, "sh", tmp_path, home, BINARY, seconds=60)
+    said = result.stdout + result.stderr
+    assert "only root may change the system's store" in said, said
+    assert "the system's store trusts the local CA now" in said, said
+    assert "AGAIN fine" in said and "FOREIGN" not in said, said
