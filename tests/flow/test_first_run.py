@@ -35,6 +35,8 @@ def test_the_local_ca_is_made_once(start):
     server.launch()
     wait_until(lambda: "\nready:" in server.output()[told:], 10, "the second start")
     assert "local CA: new" not in server.output()[told:]
+    assert re.search(r"^local CA: this machine does not trust it yet; .* cert trust", server.output()[told:],
+                     re.M)
     assert server.ca.read_bytes() == made and server.curl("/").status == 200
 
 
