@@ -16,7 +16,7 @@ SHELL := bash
 .ONESHELL:
 .SHELLFLAGS := -euc
 
-.PHONY: build build-or-deps deps run test unit flow asan static tidy format fuzz cover bench check \
+.PHONY: build build-or-deps deps run test unit flow libssl-records asan static tidy format fuzz cover bench check \
 	manual install uninstall clean cross matrix help
 .DEFAULT_GOAL := build
 
@@ -52,6 +52,13 @@ unit:        ## the fast half of the tests
 flow: build-or-deps ## the other half; PYTEST_FLAGS='-k proxy -x' picks
 	@tools/deps test
 	PYTHON=$(PYTHON) tools/flow $(BUILD)/gardien $(PYTEST_FLAGS)
+
+libssl-records: ## the TLS tests of a program whose records are libssl's throughout
+	@tools/deps --check build libraries test
+	tools/setup build-libssl -Down_records=false
+	ninja -C build-libssl gardien tests/unit/tls/test_session tests/unit/tls/test_staple
+	$(MESON) test -C build-libssl --print-errorlogs --no-rebuild 'tls session' 'tls staple'
+	GARDIEN=$(CURDIR)/build-libssl/gardien $(PYTHON) -m pytest -q -p no:cacheprovider tests/flow/test_tls.py
 
 asan:        ## every test under AddressSanitizer and UBSan
 	@PATIENCE=3 $(MAKE) --no-print-directory test BUILD=build-asan \

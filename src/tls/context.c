@@ -219,6 +219,36 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
     return 0;
 }
 
+/* The name that the ClientHello on its way asks for, as it was sent; empty for none. Tickets are
+ * opened before libssl looks at it. */
+static struct span hello_name(SSL *ssl)
+{
+    const unsigned char *at;
+    size_t len;
+
+    /* A list of one: its length, the kind host_name, the name's length (RFC 6066 section 3). */
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &at, &len) != 1 || len < 5 ||
+        at[2] != TLSEXT_NAMETYPE_host_name)
+        return SPAN("");
+    size_t name = (size_t)at[3] << 8 | at[4];
+    return name <= len - 5 ? span_of((const char *)at + 5, name) : SPAN("");
+}
+
+/* A ticket resumes under the name that it was given for and under no other: another site's settings
+ * may ask more of a client (RFC 6066 section 3). */
+static SSL_TICKET_RETURN on_ticket_opened(SSL *ssl, SSL_SESSION *ticket, const unsigned char *name,
+                                          size_t name_len, SSL_TICKET_STATUS status, void *unused)
+{
+    (void)name;
+    (void)name_len;
+    (void)unused;
+    if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW)
+        return SSL_TICKET_RETURN_IGNORE_RENEW;
+    if (!span_equal_nocase(hello_name(ssl), span_str(SSL_SESSION_get0_hostname(ticket))))
+        return SSL_TICKET_RETURN_IGNORE_RENEW;
+    return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+}
+
 /* ---- OCSP ---- */
 
 void tls_library_set_clock(struct tls_library *library, nsec_t (*wall_clock)(void))
@@ -249,7 +279,7 @@ static int on_server_name(SSL *ssl, int *alert, void *unused)
 
     (void)unused;
     if (!first->choose)
-        return SSL_TLSEXT_ERR_NOACK;
+        return sent ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
     for (; sent && sent[len] && len < sizeof name; len++)
         name[len] = ascii_lower(sent[len]);
     if (len && name[len - 1] == '.')
@@ -351,7 +381,8 @@ static int configure(SSL_CTX *ssl, const struct tls_settings *settings, struct t
     SSL_CTX_set_tlsext_servername_callback(ssl, on_server_name);
     SSL_CTX_set_tlsext_status_cb(ssl, staples_on_status);
     SSL_CTX_set_tlsext_status_arg(ssl, &library->staples);
-    if (SSL_CTX_set_tlsext_ticket_key_evp_cb(ssl, on_ticket) != 1)
+    if (SSL_CTX_set_tlsext_ticket_key_evp_cb(ssl, on_ticket) != 1 ||
+        SSL_CTX_set_session_ticket_cb(ssl, NULL, on_ticket_opened, NULL) != 1)
         return ERR_TLS;
     return set_groups(ssl);
 }

@@ -12,14 +12,16 @@
 enum {
     TAG = 16,
     NONCE = 12,
+    KEY_MAX = 32,
     TYPE_CHANGE_CIPHER = 20,
     TYPE_ALERT = 21,
     TYPE_HANDSHAKE = 22,
     TYPE_DATA = 23,
-    KEY_UPDATE = 24, /* handshake type */
+    KEY_UPDATE = 24,      /* handshake type */
+    KEY_UPDATE_BYTES = 5, /* its header, and one byte */
     ALERT_WARNING = 1,
     ALERT_FATAL = 2,
-    EMPTY_RECORDS_MAX = 32, /* in a row */
+    EMPTY_RECORDS_MAX = 32, /* in a row; user_canceled is as good as one */
     KEY_UPDATES_MAX = 64,   /* by the peer, without 1 MiB of data between */
     DATA_PER_UPDATE = 1 << 20,
 };
@@ -29,6 +31,7 @@ enum alert {
     UNEXPECTED_MESSAGE = 10,
     BAD_RECORD_MAC = 20,
     RECORD_OVERFLOW = 22,
+    ILLEGAL_PARAMETER = 47,
     DECODE_ERROR = 50,
     INTERNAL_ERROR = 80,
     USER_CANCELED = 90,
@@ -51,25 +54,43 @@ struct records {
     unsigned secret_len;
     unsigned empty_records;
     unsigned key_updates;
+    unsigned char message[KEY_UPDATE_BYTES]; /* the beginning of a handshake message */
+    unsigned message_len;
     uint64_t data_read; /* since the peer's last key update was counted */
     bool over;          /* nothing more is read or written */
 };
 
 /* ---- keys ---- */
 
+/* Gives the cipher a key and the side's iv. */
+static int arm(const struct records *records, struct side *side, const unsigned char *key,
+               bool sealing)
+{
+    return EVP_CipherInit_ex2(side->cipher, records->suite->cipher, key, side->iv, sealing, NULL) ==
+                   1
+               ? 0
+               : ERR_TLS;
+}
+
 /* Section 7.3: key and iv from the traffic secret. */
-static int set_keys(const struct records *records, struct side *side, bool sealing)
+static int derive_keys(const struct records *records, struct side *side, unsigned char key[KEY_MAX])
 {
     const struct record_suite *suite = records->suite;
     const struct span secret = {(const char *)side->secret, records->secret_len};
-    unsigned char key[32];
 
     int r = schedule_expand(suite->digest, secret, SPAN("key"), SPAN(""), key, suite->key_len);
     if (r >= 0)
         r = schedule_expand(suite->digest, secret, SPAN("iv"), SPAN(""), side->iv, sizeof side->iv);
-    if (r >= 0 &&
-        EVP_CipherInit_ex2(side->cipher, suite->cipher, key, side->iv, sealing, NULL) != 1)
-        r = ERR_TLS;
+    return r;
+}
+
+static int set_keys(const struct records *records, struct side *side, bool sealing)
+{
+    unsigned char key[KEY_MAX];
+
+    int r = derive_keys(records, side, key);
+    if (r >= 0)
+        r = arm(records, side, key, sealing);
     OPENSSL_cleanse(key, sizeof key);
     return r;
 }
@@ -91,28 +112,6 @@ static int update_keys(const struct records *records, struct side *side, bool se
     return r;
 }
 
-int records_create(const struct record_suite *suite, const struct traffic_secrets *secrets,
-                   uint64_t written, struct records **ret_records)
-{
-    struct records *records = mem_new(struct records);
-
-    records->suite = suite;
-    records->secret_len = secrets->len;
-    records->reading.cipher = EVP_CIPHER_CTX_new();
-    records->writing.cipher = EVP_CIPHER_CTX_new();
-    memcpy(records->reading.secret, secrets->client, secrets->len);
-    memcpy(records->writing.secret, secrets->server, secrets->len);
-    records->writing.sequence = written;
-    if (!records->reading.cipher || !records->writing.cipher ||
-        set_keys(records, &records->reading, false) < 0 ||
-        set_keys(records, &records->writing, true) < 0) {
-        records_destroy(records);
-        return ERR_TLS;
-    }
-    *ret_records = records;
-    return 0;
-}
-
 void records_destroy(struct records *records)
 {
     if (!records)
@@ -129,6 +128,65 @@ static void make_nonce(const struct side *side, unsigned char nonce[NONCE])
     memcpy(nonce, side->iv, NONCE);
     for (int i = 0; i < 8; i++)
         nonce[NONCE - 1 - i] ^= (unsigned char)(side->sequence >> (8 * i));
+}
+
+/* ---- the beginning ---- */
+
+static int open_record(struct side *side, const unsigned char *record, size_t sealed,
+                       unsigned char *out);
+
+/* The last record that libssl sealed opens with the number before ours, and with no other: this key
+ * has sealed just so many records, and no nonce is used twice, which would be the end of AES-GCM.
+ */
+static int prove_sequence(struct side *side, struct span last)
+{
+    unsigned char plain[RECORD_SEALED_MAX];
+    size_t sealed = last.len - RECORD_HEADER;
+
+    if (last.len <= RECORD_HEADER + TAG || sealed > sizeof plain)
+        return ERR_TLS;
+    side->sequence--;
+    int r = open_record(side, (const unsigned char *)last.ptr, sealed, plain); /* counts it again */
+    OPENSSL_cleanse(plain, sealed);
+    return r < 0 ? ERR_TLS : 0;
+}
+
+static int begin_writing(struct records *records, const struct records_written *written)
+{
+    struct side *side = &records->writing;
+    unsigned char key[KEY_MAX];
+
+    side->sequence = written->count;
+    int r = derive_keys(records, side, key);
+    if (r >= 0 && written->count > 0) {
+        r = arm(records, side, key, false);
+        if (r >= 0)
+            r = prove_sequence(side, written->last);
+    }
+    if (r >= 0)
+        r = arm(records, side, key, true);
+    OPENSSL_cleanse(key, sizeof key);
+    return r;
+}
+
+int records_create(const struct record_suite *suite, const struct traffic_secrets *secrets,
+                   const struct records_written *written, struct records **ret_records)
+{
+    struct records *records = mem_new(struct records);
+
+    records->suite = suite;
+    records->secret_len = secrets->len;
+    records->reading.cipher = EVP_CIPHER_CTX_new();
+    records->writing.cipher = EVP_CIPHER_CTX_new();
+    memcpy(records->reading.secret, secrets->client, secrets->len);
+    memcpy(records->writing.secret, secrets->server, secrets->len);
+    if (!records->reading.cipher || !records->writing.cipher ||
+        set_keys(records, &records->reading, false) < 0 || begin_writing(records, written) < 0) {
+        records_destroy(records);
+        return ERR_TLS;
+    }
+    *ret_records = records;
+    return 0;
 }
 
 /* ---- sealing ---- */
@@ -237,28 +295,34 @@ static int open_record(struct side *side, const unsigned char *record, size_t se
     return (int)inner;
 }
 
+/* @return `len`, or an error when too many in a row had no data */
+static int count_empty(struct records *records, struct tls_io *io, int len)
+{
+    records->empty_records = len ? 0 : records->empty_records + 1;
+    if (records->empty_records > EMPTY_RECORDS_MAX)
+        return fail(records, io, UNEXPECTED_MESSAGE);
+    return len;
+}
+
+/* Section 5.1: an alert stands in a record of its own, whole. An empty one is refused by section
+ * 5.4. */
 static int take_alert(struct records *records, struct tls_io *io, struct span message)
 {
+    if (message.len == 0)
+        return fail(records, io, UNEXPECTED_MESSAGE);
     if (message.len != 2)
         return fail(records, io, DECODE_ERROR);
     if (message.ptr[1] == USER_CANCELED) /* close_notify follows (section 6.1) */
-        return 0;
+        return count_empty(records, io, 0);
     if (message.ptr[1] == CLOSE_NOTIFY)
         return ERR_CLOSED;
     records->over = true; /* whatever it was, the peer is through with us (section 6.2) */
     return ERR_TLS;
 }
 
-/* Section 4.6.3. The only message that a client may send now; it fills its record, because the key
- * changes behind it (section 5.1). */
-static int take_handshake(struct records *records, struct tls_io *io, struct span message)
+/* The peer seals with its next key from the record behind this one on. */
+static int follow_key_update(struct records *records, struct tls_io *io, bool requested)
 {
-    const unsigned char *at = (const unsigned char *)message.ptr;
-
-    if (message.len != 5 || at[0] != KEY_UPDATE)
-        return fail(records, io, UNEXPECTED_MESSAGE);
-    if (at[1] != 0 || at[2] != 0 || at[3] != 1 || at[4] > 1)
-        return fail(records, io, DECODE_ERROR);
     if (records->data_read >= DATA_PER_UPDATE) {
         records->data_read = 0;
         records->key_updates = 0;
@@ -266,9 +330,35 @@ static int take_handshake(struct records *records, struct tls_io *io, struct spa
     if (++records->key_updates > KEY_UPDATES_MAX)
         return fail(records, io, UNEXPECTED_MESSAGE);
     int r = update_keys(records, &records->reading, false);
-    if (r >= 0 && at[4] == 1)
+    if (r >= 0 && requested)
         r = seal_key_update(records, io);
     return r < 0 ? fail(records, io, INTERNAL_ERROR) : 0;
+}
+
+/* Section 4.6.3: KeyUpdate is the only message that a client may send now. It may come in pieces,
+ * none of them empty (5.1, 5.4), and ends its record, because the key changes behind it (5.1). */
+static int take_handshake(struct records *records, struct tls_io *io, struct span content)
+{
+    unsigned char *at = records->message;
+    size_t missing = KEY_UPDATE_BYTES - records->message_len;
+    size_t part = content.len < missing ? content.len : missing;
+
+    if (content.len == 0)
+        return fail(records, io, UNEXPECTED_MESSAGE);
+    memcpy(at + records->message_len, content.ptr, part);
+    records->message_len += (unsigned)part;
+    if (at[0] != KEY_UPDATE)
+        return fail(records, io, UNEXPECTED_MESSAGE);
+    if (records->message_len >= 4 && (at[1] != 0 || at[2] != 0 || at[3] != 1))
+        return fail(records, io, DECODE_ERROR);
+    if (records->message_len < KEY_UPDATE_BYTES)
+        return 0;
+    if (content.len > part)
+        return fail(records, io, UNEXPECTED_MESSAGE);
+    if (at[4] > 1)
+        return fail(records, io, ILLEGAL_PARAMETER);
+    records->message_len = 0;
+    return follow_key_update(records, io, at[4] == 1);
 }
 
 /* @return bytes of data, 0 when the record held none, or an error */
@@ -282,12 +372,12 @@ static int take_content(struct records *records, struct tls_io *io, unsigned cha
     const struct span content = {(const char *)inner, (size_t)len};
     if (len > RECORD_PLAIN_MAX)
         return fail(records, io, RECORD_OVERFLOW);
+    if (records->message_len && type != TYPE_HANDSHAKE) /* between two pieces (section 5.1) */
+        return fail(records, io, UNEXPECTED_MESSAGE);
     switch (type) {
     case TYPE_DATA:
-        records->empty_records = len ? 0 : records->empty_records + 1;
         records->data_read += (unsigned)len;
-        return records->empty_records > EMPTY_RECORDS_MAX ? fail(records, io, UNEXPECTED_MESSAGE)
-                                                          : len;
+        return count_empty(records, io, len);
     case TYPE_ALERT:
         return take_alert(records, io, content);
     case TYPE_HANDSHAKE:

@@ -23,11 +23,16 @@ struct record_suite {
     unsigned key_len;
 };
 
-/** @param written  records that the server has sealed with its application key already (tickets)
- *  @return 0, or ERR_TLS */
+/** What the server has sealed with its application key already (tickets). */
+struct records_written {
+    uint64_t count;
+    struct span last; /**< the last such record, header included; empty when count is 0 */
+};
+
+/** @return 0, or ERR_TLS, also when the last record shows that the count is wrong */
 must_check int records_create(const struct record_suite *suite,
-                              const struct traffic_secrets *secrets, uint64_t written,
-                              struct records **ret_records);
+                              const struct traffic_secrets *secrets,
+                              const struct records_written *written, struct records **ret_records);
 /** Wipes the keys. NULL is fine. */
 void records_destroy(struct records *records);
 

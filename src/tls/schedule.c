@@ -1,6 +1,4 @@
-/* HKDF on OpenSSL's SHA-2 itself, without the layers above it, and the provider face that libssl
- * calls. Protecting records with what is derived is record.c's. */
-#define OPENSSL_SUPPRESS_DEPRECATED /* SHA256_Init() and its like, which OpenSSL 3 still has */
+/* HKDF over digests that were fetched once, and the provider that libssl calls. */
 #include "tls/schedule.h"
 
 #include <openssl/core.h>
@@ -22,32 +20,18 @@ enum { INFO_MAX = 2 + 1 + 255 + 1 + 255 };
 
 /* ---- HMAC and HKDF ---- */
 
-union hash {
-    SHA256_CTX sha256;
-    SHA512_CTX sha384;
-};
-
-static int hash_padded(bool sha384, const unsigned char *block, const struct span parts[2],
+static int hash_padded(const EVP_MD *digest, struct span block, const struct span parts[2],
                        unsigned char *out)
 {
-    union hash hash;
-    bool fine;
+    static EVP_MD_CTX *context; /* one a process: its allocation would cost as much as the hash */
 
-    if (sha384) {
-        fine = SHA384_Init(&hash.sha384) == 1 &&
-               SHA384_Update(&hash.sha384, block, SHA512_CBLOCK) == 1;
-        for (int i = 0; i < 2; i++)
-            fine = fine && SHA384_Update(&hash.sha384, parts[i].ptr, parts[i].len) == 1;
-        fine = fine && SHA384_Final(out, &hash.sha384) == 1;
-    } else {
-        fine = SHA256_Init(&hash.sha256) == 1 &&
-               SHA256_Update(&hash.sha256, block, SHA256_CBLOCK) == 1;
-        for (int i = 0; i < 2; i++)
-            fine = fine && SHA256_Update(&hash.sha256, parts[i].ptr, parts[i].len) == 1;
-        fine = fine && SHA256_Final(out, &hash.sha256) == 1;
-    }
-    OPENSSL_cleanse(&hash, sizeof hash);
-    return fine ? 0 : ERR_TLS;
+    if (!context && !(context = EVP_MD_CTX_new()))
+        return ERR_TLS;
+    bool fine = EVP_DigestInit_ex2(context, digest, NULL) == 1 &&
+                EVP_DigestUpdate(context, block.ptr, block.len) == 1;
+    for (int i = 0; i < 2; i++)
+        fine = fine && EVP_DigestUpdate(context, parts[i].ptr, parts[i].len) == 1;
+    return fine && EVP_DigestFinal_ex(context, out, NULL) == 1 ? 0 : ERR_TLS;
 }
 
 /* RFC 2104, over two parts of a message. A key is never longer than a block here. */
@@ -55,9 +39,9 @@ static int hmac(const EVP_MD *digest, struct span key, const struct span parts[2
                 unsigned char *out)
 {
     size_t hash_len = (size_t)EVP_MD_get_size(digest);
-    bool sha384 = hash_len == SHA384_DIGEST_LENGTH;
-    size_t block_len = sha384 ? SHA512_CBLOCK : SHA256_CBLOCK;
+    size_t block_len = hash_len == SHA384_DIGEST_LENGTH ? SHA512_CBLOCK : SHA256_CBLOCK;
     unsigned char block[SHA512_CBLOCK] = {0};
+    const struct span padded = {(const char *)block, block_len};
 
     if (key.len > block_len)
         return ERR_TLS;
@@ -65,12 +49,12 @@ static int hmac(const EVP_MD *digest, struct span key, const struct span parts[2
         memcpy(block, key.ptr, key.len);
     for (size_t i = 0; i < block_len; i++)
         block[i] ^= 0x36;
-    int r = hash_padded(sha384, block, parts, out);
+    int r = hash_padded(digest, padded, parts, out);
     for (size_t i = 0; i < block_len; i++)
         block[i] ^= 0x36 ^ 0x5c;
     const struct span inner[2] = {{(const char *)out, hash_len}, {0}};
     if (r >= 0)
-        r = hash_padded(sha384, block, inner, out);
+        r = hash_padded(digest, padded, inner, out);
     OPENSSL_cleanse(block, sizeof block);
     return r;
 }

@@ -13,6 +13,10 @@
 #include "tls/io_bio.h"
 #include "tls/record.h"
 
+#ifndef OWN_RECORDS
+#define OWN_RECORDS 1 /* meson's option own_records: 0 leaves all records to libssl */
+#endif
+
 struct tls_session {
     SSL *ssl; /* NULL once `records` took over */
     struct records *records;
@@ -23,9 +27,29 @@ struct tls_session {
     const char *cipher;
     enum tls_protocol protocol;
     bool resumed;
+    bool finished;    /* libssl has sealed its Finished: what follows has the application key */
+    unsigned written; /* records that libssl has sealed since then */
 };
 
 /* ---- sessions ---- */
+
+/* Counts what libssl seals with its application key. Headers come before the messages that their
+ * records hold, so that of Finished is counted before it is known, and not counted. */
+static void on_message(int outgoing, int version, int type, const void *bytes, size_t len, SSL *ssl,
+                       void *context)
+{
+    struct tls_session *session = context;
+    const unsigned char *at = bytes;
+
+    (void)version;
+    (void)ssl;
+    if (!outgoing)
+        return;
+    if (type == SSL3_RT_HEADER && session->finished)
+        session->written++;
+    else if (type == SSL3_RT_HANDSHAKE && len > 0 && at[0] == SSL3_MT_FINISHED)
+        session->finished = true;
+}
 
 int tls_session_create(struct tls_context *context, struct tls_session **ret_session)
 {
@@ -40,6 +64,8 @@ int tls_session_create(struct tls_context *context, struct tls_session **ret_ses
         tls_session_destroy(session);
         return ERR_TLS;
     }
+    SSL_set_msg_callback(session->ssl, on_message);
+    SSL_set_msg_callback_arg(session->ssl, session);
     SSL_set_accept_state(session->ssl);
     *ret_session = session;
     return 0;
@@ -61,6 +87,16 @@ void tls_session_destroy(struct tls_session *session)
     SSL_free(session->ssl);
     tls_context_destroy(session->context);
     free(session);
+}
+
+SSL *tls_session_ssl(struct tls_session *session)
+{
+    return session->ssl;
+}
+
+bool tls_session_has_own_records(const struct tls_session *session)
+{
+    return session->records != NULL;
 }
 
 struct tls_context *tls_session_context(const SSL *ssl)
@@ -93,9 +129,9 @@ static int outcome(const struct tls_session *session, int result)
 
 /* ---- from the handshake to records ---- */
 
-/* Records that were appended to the output since `start`, all of them sealed data.
- * @return their number, or -1 when there is anything else */
-static int count_records(const struct tls_io *io, size_t start)
+/* Finds the last of the records that were appended to the output since `start`, all of them sealed.
+ * @return how many there are, or -1 when there is anything else */
+static int find_records(const struct tls_io *io, size_t start, struct span *ret_last)
 {
     int count = 0;
 
@@ -103,7 +139,9 @@ static int count_records(const struct tls_io *io, size_t start)
         const unsigned char *header = (const unsigned char *)io->out + start;
         if (io->out_len - start < RECORD_HEADER || header[0] != SSL3_RT_APPLICATION_DATA)
             return -1;
-        start += RECORD_HEADER + ((size_t)header[3] << 8 | header[4]);
+        size_t len = RECORD_HEADER + ((size_t)header[3] << 8 | header[4]);
+        *ret_last = span_of(io->out + start, len);
+        start += len;
         count++;
     }
     return start == io->out_len ? count : -1;
@@ -118,22 +156,37 @@ static bool wants_short_records(const SSL *ssl)
     return mode >= TLSEXT_max_fragment_length_512 && mode <= TLSEXT_max_fragment_length_4096;
 }
 
+/* The tickets that libssl sealed in the last step of the handshake, the first records under the
+ * application key. Their number is the one that libssl's callback counted and the one that stands
+ * in the output; records_create() proves it once more. @return 0, or ERR_TLS when they differ */
+static int find_written(const struct tls_session *session, const struct tls_io *io, size_t start,
+                        struct records_written *ret_written)
+{
+    struct span last = SPAN("");
+    int count = find_records(io, start, &last);
+
+    if (count < 0 || !session->finished || (unsigned)count != session->written)
+        return ERR_TLS;
+    *ret_written = (struct records_written){(uint64_t)count, last};
+    return 0;
+}
+
 /* Lets go of libssl's connection, which is worth 12 KiB of memory and a fifth of the work for a
- * small answer, where TLS 1.3 leaves nothing to do but records. What libssl wrote in this last step
- * of the handshake are tickets, the first records under the application key. */
+ * small answer, where TLS 1.3 leaves nothing to do but records. Wherever a condition does not hold,
+ * libssl goes on serving it. */
 static void detach(struct tls_session *session, const struct tls_io *io, size_t start)
 {
     const struct traffic_secrets *secrets = session->secrets;
     const struct record_suite *suite = tls_context_suite(session->context, session->cipher);
-    int written = count_records(io, start);
+    struct records_written written;
 
-    if (SSL_version(session->ssl) != TLS1_3_VERSION || !suite || !secrets->has_client ||
-        !secrets->has_server || written < 0 || SSL_has_pending(session->ssl) ||
-        wants_short_records(session->ssl))
+    if (!OWN_RECORDS || SSL_version(session->ssl) != TLS1_3_VERSION || !suite ||
+        !secrets->has_client || !secrets->has_server || SSL_has_pending(session->ssl) ||
+        wants_short_records(session->ssl) || find_written(session, io, start, &written) < 0)
         return;
-    if (records_create(suite, secrets, (uint64_t)written, &session->records) < 0) {
+    if (records_create(suite, secrets, &written, &session->records) < 0) {
         ERR_clear_error();
-        return; /* libssl goes on serving it */
+        return;
     }
     SSL_free(take(session->ssl));
 }

@@ -22,7 +22,7 @@ static struct records *make_records(const struct schedule *schedule, struct forg
     }
     memset(secrets.client, 1, 32);
     memset(secrets.server, 2, 32);
-    if (records_create(&suite, &secrets, 1, &records) < 0)
+    if (records_create(&suite, &secrets, &(struct records_written){0}, &records) < 0)
         abort();
     forger_init(forger, schedule, span_of((const char *)secrets.client, 32));
     return records;

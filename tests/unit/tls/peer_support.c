@@ -1,4 +1,4 @@
-/* The other side of a connection, for tests and fuzzers of the TLS room. */
+/* The other side of a connection, for tests and fuzzers of the TLS module. */
 #include "peer_support.h"
 
 #include <assert.h>
@@ -43,6 +43,26 @@ static int on_ticket(SSL *ssl, SSL_SESSION *session)
     SSL_SESSION_free(peer->session);
     peer->session = session;
     return 1;
+}
+
+static void on_message(int outgoing, int version, int type, const void *bytes, size_t len, SSL *ssl,
+                       void *context)
+{
+    const unsigned char *at = bytes;
+    int *alert = context;
+
+    if (!outgoing && type == SSL3_RT_ALERT && len == 2 && at[0] == SSL3_AL_FATAL)
+        *alert = at[1];
+}
+
+void peer_read_alert(struct peer *peer, int *ret_alert)
+{
+    char byte;
+
+    SSL_set_msg_callback(peer->ssl, on_message);
+    SSL_set_msg_callback_arg(peer->ssl, ret_alert);
+    for (int i = 0; i < 100 && SSL_read(peer->ssl, &byte, 1) > 0; i++)
+        ;
 }
 
 void peer_init(struct peer *peer, void (*configure)(SSL_CTX *context))

@@ -25,6 +25,8 @@ void peer_finish(struct peer *peer);
 /** A self-signed certificate with its key. kind: "EC", "RSA". */
 void make_certificate(const char *kind, const char *name, EVP_PKEY **ret_key, char **ret_pem);
 
+/** Reads what the server sent and sets *ret_alert to the description of a fatal alert in it. */
+void peer_read_alert(struct peer *peer, int *ret_alert);
 /** Runs the handshake to its end. @return 1, or the server's error */
 int run_handshake(struct peer *peer, struct tls_session *server);
 /** Gives the server what the client wants to send. @return what tls_read() says */
