@@ -649,6 +649,8 @@ static void test_session_ends_a_flood_of_key_updates(void **state)
     ssize_t n = 0;
     int updates = 0;
 
+    if (!own_records) /* libssl follows them without end */
+        skip();
     rig_up(&rig, only_aes128);
     assert_int_equal(rig_connect(&rig, false), 1);
     for (; n == 0 && updates < 200; updates++) {
@@ -657,7 +659,7 @@ static void test_session_ends_a_flood_of_key_updates(void **state)
         n = server_read(&rig.peer, rig.session, got, sizeof got);
     }
     assert_int_equal(n, ERR_TLS);
-    assert_true(updates == 65 || !own_records);
+    assert_int_equal(updates, 65);
     rig_down(&rig);
 }
 
