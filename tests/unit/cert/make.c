@@ -83,7 +83,7 @@ static void add_more(X509 *cert, X509 *issuer, const char *more)
     scoped(mem_release) char *text = mem_string(span_str(more));
     char *state = NULL;
 
-    for (char *at = strtok_r(text, ";", &state); at; at = strtok_r(NULL, ";", &state)) {
+    for (char *at = strtok_r(text, "|", &state); at; at = strtok_r(NULL, "|", &state)) {
         char *value = strchr(at, '=');
         need(value != NULL, at);
         *value = '\0';

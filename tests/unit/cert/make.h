@@ -14,7 +14,7 @@
 struct order {
     const char *name;         /**< common name of the subject */
     const char *alternatives; /**< as OpenSSL writes them: "DNS:a,IP:::1"; NULL: none */
-    const char *more;         /**< "tlsfeature=status_request;…"; NULL: none */
+    const char *more;         /**< "tlsfeature=status_request|…"; NULL: none */
     const char *key;    /**< "P-256", "P-384", "Ed25519", "RSA1024", "RSA2048", "PSS2048" (RSA-PSS),
                            "explicit" (P-256 with explicit parameters) */
     const char *digest; /**< NULL: SHA256 */

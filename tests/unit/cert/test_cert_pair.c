@@ -133,8 +133,8 @@ static void test_pair_must_staple_without_stapling_warns(void **state)
         bool staples, warns;
     } cases[] = {
         {"tlsfeature=status_request", true, true}, /* and nobody to ask */
-        {"tlsfeature=status_request;authorityInfoAccess=OCSP;URI:http://ocsp.test/", true, false},
-        {"tlsfeature=status_request;authorityInfoAccess=OCSP;URI:http://ocsp.test/", false, true},
+        {"tlsfeature=status_request|authorityInfoAccess=OCSP;URI:http://ocsp.test/", true, false},
+        {"tlsfeature=status_request|authorityInfoAccess=OCSP;URI:http://ocsp.test/", false, true},
         {"authorityInfoAccess=OCSP;URI:http://ocsp.test/", false, false},
     };
 
