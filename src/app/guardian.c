@@ -311,7 +311,7 @@ static void reap(struct guardian *g)
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         if (pid == g->prepare.pid)
             reload_on_prepared(g, status);
-        else if (!stapler_on_exit(g, pid, status) &&
+        else if (!stapler_on_exit(g, pid, status) && !acme_on_exit(g, pid, status) &&
                  !processes_on_exit(&g->processes, pid, status) && !upgrade_on_exit(g, pid))
             supervise_on_exit(g, pid, status);
     }
@@ -417,6 +417,7 @@ static void end_prepare(struct guardian *g)
 static void finish(struct guardian *g)
 {
     end_prepare(g);
+    acme_stop(g);
     if (g->loop) {
         processes_release(&g->processes);
         supervise_free(g);
@@ -453,6 +454,7 @@ int guardian_run(const struct guardian_options *options)
     list_init(&g.keys);
     list_init(&g.workers);
     list_init(&g.clients);
+    acme_init(&g);
     wire_processes(&g);
     int r = begin(&g);
     if (r < 0) {

@@ -2,6 +2,7 @@
  */
 #pragma once
 
+#include "app/acme.h"
 #include "app/control_server.h"
 #include "app/deployment.h"
 #include "app/guardian.h"
@@ -54,6 +55,7 @@ struct guardian {
     size_t ticket_key_count;
     struct loop_timer ticket_rotation;
     unsigned ocsp_processes; /* that ask now */
+    struct acme_orders acme;
 
     struct list workers;
     unsigned rows; /* most workers alive at a time, draining ones included */

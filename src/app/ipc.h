@@ -30,7 +30,7 @@ enum ipc_kind {
     /* guardian → keys */
     IPC_KEY_LOAD, /**< value: id; text: a byte of enum keys_purpose; fds: key file, and for
                        KEYS_FOR_SERVER and KEYS_FOR_CLIENT a memfd of the chain that it must belong
-                       to; answered by DONE */
+                       to, unless it has no certificate yet; answered by DONE */
     IPC_KEY_DROP, /**< value: id */
     /* guardian → any process of the table, see process.h */
     IPC_CLIENT,   /**< one fd: one more channel; value: the rights of its link (process.h) */
@@ -60,6 +60,18 @@ enum ipc_kind {
     /* keys → guardian */
     IPC_KEY_MADE, /**< value: id; text: 0, or the negated error, in decimal (EBUSY: another is being
                        made) */
+    /* guardian → worker */
+    IPC_ACME_TOKEN, /**< text: TOKEN "\n" KEY-AUTHORIZATION: challenges for it are answered; with
+                         nothing behind the line end no more */
+    /* acme → guardian; all but STEP and RESULT are answered by DONE with 0 or the negated error */
+    IPC_ACME_ACCOUNT, /**< text: the account's URL, to be kept */
+    IPC_ACME_ORDER,   /**< text: the order's URL, to be kept; empty: it is of no more use */
+    IPC_ACME_PUBLISH, /**< value 1, text: as ACME_TOKEN; value 0, text: TOKEN, to withdraw */
+    IPC_ACME_WINDOW,  /**< text: "START END", wall clock in ns: when to renew */
+    IPC_ACME_STEP,    /**< value: enum acme_step; text: of what */
+    IPC_ACME_RESULT,  /**< one fd: ipc_memory() of the chain, text: "NOT-BEFORE NOT-AFTER ID"; or
+                           none, text: why it failed, value: wall clock before which to ask no more
+                       */
     IPC_LAST,
 };
 

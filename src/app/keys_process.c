@@ -67,7 +67,7 @@ static int check_chain(const struct keys_process *keys, uint64_t id, int fd)
     return r;
 }
 
-static bool needs_chain(enum keys_purpose purpose)
+static bool may_have_chain(enum keys_purpose purpose)
 {
     return purpose == KEYS_FOR_SERVER || purpose == KEYS_FOR_CLIENT;
 }
@@ -76,10 +76,13 @@ static int load(struct keys_process *keys, const struct ipc_message *message)
 {
     enum keys_purpose purpose = message->text_len == 1 ? (unsigned char)message->text[0] : 0;
 
-    if (purpose == 0 || message->fd_count != (needs_chain(purpose) ? 2 : 1))
+    bool chain = message->fd_count == 2;
+
+    if (purpose == 0 || message->fd_count < 1 || message->fd_count > 2 ||
+        (chain && !may_have_chain(purpose)))
         return ERR_PROTOCOL;
     int r = keys_holder_load(keys->holder, message->value, purpose, message->fds[0]);
-    if (r >= 0 && needs_chain(purpose))
+    if (r >= 0 && chain)
         r = check_chain(keys, message->value, message->fds[1]);
     if (r < 0)
         keys_holder_drop(keys->holder, message->value);

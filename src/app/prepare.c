@@ -186,19 +186,57 @@ static int use_local(struct work *work, const struct settings_site *site, json_t
     return read_local(work, site->names.items[0], list);
 }
 
+/* The pair that came by ACME, if there is one that stands for all names. @return whether it is used
+ */
+static bool use_acme(struct work *work, const struct settings_site *site, json_t *list,
+                     json_t *acme)
+{
+    const char *main_name = site->names.items[0];
+    scoped(mem_release) char *chain_path = acme_store_path(main_name, "chain.pem");
+    scoped(mem_release) char *key_path = acme_store_path(main_name, "key.pem");
+    scoped(mem_release) char *key = mem_format("%s/%s", work->state, key_path);
+    struct buffer bytes = buffer_make(CERT_FILE_MAX);
+    struct cert_chain chain = {NULL};
+
+    int fd = openat(work->state_fd, chain_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return false;
+    int r = read_all(fd, &bytes);
+    if (r >= 0)
+        r = cert_chain_parse(buffer_span(&bytes), &chain);
+    bool fits = r >= 0;
+    for (size_t i = 0; fits && i < site->names.count; i++)
+        fits = cert_matches(&chain.items[0], span_str(site->names.items[i]));
+    if (fits) {
+        scoped(mem_release) char *id = acme_certificate_id(buffer_span(&bytes));
+        add_certificate(work, list, &chain, key, "by ACME");
+        json_object_set_new(acme, "not_before", json_integer(chain.items[0].not_before));
+        json_object_set_new(acme, "not_after", json_integer(chain.items[0].not_after));
+        if (id)
+            json_object_set_new(acme, "id", json_string(id));
+    }
+    buffer_finish(&bytes);
+    cert_chain_finish(&chain);
+    return fits;
+}
+
 static int use_site(struct work *work, const struct settings_site *site)
 {
     const struct settings_certificate *files = site->certificate.items;
-    json_t *list = json_array();
+    const struct settings *settings = work->loaded.settings;
+    const char *name, *why;
+    bool by_acme = settings_site_has_acme(settings, site, &name, &why);
+    json_t *list = json_array(), *acme = json_pack("{s:b}", "wanted", (int)by_acme);
     int r = 0;
 
     if (work->loaded.settings->listen.https.count) {
         for (size_t i = 0; r >= 0 && i < site->certificate.count; i++)
             r = use_file(work, &files[i], list);
-        if (site->certificate.count == 0)
+        bool found = by_acme && use_acme(work, site, list, acme);
+        if (site->certificate.count == 0 && !found)
             r = use_local(work, site, list);
     }
-    json_array_append_new(work->sites, json_pack("{s:o}", "certificates", list));
+    json_array_append_new(work->sites, json_pack("{s:o, s:o}", "certificates", list, "acme", acme));
     return r;
 }
 
@@ -296,13 +334,24 @@ static char *copy_text(const json_t *object, const char *key)
     return text ? mem_string(span_str(text)) : NULL;
 }
 
+static void read_acme(const json_t *from, struct prepared_acme *acme)
+{
+    *acme = (struct prepared_acme){
+        .wanted = json_is_true(json_object_get(from, "wanted")),
+        .not_before = json_integer_value(json_object_get(from, "not_before")),
+        .not_after = json_integer_value(json_object_get(from, "not_after")),
+        .id = copy_text(from, "id"),
+    };
+}
+
 static void read_sites(const json_t *list, struct prepared *prepared)
 {
     prepared->sites = mem_zalloc((json_array_size(list) + 1) * sizeof *prepared->sites);
     for (; prepared->site_count < json_array_size(list); prepared->site_count++) {
         struct prepared_site *site = &prepared->sites[prepared->site_count];
-        const json_t *from =
-            json_object_get(json_array_get(list, prepared->site_count), "certificates");
+        const json_t *object = json_array_get(list, prepared->site_count);
+        const json_t *from = json_object_get(object, "certificates");
+        read_acme(json_object_get(object, "acme"), &site->acme);
         site->certificates = mem_zalloc((json_array_size(from) + 1) * sizeof *site->certificates);
         for (; site->count < json_array_size(from); site->count++) {
             const json_t *one = json_array_get(from, site->count);
@@ -368,6 +417,7 @@ void prepared_finish(struct prepared *prepared)
             ocsp_answer_finish(&site->certificates[c].ocsp);
         }
         free(site->certificates);
+        free(site->acme.id);
     }
     free(prepared->sites);
     settings_destroy(prepared->settings);

@@ -18,9 +18,18 @@ struct prepared_certificate {
     struct ocsp_answer ocsp;
 };
 
+/** A site's certificate by ACME. */
+struct prepared_acme {
+    bool wanted;       /**< the site has its certificate from there */
+    nsec_t not_before; /**< wall clock, of the one in use; 0: none yet */
+    nsec_t not_after;
+    char *id; /**< for renewal information (RFC 9773); NULL: none */
+};
+
 struct prepared_site {
     struct prepared_certificate *certificates;
     size_t count;
+    struct prepared_acme acme;
 };
 
 struct prepared {

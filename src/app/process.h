@@ -38,6 +38,7 @@ enum process_id {
     PROCESS_WORKER = PROCESSES_LASTING, /**< supervise.c */
     PROCESS_PREPARE,                    /**< prepare.c */
     PROCESS_OCSP,                       /**< stapler.c */
+    PROCESS_ACME,                       /**< acme_orders.c */
     PROCESSES,
 };
 

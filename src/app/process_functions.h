@@ -18,5 +18,7 @@ int router_process_run(const struct process_start *start);
 int worker_process_run(const struct process_start *start);
 /** Reads settings and makes certificates. @param start  question: struct settings_source */
 int prepare_process_run(const struct process_start *start);
+/** Gets a certificate from an ACME server. @param start  question: struct acme_question (acme.h) */
+int acme_process_run(const struct process_start *start);
 /** Asks an OCSP responder. @param start  question: the chain in PEM */
 int ocsp_process_run(const struct process_start *start);

@@ -21,6 +21,8 @@ static const struct process_link worker_links[] = {
     {PROCESS_LOGS, 0},
 };
 
+static const struct process_link acme_links[] = {{PROCESS_KEYS, KEYS_MAY_CERTIFY}};
+
 #define LINKS(list) .links = (list), .link_count = ARRAY_SIZE(list)
 
 const struct process_row process_rows[PROCESSES] = {
@@ -67,4 +69,10 @@ const struct process_row process_rows[PROCESSES] = {
                       .role = SANDBOX_CLIENT,
                       .restart = RESTART_NEVER,
                       .run = ocsp_process_run},
+    [PROCESS_ACME] = {.name = "acme",
+                      .role = SANDBOX_ACME,
+                      .restart = RESTART_NEVER,
+                      .confines_itself = true,
+                      LINKS(acme_links),
+                      .run = acme_process_run},
 };

@@ -245,6 +245,7 @@ static void commit(struct guardian *g)
         step_workers(g, g->live);
         guardian_on_ready(g);
     }
+    acme_follow(g);
     finish(g, APP_OK, &diags);
 }
 

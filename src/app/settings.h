@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cert/cert.h"
 #include "config/config.h"
 #include "protect/protect.h"
 #include "serve/serve.h"
@@ -45,20 +46,11 @@ struct settings_certificate {
     char *key;  /**< NULL: in `file` as well */
 };
 
-/** One of `routes`: what answers beneath a path. */
-struct settings_route {
-    char *path;
-    bool exact;
-    struct redirect_settings *redirect; /**< exactly one of these is not NULL */
-    struct respond_settings *respond;
-};
-
 struct settings_site {
     struct config_strings names; /**< lower case, ASCII, no final dot; the first is the main one */
     bool is_default;
     bool redirect_to_main;
     struct files_settings *files;   /**< NULL: nothing to serve */
-    struct config_list routes;      /**< of struct settings_route */
     char *fallback;                 /**< moved to `files` by settings_decode(): NULL afterwards */
     struct config_list certificate; /**< of struct settings_certificate; none: the local CA */
     struct settings_headers headers;
@@ -76,6 +68,7 @@ struct settings {
     struct limits_settings limits;
     struct settings_logs logs;
     struct settings_firewall firewall;
+    struct acme_settings acme;
     struct settings_headers headers; /**< of every site; a site's own come after and win */
     struct config_list sites;        /**< of struct settings_site */
     char *state;                     /**< NULL: state_default() */
@@ -91,12 +84,6 @@ extern const struct config_row settings_rows[];
 static inline struct settings_site *settings_sites(const struct settings *settings)
 {
     return settings->sites.items;
-}
-
-/** The routes of a site as an array of site->routes.count. */
-static inline struct settings_route *settings_routes(const struct settings_site *site)
-{
-    return site->routes.items;
 }
 
 /** Decodes a tree and brings names into one form. `ret_settings` is written in every case, for
@@ -136,6 +123,11 @@ void settings_check(const struct config_tree *tree, const struct settings *setti
 /** @return NULL for a host name (ASCII; maybe "*.rest") or IP address that a site may have, else
  *  what is wrong as a sentence's end */
 const char *settings_name_wrong(const char *name);
+/** Does the site get its certificate by ACME? With a name that no public CA certifies, or with one
+ *  that this program cannot have validated, it does not.
+ *  @param ret_name  the name because of which not, or NULL */
+bool settings_site_has_acme(const struct settings *settings, const struct settings_site *site,
+                            const char **ret_name, const char **ret_why);
 /** localhost, *.localhost, or an IP address. */
 bool settings_name_is_local(const char *name);
 /** The site for names that nobody has: the one marked `default`, else the first.

@@ -188,6 +188,8 @@ static int start(struct guardian *g, struct worker_process *worker)
         r = socket_send_timeout(pair[0], ORDER_TIMEOUT);
     if (r >= 0)
         r = deployment_send(g, deployment, worker);
+    if (r >= 0)
+        acme_greet_worker(g, pair[0]);
     if (r < 0)
         supervise_kill(worker); /* its end leads to another start */
     return 0;

@@ -209,6 +209,15 @@ static int take_ocsp(struct worker *worker, const struct ipc_message *message)
     return r;
 }
 
+static int take_token(struct worker *worker, const struct ipc_message *message)
+{
+    struct span token, text = span_of(message->text, message->text_len);
+
+    if (!span_next(&text, '\n', &token) || token.len == 0)
+        return ERR_PROTOCOL;
+    return server_set_challenge(worker->server, token, text);
+}
+
 static int obey(struct worker *worker, struct ipc_message *message)
 {
     switch (message->kind) {
@@ -226,6 +235,8 @@ static int obey(struct worker *worker, struct ipc_message *message)
         return channels_take(worker->channels, message);
     case IPC_OCSP:
         return take_ocsp(worker, message);
+    case IPC_ACME_TOKEN:
+        return take_token(worker, message);
     case IPC_STATS:
         return tell_stats(worker);
     case IPC_PING:

@@ -21,6 +21,8 @@ enum sandbox_role {
                           Whatever else it tries fails with EPERM: the plug-ins that look names up are
                           not ours, and may try what they can do without */
     SANDBOX_CONNECTOR, /**< the same for as long as gardien serves */
+    SANDBOX_ACME,      /**< the same for some minutes, and reads the certificates that the system
+                          trusts */
     SANDBOX_ACCOUNT,   /**< another account and no way to more rights, nothing else: it may start
                           processes and programs */
     SANDBOX_HIDDEN,    /**< all rights of the guardian; its memory is hidden */

@@ -128,6 +128,30 @@ static const struct sandbox_limit question_limits[] = {
     {RLIMIT_FSIZE, 65536}, {RLIMIT_CPU, 5},
 };
 
+/** The same, and the certificates that the system trusts. */
+static const char *const acme_files[] = {
+    "/etc/resolv.conf",
+    "/etc/hosts",
+    "/etc/host.conf",
+    "/etc/nsswitch.conf",
+    "/etc/gai.conf",
+    "/etc/services",
+    "/etc/ld.so.cache",
+    "/etc/ssl/openssl.cnf",
+    "/etc/ssl/certs",
+    "/usr/share/ca-certificates",
+    "/usr/local/share/ca-certificates",
+    "/usr/lib",
+    "/usr/lib64",
+    "/lib",
+    "/lib64",
+};
+
+static const struct sandbox_limit acme_limits[] = {
+    {RLIMIT_CORE, 0},        {RLIMIT_NPROC, 0}, {RLIMIT_NOFILE, 64},
+    {RLIMIT_FSIZE, 1 << 20}, {RLIMIT_CPU, 60},
+};
+
 static const struct sandbox_limit connector_limits[] = {{RLIMIT_CORE, 0}, {RLIMIT_NPROC, 0}};
 
 #define CALLS(list) .calls = (list), .call_count = ARRAY_SIZE(list)
@@ -144,6 +168,9 @@ const struct sandbox_rules sandbox_rules[SANDBOX_ROLES] = {
                            .refuses = true, .files = lookup_files,
                            .file_count = ARRAY_SIZE(lookup_files), .limits = connector_limits,
                            .limit_count = ARRAY_SIZE(connector_limits)},
+    [SANDBOX_ACME] = {CALLS(client), .confined = true, .reads = true, .connects = true,
+                      .refuses = true, .files = acme_files, .file_count = ARRAY_SIZE(acme_files),
+                      .limits = acme_limits, .limit_count = ARRAY_SIZE(acme_limits)},
     [SANDBOX_ACCOUNT] = {.confined = false},
     [SANDBOX_HIDDEN] = {.keeps_account = true, .hides_memory = true},
     [SANDBOX_NONE] = {.keeps_account = true},

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "serve/access_log.h"
+#include "serve/challenge.h"
 #include "serve/redirect.h"
 #include "serve/request_body.h"
 #include "serve/route.h"
@@ -257,6 +258,11 @@ static void on_request(void *owner, struct http_exchange *x)
     if (unlikely(request->refusal)) {
         r->refused = true;
         request_fail(r, request->refusal, request->refusal_reason);
+        return;
+    }
+    if (unlikely(source->server->challenges.count) && challenge_is_asked(r)) {
+        r->handler = &challenge_handler; /* before limits: a certificate depends on it */
+        challenge_handler.start(r);
         return;
     }
     ask_protection(r);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/log.h"
+#include "base/span.h"
 #include "os/loop.h"
 
 struct server;
@@ -51,6 +52,9 @@ must_check int server_apply(struct server *server, struct sites *sites,
 void server_set_tls(struct server *server, struct tls_context *context);
 /** Where answers are logged from now on; NULL for nowhere. The caller keeps it alive. */
 void server_set_access_log(struct server *server, struct access_log *log);
+/** A challenge of a certificate authority (RFC 8555 section 8.3) is answered with `text` from now
+ * on; with empty text no more. @return 0, or ERR_LIMIT */
+must_check int server_set_challenge(struct server *server, struct span token, struct span text);
 /** Stops accepting and ends every connection in good order. `on_drained` follows, at once when
  * there is none. */
 void server_drain(struct server *server, void (*on_drained)(void *context), void *context);

@@ -8,6 +8,7 @@
 #include "http/pool.h"
 #include "http/server.h"
 #include "protect/protect.h"
+#include "serve/challenge.h"
 #include "serve/server.h"
 #include "serve/sites.h"
 #include "tls/tls.h"
@@ -39,6 +40,7 @@ struct server {
     struct sites *sites;
     struct tls_context *tls; /* sessions begin here; the site's certificate follows from the name */
     struct access_log *access_log;
+    struct challenges challenges; /* of certificate authorities, answered now */
     struct http_pool *pool;
     struct protect *protect;
     struct list listeners;

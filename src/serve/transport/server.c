@@ -137,6 +137,7 @@ void server_destroy(struct server *server)
     tls_context_destroy(server->tls);
     sites_unref(server->sites);
     http_pool_destroy(server->pool);
+    challenges_finish(&server->challenges);
     protect_destroy(server->protect);
     free(server->in);
     free(server->plain);
@@ -345,6 +346,11 @@ void server_set_tls(struct server *server, struct tls_context *context)
 void server_set_access_log(struct server *server, struct access_log *log)
 {
     server->access_log = log;
+}
+
+int server_set_challenge(struct server *server, struct span token, struct span text)
+{
+    return challenges_set(&server->challenges, token, text);
 }
 
 /* ---- the end ---- */

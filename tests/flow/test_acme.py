@@ -1,0 +1,182 @@
+"""Certificates by ACME, from a real pebble: ordered, served, kept over restarts, renewed; and what is
+said and done where that fails."""
+
+import json
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+import lib
+from pebble import pebble, served_certificate
+
+NAMES = ["acme.gardien-test.com", "www.acme.gardien-test.com"]
+
+
+def settings(server, names=NAMES, **acme):
+    """Settings that order from a pebble."""
+    def make(gardien):
+        return {"acme": {"mode": "on", "directory": server.directory, "ca_file": str(server.ca), **acme},
+                "sites": [{"names": names, "files": str(gardien.public), "redirect_to_main": False}]}
+    return make
+
+
+def is_issued(gardien, name=NAMES[0]):
+    issuer, serial, names = served_certificate(gardien, name)
+    return serial if "Pebble" in issuer else None
+
+
+def await_certificate(gardien, name=NAMES[0], seconds=40):
+    """Waits until a certificate of pebble's is served; returns its serial number."""
+    try:
+        return lib.wait_until(lambda: is_issued(gardien, name), seconds, "a certificate of pebble's", 0.2)
+    except AssertionError as error:
+        raise AssertionError(f"{error} in:\n{gardien.output()}") from None
+
+
+@pytest.fixture
+def ca(tmp_path):
+    """A pebble that validates at the port that the test's gardien will serve plain HTTP on."""
+    http = lib.free_port()
+    with pebble(tmp_path, http) as server:
+        server.gardien_http = http
+        yield server
+
+
+def test_a_certificate_is_ordered_and_served_without_a_cut_connection(start, ca):
+    gardien = start(config=settings(ca), http=ca.gardien_http)
+    issuer, _, _ = served_certificate(gardien, NAMES[0])
+    assert "gardien" in issuer  # meanwhile the local CA's
+    with gardien.tls(NAMES[0], context=lib.anything_goes(), seconds=60) as held:
+        await_certificate(gardien)
+        held.sendall(b"GET / HTTP/1.1\r\nHost: acme.gardien-test.com\r\nConnection: close\r\n\r\n")
+        assert b" 200 OK" in lib.read_all(held)
+    _, _, names = served_certificate(gardien, NAMES[1])
+    assert all(f"DNS:{name}" in names for name in NAMES)
+    root = gardien.folder / "root.pem"
+    root.write_text(ca.root())
+    answer = gardien.curl("/", "--cacert", root, name=NAMES[0])
+    assert answer.status == 200
+    assert ca.orders() == 1
+    for word in ("a certificate is ordered", "a name is validated", "a certificate has come"):
+        assert word in gardien.output()
+
+
+def test_keys_are_for_the_owner_alone_and_fit_their_chain(start, ca):
+    gardien = start(config=settings(ca), http=ca.gardien_http)
+    await_certificate(gardien)
+    pair = gardien.state / "certificates" / NAMES[0] / "current"
+    assert (pair / "key.pem").stat().st_mode & 0o777 == 0o600
+    public = [lib.run("openssl", *words, check=True).stdout for words in
+              (("pkey", "-in", pair / "key.pem", "-pubout"), ("x509", "-in", pair / "chain.pem", "-noout",
+                                                              "-pubkey"))]
+    assert public[0] == public[1]
+    account, = (gardien.state / "acme").glob("*/account.key")
+    assert account.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_restart_orders_nothing_anew(start, ca):
+    gardien = start(config=settings(ca), http=ca.gardien_http)
+    serial = await_certificate(gardien)
+    gardien.stop()
+    gardien.launch().wait_ready()
+    assert is_issued(gardien) == serial
+    time.sleep(2)
+    assert ca.orders() == 1
+
+
+def test_a_new_name_orders_anew_and_the_key_is_another(start, ca):
+    gardien = start(config=settings(ca), http=ca.gardien_http)
+    serial = await_certificate(gardien)
+    pair = gardien.state / "certificates" / NAMES[0] / "current"
+    key = (pair / "key.pem").read_text()
+    more = [*NAMES, "new.acme.gardien-test.com"]
+    gardien.write_config(settings(ca, names=more)(gardien))
+    assert gardien.cli("reload").returncode == 0
+    lib.wait_until(lambda: (now := is_issued(gardien)) and now != serial, 40, "another certificate", 0.2)
+    assert "DNS:new.acme.gardien-test.com" in served_certificate(gardien, NAMES[0])[2]
+    assert (pair / "key.pem").read_text() != key
+
+
+def test_a_name_that_leads_elsewhere_fails_with_its_reason_and_waits(start, tmp_path):
+    with pebble(tmp_path, lib.free_port()) as ca:  # it validates where nobody listens
+        gardien = start(config=settings(ca))
+        said = gardien.wait_output(r"no certificate yet, serving with one of the local CA.*", 40)[0]
+        assert "could not be validated" in said and "retry=" in said and "failures=1" in said
+        assert gardien.curl("/", name=NAMES[0]).status == 200  # by the local CA
+        record = json.loads(next((gardien.state / "acme").glob("*/orders/*/order.json")).read_text())
+        assert record["failures"] == 1 and record["retry_at"] > time.time() * 1e9
+        gardien.stop()
+        gardien.launch().wait_ready()
+        time.sleep(2)
+        assert ca.orders() == 1  # a restart does not shorten the wait
+
+
+def test_an_authority_that_cannot_be_reached_is_told(start, tmp_path):
+    ca_file = tmp_path / "none.pem"
+    lib.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+            "-keyout", tmp_path / "none.key", "-out", ca_file, "-subj", "/CN=none", check=True)
+    port = lib.free_port()
+
+    class Nobody:
+        directory, ca = f"https://localhost:{port}/dir", ca_file
+    gardien = start(config=settings(Nobody))
+    said = gardien.wait_output(r"no certificate yet.*", 40)[0]
+    assert f"https://localhost:{port}/dir cannot be reached" in said
+    assert gardien.curl("/", name=NAMES[0]).status == 200
+
+
+def test_an_authority_that_is_not_trusted_is_told(start, ca, tmp_path):
+    other = tmp_path / "other.pem"
+    lib.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+            "-keyout", tmp_path / "other.key", "-out", other, "-subj", "/CN=other", check=True)
+    gardien = start(config=settings(ca, ca_file=str(other)), http=ca.gardien_http)
+    said = gardien.wait_output(r"no certificate yet.*", 40)[0]
+    assert "certificate" in said and "cannot be reached" in said
+    assert ca.orders() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes root, who may look into gardien's processes")
+def test_a_process_that_is_killed_at_any_step_loses_nothing(start, tmp_path):
+    http = lib.free_port()
+    # Validation takes its time, so that each step can be met.
+    with pebble(tmp_path, http, env={"PEBBLE_VA_NOSLEEP": "0", "PEBBLE_VA_SLEEPTIME": "2"}) as ca:
+        gardien = start(config=settings(ca), http=http)
+        gardien.wait_output("asked to validate a name", 30)
+        for pid in gardien.role("acme"):
+            os.kill(pid, signal.SIGKILL)
+        gardien.wait_output("its process was ended", 10)
+        record = next((gardien.state / "acme").glob("*/orders/*/order.json"))
+        assert json.loads(record.read_text())["order"].startswith(ca.directory[:-4])
+        # The wait is a minute: what a restart after it finds is tried at once. The authority may have
+        # looked for the token while nobody answered; then the order is of no more use.
+        for _ in range(2):
+            gardien.stop()
+            known = json.loads(record.read_text())
+            known["retry_at"] = 0
+            record.write_text(json.dumps(known))
+            before = gardien.output()
+            gardien.launch().wait_ready()
+            lib.wait_until(lambda: is_issued(gardien) or re.search("no certificate yet",
+                                             gardien.output()[len(before):]), 60, "an outcome", 0.2)
+        assert is_issued(gardien)
+        assert ca.orders() == (2 if "set INVALID" in ca.said() else 1)
+
+
+def test_local_names_stay_with_the_local_ca_and_settings_say_so(start, ca):
+    gardien = start(config=settings(ca, names=["site.test", "localhost"]), http=ca.gardien_http)
+    time.sleep(2)
+    assert ca.orders() == 0
+    assert "gardien" in served_certificate(gardien, "localhost")[0]
+
+
+def test_tokens_are_answered_over_plain_http_for_any_host_and_no_longer_than_needed(start, ca):
+    gardien = start(config=settings(ca), http=ca.gardien_http)
+    await_certificate(gardien)
+    used = re.search(r"/\.well-known/acme-challenge/([\w-]{22,})", ca.said())
+    assert used, ca.said()[-2000:]
+    answer = gardien.curl(f"/.well-known/acme-challenge/{used[1]}", secure=False, name=NAMES[0])
+    assert answer.status in (301, 308, 404)
