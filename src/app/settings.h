@@ -46,11 +46,20 @@ struct settings_certificate {
     char *key;  /**< NULL: in `file` as well */
 };
 
+/** One of `routes`: what answers beneath a path. */
+struct settings_route {
+    char *path;
+    bool exact;
+    struct redirect_settings *redirect; /**< exactly one of these is not NULL */
+    struct respond_settings *respond;
+};
+
 struct settings_site {
     struct config_strings names; /**< lower case, ASCII, no final dot; the first is the main one */
     bool is_default;
     bool redirect_to_main;
     struct files_settings *files;   /**< NULL: nothing to serve */
+    struct config_list routes;      /**< of struct settings_route */
     char *fallback;                 /**< moved to `files` by settings_decode(): NULL afterwards */
     struct config_list certificate; /**< of struct settings_certificate; none: the local CA */
     struct settings_headers headers;
@@ -84,6 +93,12 @@ extern const struct config_row settings_rows[];
 static inline struct settings_site *settings_sites(const struct settings *settings)
 {
     return settings->sites.items;
+}
+
+/** The routes of a site as an array of site->routes.count. */
+static inline struct settings_route *settings_routes(const struct settings_site *site)
+{
+    return site->routes.items;
 }
 
 /** Decodes a tree and brings names into one form. `ret_settings` is written in every case, for

@@ -397,6 +397,57 @@ static void check_pages(const struct check *check, size_t at)
     }
 }
 
+/* ---- routes ---- */
+
+/* Requests' paths are compared after they were decoded and cleaned up. */
+static const char *route_path_wrong(const char *path)
+{
+    struct span given = span_str(path), resolved;
+    struct arena none;
+    char nothing[1];
+
+    arena_init(&none, nothing, 0, 0);
+    if (strchr(path, '?') || strchr(path, '#'))
+        return "has a query or a fragment: only paths are compared";
+    if (strchr(path, '%'))
+        return "is percent-encoded: write the characters themselves";
+    if (http_path_resolve(&none, given, &resolved) < 0)
+        return "can match no request: dots, double slashes and control characters are taken out of "
+               "paths before they are compared";
+    return NULL;
+}
+
+static void check_route(const struct check *check, size_t site, size_t at)
+{
+    const struct settings_site *s = &settings_sites(check->settings)[site];
+    const struct settings_route *routes = settings_routes(s), *route = &routes[at];
+    int handlers = (route->redirect != NULL) + (route->respond != NULL);
+    char path[96];
+
+    snprintf(path, sizeof path, "sites[%zu].routes[%zu]", site, at);
+    if (handlers != 1)
+        diag_hint(config_complain(check->tree, check->diags, path, "%s",
+                                  handlers ? "a route has one way to answer, this one has several"
+                                           : "nothing says what this route answers"),
+                  "give it one of: redirect, respond");
+    snprintf(path, sizeof path, "sites[%zu].routes[%zu].path", site, at);
+    if (!route->path || route->path[0] != '/')
+        return;
+    const char *wrong = route_path_wrong(route->path);
+    if (wrong)
+        config_complain(check->tree, check->diags, path, "\"%s\" %s", route->path, wrong);
+    if (s->files && !route->exact && strcmp(route->path, "/") == 0)
+        config_complain(check->tree, check->diags, path,
+                        "the site's `files` answers for \"/\" already");
+    for (size_t i = 0; i < at; i++)
+        if (routes[i].path && routes[i].exact == route->exact &&
+            strcmp(routes[i].path, route->path) == 0) {
+            config_complain(check->tree, check->diags, path, "\"%s\" has a route already",
+                            route->path);
+            break;
+        }
+}
+
 /* A site may be there for its redirects alone, so this is a warning. */
 static void check_empty(const struct check *check, size_t at)
 {
@@ -404,7 +455,7 @@ static void check_empty(const struct check *check, size_t at)
     char path[64];
 
     snprintf(path, sizeof path, "sites[%zu]", at);
-    if (site->files || site->names.count == 0)
+    if (site->files || site->routes.count || site->names.count == 0)
         return;
     diag_hint(diags_warning(check->diags,
                             config_complain(check->tree, check->diags, path,
@@ -427,6 +478,8 @@ static void check_site(const struct check *check, size_t at)
         check_pages(check, at);
     }
     check_empty(check, at);
+    for (size_t i = 0; i < site->routes.count; i++)
+        check_route(check, at, i);
     snprintf(path, sizeof path, "sites[%zu].fallback", at);
     if (site->fallback && !site->files)
         config_complain(check->tree, check->diags, path,

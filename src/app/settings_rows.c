@@ -30,9 +30,10 @@ static const char *check_url_path(const char *text)
 static const struct config_planned planned_listen[] = {
     {"http3", "leave it out: browsers use HTTP/2"}, {NULL, NULL}};
 static const struct config_planned planned_site[] = {
+    {"proxy", PLANNED_PROXY}, {"protect", "`limits` bounds what a client may do"}, {NULL, NULL}};
+static const struct config_planned planned_route[] = {
+    {"files", "give each folder a site of its own"},
     {"proxy", PLANNED_PROXY},
-    {"routes", "give each folder a site of its own"},
-    {"redirect", "a page in `files` can send visitors on"},
     {"protect", "`limits` bounds what a client may do"},
     {NULL, NULL}};
 static const struct config_planned planned_root[] = {
@@ -187,6 +188,39 @@ static const struct config_row certificate_rows[] = {
     CONFIG_END,
 };
 
+static const struct config_row route_rows[] = {
+    {.name = "path",
+     .type = CONFIG_STRING,
+     .offset = offsetof(struct settings_route, path),
+     .required = true,
+     .check = check_url_path,
+     .help = "the path and all that lies beneath: /api is for /api and /api/x, not for /apis; "
+             "/api/ is for what lies beneath. Of several that fit, the longest counts",
+     .example = "/old"},
+    {.name = "exact",
+     .type = CONFIG_BOOL,
+     .offset = offsetof(struct settings_route, exact),
+     .def = "off",
+     .help = "only for that very path"},
+    {.name = "redirect",
+     .type = CONFIG_OPTIONAL,
+     .offset = offsetof(struct settings_route, redirect),
+     .rows = redirect_rows,
+     .size = sizeof(struct redirect_settings),
+     .scalar = "to",
+     .help = "answer with a redirect",
+     .example = "/new"},
+    {.name = "respond",
+     .type = CONFIG_OPTIONAL,
+     .offset = offsetof(struct settings_route, respond),
+     .rows = respond_rows,
+     .size = sizeof(struct respond_settings),
+     .scalar = "status",
+     .help = "answer with this status, and a text if one is given",
+     .example = "410"},
+    {.name = NULL, .planned = planned_route},
+};
+
 static const struct config_row site_rows[] = {
     {.name = "names",
      .type = CONFIG_STRINGS,
@@ -215,6 +249,14 @@ static const struct config_row site_rows[] = {
      .scalar = "root",
      .help = "the folder that the site serves",
      .example = "/srv/www"},
+    {.name = "routes",
+     .type = CONFIG_LIST,
+     .offset = offsetof(struct settings_site, routes),
+     .max = 1000,
+     .rows = route_rows,
+     .size = sizeof(struct settings_route),
+     .help = "what else answers, by path; their order does not matter",
+     .example = "[{path: /old, redirect: /new}]"},
     {.name = "fallback",
      .type = CONFIG_STRING,
      .offset = offsetof(struct settings_site, fallback),

@@ -174,12 +174,28 @@ static int add_files(struct site *site, const struct files_settings *settings, i
     site->pages = files;
     struct route *root = site_add_route(site, SPAN("/"));
     root->handler = &files_handler;
-    root->config = root->pages = files;
+    root->config = files;
     struct route *challenge = site_add_route(site, SPAN("/.well-known/acme-challenge/"));
     challenge->handler = &challenge_files_handler;
-    challenge->config = challenge->pages = files;
+    challenge->config = files;
     challenge->plain = true;
     return 0;
+}
+
+static void add_routes(struct site *site, const struct settings_site *from)
+{
+    for (size_t i = 0; i < from->routes.count; i++) {
+        const struct settings_route *settings = &settings_routes(from)[i];
+        struct route *route = site_add_route(site, span_str(settings->path));
+        route->exact = settings->exact;
+        if (settings->redirect) {
+            route->handler = &redirect_handler;
+            route->config = settings->redirect;
+        } else {
+            route->handler = &respond_handler;
+            route->config = settings->respond;
+        }
+    }
 }
 
 static int make_site(struct making *making, size_t index, struct site *site)
@@ -198,6 +214,7 @@ static int make_site(struct making *making, size_t index, struct site *site)
     add_headers(site, &settings->headers);
     add_headers(site, &from->headers);
     add_hsts(site, from);
+    add_routes(site, from); /* first: of two for the same path, the user's counts */
     if (from->files && resources->root_fd >= 0)
         r = add_files(site, from->files, resources->root_fd, materials->secret);
     if (r < 0) {
@@ -205,6 +222,8 @@ static int make_site(struct making *making, size_t index, struct site *site)
                  error_text(r));
         return r;
     }
+    for (size_t i = 0; i < site->route_count; i++)
+        site->routes[i].pages = site->pages;
     routes_sort(site->routes, site->route_count);
     if (resources->certificate_count > 0)
         r = get_context(resources, &settings->tls, materials, &making->contexts, &site->tls);

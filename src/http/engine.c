@@ -6,19 +6,17 @@
 
 int http_receive(struct http_engine *engine, struct span bytes, nsec_t now)
 {
-    engine->inside++;
-    engine->woken = false;
+    engine->state = HTTP_ENGINE_INSIDE;
     int r = engine->ops->receive(engine, bytes, now);
-    engine->inside--;
+    engine->state = HTTP_ENGINE_OUTSIDE;
     return r;
 }
 
 ssize_t http_produce(struct http_engine *engine, char *out, size_t cap, nsec_t now)
 {
-    engine->inside++;
-    engine->woken = false;
+    engine->state = HTTP_ENGINE_INSIDE;
     ssize_t count = engine->ops->produce(engine, out, cap, now);
-    engine->inside--;
+    engine->state = HTTP_ENGINE_OUTSIDE;
     return count;
 }
 
@@ -54,9 +52,9 @@ nsec_t http_deadline(struct http_engine *engine, nsec_t now)
 
 void http_sweep(struct http_engine *engine, nsec_t now)
 {
-    engine->inside++;
+    engine->state = HTTP_ENGINE_INSIDE;
     engine->ops->sweep(engine, now);
-    engine->inside--;
+    engine->state = HTTP_ENGINE_OUTSIDE;
 }
 
 void http_shutdown(struct http_engine *engine)
@@ -66,16 +64,16 @@ void http_shutdown(struct http_engine *engine)
 
 void http_hangup(struct http_engine *engine)
 {
-    engine->inside++;
+    engine->state = HTTP_ENGINE_INSIDE;
     engine->ops->hangup(engine);
-    engine->inside--;
+    engine->state = HTTP_ENGINE_OUTSIDE;
 }
 
 void http_cut_off(struct http_engine *engine, enum http_end end)
 {
-    engine->inside++;
+    engine->state = HTTP_ENGINE_INSIDE;
     engine->ops->cut_off(engine, end);
-    engine->inside--;
+    engine->state = HTTP_ENGINE_OUTSIDE;
 }
 
 void http_engine_destroy(struct http_engine *engine)
@@ -95,7 +93,7 @@ struct http_load http_load(const struct http_engine *engine)
 {
     struct http_load load = engine->load;
 
-    load.memory += engine->ops->buffered(engine);
+    load.memory += engine->ops->buffered(engine) + (int64_t)load.exchanges * HTTP_EXCHANGE_BYTES;
     return load;
 }
 
@@ -108,27 +106,13 @@ void http_engine_init(struct http_engine *engine, const struct http_engine_ops *
     list_init(&engine->exchanges);
 }
 
-void http_engine_wake(struct http_engine *engine)
+void http_engine_wake_owner(struct http_engine *engine)
 {
     const struct http_events *events = engine->config.events;
 
-    if (engine->inside || engine->woken || !events->on_wake)
-        return;
-    engine->woken = true;
-    events->on_wake(engine->config.owner);
-}
-
-struct http_exchange *http_engine_take(struct http_engine *engine,
-                                       const struct http_exchange_ops *ops)
-{
-    struct http_exchange *x = http_exchange_take(engine->config.pool);
-
-    x->ops = ops;
-    x->load = &engine->load;
-    x->arena.account = &engine->load.memory;
-    engine->load.memory += HTTP_EXCHANGE_BYTES;
-    engine->load.exchanges++;
-    return x;
+    engine->state = HTTP_ENGINE_WOKEN;
+    if (events->on_wake)
+        events->on_wake(engine->config.owner);
 }
 
 void http_engine_hand_on(struct http_engine *engine, struct http_exchange *x, struct span bytes)
@@ -136,21 +120,4 @@ void http_engine_hand_on(struct http_engine *engine, struct http_exchange *x, st
     x->held += bytes.len;
     engine->load.held += bytes.len;
     engine->config.events->on_body(engine->config.owner, x, bytes);
-}
-
-void http_engine_release(struct http_engine *engine, struct http_exchange *x, enum http_end end,
-                         bool announced)
-{
-    struct http_body *body = take(x->body);
-
-    list_remove(&x->link);
-    if (body && body->close)
-        body->close(body);
-    if (announced && engine->config.events->on_close)
-        engine->config.events->on_close(engine->config.owner, x, end);
-    engine->load.held -= x->held;
-    engine->load.memory -= x->memory + HTTP_EXCHANGE_BYTES;
-    engine->load.descriptors -= x->descriptors;
-    engine->load.exchanges--;
-    http_exchange_give(engine->config.pool, x);
 }

@@ -77,7 +77,7 @@ static char *put_persistence(char *at, enum h1_persistence persistence)
 }
 
 /** Fields that would contradict what the engine says itself. */
-static bool is_ours(struct span name)
+static inline bool is_ours(struct span name)
 {
     switch (name.len) {
     case sizeof("date") - 1:
@@ -93,12 +93,26 @@ static bool is_ours(struct span name)
     }
 }
 
-char *h1_field_write(char *at, const struct http_field *field)
+static inline char *put_field(char *at, const struct http_field *field)
 {
     at = put(at, field->name.ptr, field->name.len);
     at = put(at, ": ", 2);
     if (field->value.len)
         at = put(at, field->value.ptr, field->value.len);
+    return put(at, "\r\n", 2);
+}
+
+char *h1_field_write(char *at, const struct http_field *field)
+{
+    return put_field(at, field);
+}
+
+/** The owner's fields and the empty line. */
+static char *put_fields(char *at, const struct http_fields *fields)
+{
+    for (unsigned i = 0; i < fields->count; i++)
+        if (likely(!is_ours(fields->items[i].name)))
+            at = put_field(at, &fields->items[i]);
     return put(at, "\r\n", 2);
 }
 
@@ -112,22 +126,14 @@ size_t h1_answer_write(char *out, const struct http_response *response, const ch
     at = PUT_LITERAL(at, "\r\n");
     at = put_persistence(at, persistence);
     at = put_framing(at, framing, response->content_length);
-    for (unsigned i = 0; i < response->fields.count; i++)
-        if (likely(!is_ours(response->fields.items[i].name)))
-            at = h1_field_write(at, &response->fields.items[i]);
-    at = put(at, "\r\n", 2);
-    return (size_t)(at - out);
+    return (size_t)(put_fields(at, &response->fields) - out);
 }
 
 size_t h1_interim_write(char *out, const struct http_response *response)
 {
     char *at = put_status(out, response->status);
 
-    for (unsigned i = 0; i < response->fields.count; i++)
-        if (!is_ours(response->fields.items[i].name))
-            at = h1_field_write(at, &response->fields.items[i]);
-    at = put(at, "\r\n", 2);
-    return (size_t)(at - out);
+    return (size_t)(put_fields(at, &response->fields) - out);
 }
 
 size_t h1_trailers_size(const struct http_fields *trailers)

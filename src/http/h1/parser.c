@@ -176,8 +176,10 @@ static int version(struct h1_parser *p, struct span bytes, size_t at)
     }
     if (rest.ptr[5] > '1')
         return refuse(p, 505, "unsupported version");
-    if (rest.ptr[5] == '0' || rest.ptr[7] > '1')
+    if (rest.ptr[5] == '0')
         return refuse(p, 400, "invalid version");
+    /* HTTP/1.2 and later minor versions are read as the highest that we know (RFC 9110 section
+     * 2.5). */
     p->request->version = rest.ptr[7] == '0' ? HTTP_1_0 : HTTP_1_1;
     p->at = (uint32_t)(at + length);
     p->stage = H1_FIELDS;

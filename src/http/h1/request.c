@@ -8,7 +8,6 @@
 struct noted {
     struct span host;
     struct span content_length;
-    struct span transfer_encoding;
     unsigned hosts;
     unsigned content_lengths;
     unsigned transfer_encodings;
@@ -71,8 +70,7 @@ static void note(struct noted *noted, const struct http_fields *fields)
                 noted->content_length = value;
             break;
         case sizeof("transfer-encoding") - 1:
-            if (NAME_IS(name, "transfer-encoding") && noted->transfer_encodings++ == 0)
-                noted->transfer_encoding = value;
+            noted->transfer_encodings += NAME_IS(name, "transfer-encoding");
             break;
         default:
             break;
@@ -88,31 +86,46 @@ static int refuse(const char **ret_reason, int status, const char *reason)
     return status;
 }
 
-/** Exactly one field whose only coding is "chunked": RFC 9112 sections 6.1 and 6.3. */
+/** What the codings of all fields together are: several lines are one list (RFC 9110 section 5.3).
+ */
+struct codings {
+    bool chunked; /**< the last so far */
+    bool unknown; /**< some other */
+    bool malformed;
+};
+
+static void note_codings(struct codings *codings, struct span value)
+{
+    struct span coding;
+
+    codings->malformed |= value.len == 0;
+    while (span_next(&value, ',', &coding)) {
+        coding = span_trim(coding);
+        codings->malformed |= coding.len == 0 || codings->chunked;
+        codings->chunked = span_equal_nocase(coding, SPAN("chunked"));
+        codings->unknown |= !codings->chunked;
+    }
+}
+
+/** Exactly one coding, "chunked": RFC 9112 sections 6.1 and 6.3. */
 static int read_codings(const struct noted *noted, const struct http_request *request,
                         const char **ret_reason)
 {
-    struct span rest = noted->transfer_encoding, coding;
-    bool chunked = false, unknown = false;
+    const struct http_fields *fields = &request->fields;
+    struct codings codings = {0};
 
     if (request->version == HTTP_1_0)
         return refuse(ret_reason, 400, "transfer-encoding in HTTP/1.0");
     if (noted->content_lengths)
         return refuse(ret_reason, 400, "content-length with transfer-encoding");
-    if (noted->transfer_encodings > 1)
-        return refuse(ret_reason, 400, "several transfer-encoding fields");
-    if (span_equal_nocase(rest, SPAN("chunked")))
-        return 0;
-    while (span_next(&rest, ',', &coding)) {
-        coding = span_trim(coding);
-        if (coding.len == 0 || chunked)
-            return refuse(ret_reason, 400, "malformed transfer-encoding");
-        chunked = span_equal_nocase(coding, SPAN("chunked"));
-        unknown |= !chunked;
-    }
-    if (!unknown)
+    for (unsigned i = 0; i < fields->count; i++)
+        if (span_equal(fields->items[i].name, SPAN("transfer-encoding")))
+            note_codings(&codings, fields->items[i].value);
+    if (codings.malformed)
         return refuse(ret_reason, 400, "malformed transfer-encoding");
-    return refuse(ret_reason, 501, "unknown transfer-coding");
+    if (codings.unknown)
+        return refuse(ret_reason, 501, "unknown transfer-coding");
+    return 0;
 }
 
 static int read_framing(const struct noted *noted, struct http_request *request,

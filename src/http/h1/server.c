@@ -242,15 +242,13 @@ static int next_request(struct h1_server *s, const struct sink *sink, nsec_t now
 
 static int put_next(struct h1_server *s, struct sink *sink, nsec_t now)
 {
-    if (unlikely(s->interim))
-        return put_interim(s, sink);
     switch (s->out) {
     case H1_OUT_IDLE:
         return next_request(s, sink, now);
     case H1_OUT_ASKED:
-        return put_continue(s, sink);
+        return s->interim ? put_interim(s, sink) : put_continue(s, sink);
     case H1_OUT_HEAD:
-        return put_head(s, sink, now);
+        return unlikely(s->interim) ? put_interim(s, sink) : put_head(s, sink, now);
     case H1_OUT_BODY:
         return s->starved ? 0 : put_body(s, sink);
     default:
@@ -298,10 +296,12 @@ static enum http_wait server_wait(const struct http_engine *engine)
 {
     const struct h1_server *s = container_of(engine, const struct h1_server, engine);
 
-    if (s->cut || s->say_continue || s->interim)
+    if (s->cut || s->say_continue)
         return HTTP_WAIT_OUTPUT;
     if (s->out == H1_OUT_IDLE)
         return wait_for_input(s);
+    if (s->out == H1_OUT_ASKED && s->interim)
+        return HTTP_WAIT_OUTPUT;
     if (s->out == H1_OUT_ASKED)
         return h1_input_is_body(s) ? HTTP_WAIT_BODY : HTTP_WAIT_ANSWER;
     return s->starved ? HTTP_WAIT_ANSWER : HTTP_WAIT_OUTPUT;

@@ -8,14 +8,29 @@ enum {
     BOMB_FACTOR = 4,     /* decoding goes on that far past a limit, for the sake of a clean 431 */
 };
 
+/** A block for a stream that is no more, or never was (section 5.1). It may have been under way
+ * when we reset the stream; else the client breaks the protocol. */
+static void judge_late_block(struct h2_engine *h2)
+{
+    uint32_t id = h2->in.id;
+    bool unknown = h2->drain == H2_DRAIN_FINAL && id > h2->last_taken;
+
+    if (h2_closed_is_gap(&h2->closed, id))
+        h2_fail(h2, NGHTTP2_PROTOCOL_ERROR); /* section 5.1.1 */
+    else if (!unknown && !h2_closed_was_reset(&h2->closed, id))
+        h2_fail(h2, NGHTTP2_STREAM_CLOSED);
+    else if (h2_guard_empty(&h2->guard, h2->base.config.limits, h2->now) < 0)
+        h2_calm(h2);
+}
+
 /** A block for a stream that is there or was: trailers, or too late. */
 static void begin_trailers(struct h2_engine *h2)
 {
     struct h2_stream *stream = h2_stream_of(h2, h2->in.id);
 
     if (!stream || stream->reset) {
-        if (h2_guard_empty(&h2->guard, h2->base.config.limits, h2->now) < 0)
-            h2_calm(h2);
+        if (!h2_half_closed_trailers(h2, h2->in.id))
+            judge_late_block(h2);
         return;
     }
     if (stream->request_done) {
@@ -32,6 +47,7 @@ static void begin_trailers(struct h2_engine *h2)
 
 static void refuse_stream(struct h2_engine *h2)
 {
+    h2_closed_add_reset(&h2->closed, h2->in.id, H2_WINDOW_FIRST);
     h2_queue_code(h2, NGHTTP2_RST_STREAM, h2->in.id, NGHTTP2_REFUSED_STREAM);
     if (h2_guard_reset(&h2->guard, h2->base.config.limits, h2->now) < 0)
         h2_calm(h2);
@@ -42,6 +58,8 @@ static void begin_request(struct h2_engine *h2)
     uint32_t id = h2->in.id;
     struct h2_stream *stream = NULL;
 
+    if (unlikely(id - h2->last_id > 2))
+        h2_closed_add_gap(&h2->closed, h2->last_id + 1, id - 1);
     h2->last_id = id;
     if (h2->drain == H2_DRAIN_FINAL)
         return; /* beyond the last stream of our GOAWAY */

@@ -58,6 +58,26 @@ static void restore_connection(struct h2_engine *h2)
     h2_queue_code(h2, NGHTTP2_WINDOW_UPDATE, 0, (uint32_t)used);
 }
 
+/** DATA for a stream that is no more: under way when we reset it, or sent in spite of its end
+ *  (section 5.1). */
+static void count_late_data(struct h2_engine *h2)
+{
+    const struct h2_input *in = &h2->in;
+    bool unknown = h2->drain == H2_DRAIN_FINAL && in->id > h2->last_taken;
+
+    if (h2_closed_spend(&h2->closed, in->id, in->length))
+        return;
+    if (h2_guard_empty(&h2->guard, h2->base.config.limits, h2->now) < 0) {
+        h2_calm(h2);
+        return;
+    }
+    if (unknown || h2_closed_was_reset(&h2->closed, in->id))
+        return;
+    h2_queue_code(h2, NGHTTP2_RST_STREAM, in->id, NGHTTP2_STREAM_CLOSED);
+    if (h2_guard_reset(&h2->guard, h2->base.config.limits, h2->now) < 0)
+        h2_calm(h2);
+}
+
 bool h2_count_data(struct h2_engine *h2, struct h2_stream *stream)
 {
     int32_t length = (int32_t)h2->in.length;
@@ -72,8 +92,11 @@ bool h2_count_data(struct h2_engine *h2, struct h2_stream *stream)
     }
     h2->window -= length;
     restore_connection(h2);
-    if (!stream || stream->reset)
+    if (!stream || stream->reset) {
+        if (!h2_half_closed_data(h2, h2->in.id))
+            count_late_data(h2);
         return false;
+    }
     if (stream->request_done) {
         h2_stream_reset(h2, stream, NGHTTP2_STREAM_CLOSED);
         return false;
@@ -99,7 +122,7 @@ void h2_restore_window(struct h2_engine *h2, struct h2_stream *stream)
     int32_t size = h2_window_size(h2);
     int64_t back = size - stream->window - held;
 
-    if (stream->request_done || stream->answered || stream->reset || back < size / 2)
+    if (stream->request_done || stream->cut || stream->reset || back < size / 2)
         return;
     stream->window += (int32_t)back;
     h2_queue_code(h2, NGHTTP2_WINDOW_UPDATE, stream->id, (uint32_t)back);
@@ -240,8 +263,10 @@ static void on_reset(struct h2_engine *h2)
 {
     struct h2_stream *stream = h2_stream_of(h2, h2->in.id);
 
-    if (!stream)
+    if (!stream) {
+        h2_half_closed_reset(h2, h2->in.id);
         return;
+    }
     stream->left = true;
     h2_close(h2, stream);
 }

@@ -39,8 +39,6 @@ static bool body_is_awaited(const struct h2_engine *h2, const struct h2_stream *
 
     if (stream->request_done || stream->reset || stream->expects)
         return false;
-    if (stream->answered)
-        return true;
     return (!x->responded || stream->deferred) && stream->window >= h2_window_size(h2) / 4;
 }
 
@@ -87,6 +85,7 @@ nsec_t h2_deadline(struct http_engine *engine, nsec_t now)
 
     if (h2->error)
         return NSEC_NEVER;
+    next = earlier(next, h2_half_closed_deadline(h2, now));
     list_for_each (x, spare, &engine->exchanges, struct http_exchange, link)
         next = earlier(next, stream_deadline(h2, x->stream, now));
     return next;
@@ -113,9 +112,9 @@ void h2_sweep(struct http_engine *engine, nsec_t now)
         h2_release_all(h2, HTTP_END_TIMEOUT);
         return;
     }
+    h2_half_closed_sweep(h2, now);
     while ((stream = overdue(h2, now))) {
-        bool done = stream->answered && !stream->cut;
-        h2_stream_reset(h2, stream, done ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
-        h2_release(h2, stream, done ? HTTP_END_DONE : HTTP_END_TIMEOUT);
+        h2_stream_reset(h2, stream, NGHTTP2_CANCEL);
+        h2_release(h2, stream, HTTP_END_TIMEOUT);
     }
 }

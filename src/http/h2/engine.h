@@ -6,6 +6,7 @@
 
 #include "base/buffer.h"
 #include "http/engine_base.h"
+#include "http/h2/closed.h"
 #include "http/h2/guard.h"
 #include "http/h2/hpack.h"
 
@@ -98,7 +99,9 @@ struct h2_engine {
     /* who there is */
     struct list unannounced; /**< exchanges whose header is not complete, or was malformed */
     struct h2_stream *buckets[H2_BUCKETS];
-    unsigned live; /**< exchanges on both lists */
+    struct list half_closed; /**< streams that were answered before their request was complete */
+    unsigned live;           /**< streams on the three lists: what the client counts as open */
+    struct h2_closed closed; /**< streams that are no more */
     /* what goes */
     struct h2_hpack hpack;
     struct buffer queue;  /**< whole frames that go before all others */
@@ -143,7 +146,7 @@ struct h2_stream {
     bool begun;    /**< the answer's header is put out */
     bool starting; /**< stands in `starting` */
     bool ending;   /**< the answer's trailers are due */
-    bool answered; /**< the answer's last frame is put out */
+    bool answered; /**< the answer's last frame is put out: about to end */
     bool deferred; /**< the answer's body said -EAGAIN */
     bool left;     /**< the client reset it */
     bool reset;    /**< we did */
@@ -169,6 +172,18 @@ void h2_release(struct h2_engine *h2, struct h2_stream *stream, enum http_end en
 /** Releases it in the way that its own doings call for. */
 void h2_close(struct h2_engine *h2, struct h2_stream *stream);
 void h2_release_all(struct h2_engine *h2, enum http_end end);
+
+/* half_closed.c: streams that were answered early */
+
+/** Remembers a stream whose answer is complete, before its exchange is released. */
+void h2_half_close(struct h2_engine *h2, struct h2_stream *stream);
+/** A DATA frame, HEADERS, or RST_STREAM has come for it. @return false: there is no such stream */
+must_check bool h2_half_closed_data(struct h2_engine *h2, uint32_t id);
+must_check bool h2_half_closed_trailers(struct h2_engine *h2, uint32_t id);
+bool h2_half_closed_reset(struct h2_engine *h2, uint32_t id);
+nsec_t h2_half_closed_deadline(struct h2_engine *h2, nsec_t now);
+void h2_half_closed_sweep(struct h2_engine *h2, nsec_t now);
+void h2_half_closed_forget(struct h2_engine *h2);
 
 /* input.c: from bytes to frames */
 

@@ -102,7 +102,7 @@ static void begin_content(struct h2_engine *h2)
     struct h2_stream *stream = h2_stream_of(h2, in->id);
     if (!h2_count_data(h2, stream)) /* not for anyone: skipped as if it were padding */
         in->id = 0;
-    if (!h2->error && in->content == 0 && in->padding && !(in->flags & NGHTTP2_FLAG_END_STREAM) &&
+    if (!h2->error && in->content == 0 && in->length && !(in->flags & NGHTTP2_FLAG_END_STREAM) &&
         h2_guard_empty(&h2->guard, h2->base.config.limits, h2->now) < 0)
         h2_calm(h2);
 }
@@ -229,6 +229,8 @@ static bool step(struct h2_engine *h2, struct span *rest)
     case H2_AT_PREFACE:
         return take_preface(h2, rest);
     case H2_AT_HEADER:
+        if (unlikely(h2->base.turn == 0))
+            return false;
         bytes = gather(&h2->in, rest, H2_FRAME_HEADER);
         if (bytes)
             on_header(h2, bytes);
@@ -246,13 +248,13 @@ static bool step(struct h2_engine *h2, struct span *rest)
     return false;
 }
 
-/** Takes frames until a turn ends: then none begins. */
+/** Takes frames; none begins once a turn has ended. */
 static void take_frames(struct h2_engine *h2, struct span *bytes)
 {
-    bool more = bytes->len > 0;
-
-    while (more && !h2->error && (h2->base.turn || h2->in.stage != H2_AT_HEADER))
-        more = step(h2, bytes);
+    if (bytes->len == 0)
+        return;
+    while (!h2->error && step(h2, bytes))
+        ;
 }
 
 void h2_input_continue(struct h2_engine *h2)

@@ -4,6 +4,8 @@
 #include "http/h2/check.h"
 #include "http/h2/engine.h"
 
+static void announce_malformed(struct h2_engine *h2, struct h2_stream *stream);
+
 /** The first reason to refuse stands. */
 static void refuse(struct h2_stream *stream, int status, const char *reason)
 {
@@ -15,9 +17,13 @@ static void refuse(struct h2_stream *stream, int status, const char *reason)
     request->refusal_reason = reason;
 }
 
+/** The stream ends (section 8.1.1); the owner hears of a request that it did not know, so that it
+ *  can be logged and judged, but its answer goes nowhere. */
 static void malformed(struct h2_engine *h2, struct h2_stream *stream)
 {
     h2_stream_reset(h2, stream, NGHTTP2_PROTOCOL_ERROR);
+    if (!stream->announced && !h2->error)
+        announce_malformed(h2, stream);
 }
 
 void h2_too_large(struct h2_engine *h2, struct h2_stream *stream)
@@ -328,7 +334,7 @@ static void end_request(struct h2_engine *h2, struct h2_stream *stream)
     const struct http_events *events = h2->base.config.events;
 
     stream->request_done = true;
-    bool heard = !stream->exchange->request.refusal && !stream->cut && !stream->answered;
+    bool heard = !stream->exchange->request.refusal && !stream->cut;
     if (events->on_request_end && heard)
         events->on_request_end(h2->base.config.owner, stream->exchange);
 }
@@ -346,11 +352,10 @@ void h2_on_end(struct h2_engine *h2, struct h2_stream *stream)
     }
     h2->current = stream;
     end_request(h2, stream);
-    if (h2->current && stream->answered && !stream->reset)
-        h2_close(h2, stream);
 }
 
-static void announce(struct h2_engine *h2, struct h2_stream *stream, bool whole)
+__attribute__((always_inline)) static inline void announce(struct h2_engine *h2,
+                                                           struct h2_stream *stream, bool whole)
 {
     struct http_exchange *x = stream->exchange;
 
@@ -367,6 +372,21 @@ static void announce(struct h2_engine *h2, struct h2_stream *stream, bool whole)
     h2->base.config.events->on_request(h2->base.config.owner, x);
     if (whole && h2->current)
         end_request(h2, stream);
+}
+
+__attribute__((noinline)) static void announce_malformed(struct h2_engine *h2,
+                                                         struct h2_stream *stream)
+{
+    struct http_request *request = &stream->exchange->request;
+
+    request->refusal = 0;
+    refuse(stream, 400, "malformed request");
+    request->fields.count = 0; /* some may be missing: nobody should act on them */
+    request->method = http_method_of(request->method_text);
+    request->path = SPAN("/");
+    request->query = request->authority = request->host = (struct span){0};
+    request->scheme = h2->base.config.secure ? SPAN("https") : SPAN("http");
+    announce(h2, stream, true);
 }
 
 void h2_on_block(struct h2_engine *h2)
@@ -409,33 +429,16 @@ static void refuse_body(struct h2_engine *h2, struct h2_stream *stream)
         http_respond(x, &(struct http_response){.status = 413, .content_length = 0}, NULL);
 }
 
-/** Body that comes after the answer. Its window is not restored any more, so it is at most what was
- *  left of that and H2_LINGER; the end of that was sent by a client that has passed the answer. */
-static void discard(struct h2_engine *h2, struct h2_stream *stream)
-{
-    if (stream->window <= H2_LINGER / 2)
-        h2_stream_reset(h2, stream, NGHTTP2_NO_ERROR);
-}
-
 void h2_on_data(struct h2_engine *h2, struct h2_stream *stream, struct span bytes)
 {
     struct http_exchange *x = stream->exchange;
 
-    if (stream->reset)
+    if (stream->reset || stream->cut)
         return;
-    if (stream->cut) {
-        if (stream->answered)
-            discard(h2, stream);
-        return;
-    }
     stream->expects = false;
     x->body_received += bytes.len;
     if (x->request.content_length >= 0 && x->body_received > (uint64_t)x->request.content_length) {
         malformed(h2, stream);
-        return;
-    }
-    if (stream->answered) {
-        discard(h2, stream);
         return;
     }
     if (x->request.refusal)

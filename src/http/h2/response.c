@@ -13,31 +13,13 @@ enum {
     INTERIM_MAX = 1 << 18, /* of the queue, from which on informational answers are dropped */
 };
 
-/** The answer is complete before the request is. Clients are known that lose it when a reset is
- *  right behind it, and RFC 9113 section 8.1 wants it read. So a little more window goes after the
- *  answer: who uses that has passed the answer and is told then that nobody listens. */
-static void linger(struct h2_engine *h2, struct h2_stream *stream)
-{
-    const struct http_exchange *x = stream->exchange;
-    int64_t length = x->request.content_length;
-    int64_t spare = stream->window - H2_LINGER / 2;
-    bool fits = !stream->cut && length >= 0 && length - (int64_t)x->body_received < spare;
-
-    h2_take_out(h2, stream);
-    if (fits)
-        return;
-    stream->window += H2_LINGER;
-    h2_queue_code(h2, NGHTTP2_WINDOW_UPDATE, stream->id, H2_LINGER);
-}
-
 /** The stream's last frame is put out. */
 static void note_end(struct h2_engine *h2, struct h2_stream *stream)
 {
     stream->answered = true;
-    if (stream->request_done)
-        h2_close(h2, stream);
-    else
-        linger(h2, stream);
+    if (!stream->request_done)
+        h2_half_close(h2, stream);
+    h2_close(h2, stream);
 }
 
 /* ---- header blocks ---- */

@@ -69,12 +69,12 @@ static ssize_t h2_produce(struct http_engine *engine, char *out, size_t cap, nse
 static enum http_wait wait_of_exchanges(const struct h2_engine *h2)
 {
     const struct list *head = &h2->base.exchanges;
-    bool body = false, answer = false, window = false;
+    bool body = !list_empty(&h2->half_closed), answer = false, window = false;
 
     for (const struct list *at = head->next; at != head; at = at->next) {
         const struct http_exchange *x = container_of(at, struct http_exchange, link);
         const struct h2_stream *stream = x->stream;
-        if (stream->answered || (!x->responded && !stream->request_done))
+        if (!x->responded && !stream->request_done)
             body = true;
         else if (x->responded && !stream->deferred)
             window = true;
@@ -224,6 +224,7 @@ struct http_engine *h2_server_create(const struct http_engine_config *config)
     h2->kept = buffer_make(H2_KEPT_MAX);
     h2->send_window = h2->send_window_told = H2_WINDOW_FIRST;
     list_init(&h2->unannounced);
+    list_init(&h2->half_closed);
     list_init(&h2->starting);
     list_init(&h2->doomed);
     for (unsigned i = 0; i < H2_URGENCIES; i++)

@@ -70,6 +70,7 @@ void h2_stream_reset(struct h2_engine *h2, struct h2_stream *stream, uint32_t co
     if (stream->reset || h2->error)
         return;
     stream->reset = true;
+    h2_closed_add_reset(&h2->closed, stream->id, stream->request_done ? 0 : stream->window);
     h2_take_out(h2, stream);
     list_append(&h2->doomed, &stream->turn);
     if (h2->opening == stream)
@@ -99,7 +100,7 @@ void h2_close(struct h2_engine *h2, struct h2_stream *stream)
 {
     enum http_end end = HTTP_END_SERVER;
 
-    if (stream->answered && !stream->cut)
+    if (stream->answered)
         end = HTTP_END_DONE;
     else if (stream->left)
         end = HTTP_END_CLIENT;
@@ -118,4 +119,5 @@ void h2_release_all(struct h2_engine *h2, enum http_end end)
 {
     release_list(h2, &h2->base.exchanges, end);
     release_list(h2, &h2->unannounced, end);
+    h2_half_closed_forget(h2);
 }

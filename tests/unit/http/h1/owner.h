@@ -29,6 +29,11 @@ struct owner {
     size_t piece;     /**< most bytes of one read */
     bool starves;     /**< -EAGAIN before each piece */
     bool fails;       /**< an error instead of the end */
+    bool keeps;       /**< consumes no body by itself */
+    bool drops;       /**< streams no body */
+    int refused;      /**< what it answers a refused body with; 0: leaves that to the engine */
+    nsec_t now;
+    unsigned wakes;
     const struct http_fields *trailers;
     struct http_exchange *x; /**< the one asked last, until it closes */
     struct http_exchange *starving;
@@ -120,7 +125,8 @@ static inline void owner_on_request(void *owner, struct http_exchange *x)
         owner_note(o, span_of(line, (size_t)n));
     }
     owner_note(o, SPAN("]"));
-    http_stream_body(x);
+    if (!o->drops)
+        http_stream_body(x);
     http_inform(x, 100, NULL);
     if (r->refusal)
         owner_answer(o, x, r->refusal);
@@ -130,8 +136,28 @@ static inline void owner_on_request(void *owner, struct http_exchange *x)
 
 static inline void owner_on_body(void *owner, struct http_exchange *x, struct span bytes)
 {
-    owner_note(owner, bytes);
-    http_consume(x, bytes.len);
+    struct owner *o = owner;
+
+    owner_note(o, bytes);
+    if (!o->keeps)
+        http_consume(x, bytes.len);
+}
+
+static inline void owner_on_refusal(void *owner, struct http_exchange *x)
+{
+    struct owner *o = owner;
+    char line[128];
+    int n = snprintf(line, sizeof line, "(refused %d %s)", x->request.refusal,
+                     x->request.refusal_reason);
+
+    owner_note(o, span_of(line, (size_t)n));
+    if (o->refused)
+        owner_answer(o, x, o->refused);
+}
+
+static inline void owner_on_wake(void *owner)
+{
+    ((struct owner *)owner)->wakes++;
 }
 
 static inline void owner_on_request_end(void *owner, struct http_exchange *x)
@@ -165,12 +191,14 @@ static inline void owner_on_close(void *owner, struct http_exchange *x, enum htt
 
 static const struct http_events owner_events = {.on_request = owner_on_request,
                                                 .on_body = owner_on_body,
+                                                .on_refusal = owner_on_refusal,
                                                 .on_request_end = owner_on_request_end,
-                                                .on_close = owner_on_close};
+                                                .on_close = owner_on_close,
+                                                .on_wake = owner_on_wake};
 
 static inline void owner_begin(struct owner *o)
 {
-    *o = (struct owner){.status = 200, .length = -1};
+    *o = (struct owner){.status = 200, .length = -1, .now = NSEC_PER_SEC};
     o->limits = (struct http_limits){
         .header_bytes = 2048, .header_count = 20, .uri_bytes = 256, .body_bytes = 1 << 20};
     o->heard = buffer_make(64 << 20);
@@ -209,7 +237,7 @@ static inline void owner_pump(struct owner *o)
             http_resume(take(o->starving));
         if (http_wait(o->engine) != HTTP_WAIT_OUTPUT)
             return;
-        ssize_t n = http_produce(o->engine, out, 32 << 10, 7);
+        ssize_t n = http_produce(o->engine, out, 32 << 10, o->now);
         if (n < 0)
             o->cut = true;
         else if (buffer_append(&o->sent, out, (size_t)n) < 0)
@@ -223,7 +251,7 @@ static inline void owner_feed(struct owner *o, struct span bytes)
 
     if (bytes.len)
         memcpy(copy + 1, bytes.ptr, bytes.len);
-    if (!o->cut && http_receive(o->engine, span_of(copy + 1, bytes.len), 5) < 0)
+    if (!o->cut && http_receive(o->engine, span_of(copy + 1, bytes.len), o->now) < 0)
         o->cut = true;
     free(copy);
     owner_pump(o);

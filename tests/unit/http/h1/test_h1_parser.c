@@ -176,7 +176,7 @@ static void test_request_lines_refused(void **state)
     assert_status("GET / http/1.1\r\n", 400);
     assert_status("GET / HTTP/1.10\r\n", 400);
     assert_status("GET / HTTP/11\r\n", 400);
-    assert_status("GET / HTTP/1.2\r\n", 400);
+    assert_status("GET / HTTP/1.2\r\n" HOST "\r\n", 0); /* RFC 9110 section 2.5: as 1.1 */
     assert_status("GET / HTTP/0.9\r\n", 400);
     assert_status("GET / HTTP/2.0\r\n", 505);
     assert_status("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505);
@@ -249,6 +249,10 @@ static void test_lengths_and_codings_refused(void **state)
     assert_status(WITH("Content-Length: 1001\r\n"), 413);
     assert_status(WITH("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), 400);
     assert_status(WITH("Transfer-Encoding: chunked, chunked\r\n"), 400);
+    /* RFC 9110 section 5.3: several lines are one list. */
+    assert_status(WITH("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n"), 501);
+    assert_status(WITH("Transfer-Encoding: chunked\r\nA: b\r\nTransfer-Encoding: gzip\r\n"), 400);
+    assert_status(WITH("Transfer-Encoding: chunked\r\nTransfer-Encoding: \r\n"), 400);
     assert_status(WITH("Transfer-Encoding: chunked, gzip\r\n"), 400);
     assert_status(WITH("Transfer-Encoding: ,chunked\r\n"), 400);
     assert_status(WITH("Transfer-Encoding: \r\n"), 400);

@@ -131,7 +131,8 @@ static void on_request(void *owner, struct http_exchange *x)
     rig->refusal = x->request.refusal;
     rig->last = x;
     describe(rig, x);
-    http_stream_body(x);
+    if (!rig->drops_body)
+        http_stream_body(x);
     if (rig->on_request_resets) {
         http_reset(x);
         return;
@@ -152,7 +153,26 @@ static void on_body(void *owner, struct http_exchange *x, struct span bytes)
     for (size_t i = 0; i < bytes.len; i++)
         assert_int_equal(bytes.ptr[i], byte_at(x->body_received - bytes.len + i));
     rig->upload_bytes += bytes.len;
-    http_consume(x, bytes.len);
+    if (!rig->keeps_body)
+        http_consume(x, bytes.len);
+}
+
+static void on_refusal(void *owner, struct http_exchange *x)
+{
+    struct rig *rig = owner;
+
+    rig->refusals++;
+    rig->refusal = x->request.refusal;
+    rig->response.status = rig->refusal_status;
+    if (rig->refusal_status)
+        rig_answer(rig, x);
+}
+
+static void on_wake(void *owner)
+{
+    struct rig *rig = owner;
+
+    rig->wakes++;
 }
 
 static void on_request_end(void *owner, struct http_exchange *x)
@@ -183,8 +203,10 @@ static void on_close(void *owner, struct http_exchange *x, enum http_end end)
 
 static const struct http_events events = {.on_request = on_request,
                                           .on_body = on_body,
+                                          .on_refusal = on_refusal,
                                           .on_request_end = on_request_end,
-                                          .on_close = on_close};
+                                          .on_close = on_close,
+                                          .on_wake = on_wake};
 
 /* ---- the client ---- */
 
@@ -268,6 +290,9 @@ static void see_frame(struct rig *rig, const uint8_t *f)
     rig->frames_out++;
     if (f[3] == NGHTTP2_DATA && rig->order_count < RIG_ORDER)
         rig->order[rig->order_count++] = id;
+    if (f[3] == NGHTTP2_WINDOW_UPDATE && len == 4)
+        rig->window_back[id != 0] +=
+            (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
     if (f[3] == NGHTTP2_PING)
         rig->pings_out++;
     if (f[3] == NGHTTP2_RST_STREAM && len == 4) {

@@ -41,6 +41,10 @@ struct rig {
     /* the owner */
     bool hold; /**< does not answer by itself */
     bool on_request_resets;
+    bool keeps_body;    /**< consumes nothing by itself */
+    bool drops_body;    /**< does not stream */
+    int refusal_status; /**< what it answers a refused body with; 0: leaves that to the engine */
+    unsigned wakes, refusals;
     struct http_response response; /**< what it answers with, but for the length */
     struct http_exchange *last;    /**< while it lives */
     struct http_exchange *held[RIG_STREAMS];
@@ -57,6 +61,7 @@ struct rig {
     int32_t goaway_last;
     unsigned goaways, resets_out, frames_out, pings_out;
     uint32_t reset_code;
+    uint32_t window_back[2];  /**< bytes of WINDOW_UPDATE: connection, streams */
     int32_t order[RIG_ORDER]; /**< stream of each DATA frame */
     unsigned order_count;
     struct rig_stream streams[RIG_STREAMS];
