@@ -1,4 +1,4 @@
-/* The face of a fetch: which engine does it. */
+/* Begins a fetch and passes its bytes to the engine that does it. */
 #include <stdlib.h>
 
 #include "base/error.h"

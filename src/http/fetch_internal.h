@@ -1,4 +1,4 @@
-/* A fetch between its face and the two engines behind it. */
+/* A fetch, as its callers and the two engines behind it share it. */
 #pragma once
 
 #include <nghttp2/nghttp2.h>

@@ -12,7 +12,7 @@ from lib import PATIENCE, SANITIZED, resident, run
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 (DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH, PING, GOAWAY, WINDOW_UPDATE,
  CONTINUATION) = range(10)
-END_STREAM, ACK, END_HEADERS = 1, 1, 4
+END_STREAM, ACK, END_HEADERS, PADDED = 1, 1, 4, 8
 NO_ERROR, PROTOCOL_ERROR, FLOW_CONTROL, STREAM_CLOSED, ENHANCE_YOUR_CALM = 0, 1, 3, 5, 11
 HEAD = [(":method", "GET"), (":scheme", "https"), (":authority", "localhost")]
 BIG = 3 << 20
@@ -386,6 +386,10 @@ FLOODS = {
     "settings": lambda raw, i: frame(SETTINGS),
     "empty data": lambda raw, i: ((raw.request(1, flags=END_HEADERS) if i == 0 else b"")
                                   + frame(DATA, 0, 1)),
+    "padded empty data": lambda raw, i: ((raw.request(1, flags=END_HEADERS) if i == 0 else b"")
+                                         + frame(DATA, PADDED, 1, b"\0")),
+    "data of a closed stream": lambda raw, i: ((raw.request(1) if i == 0 else b"")
+                                               + frame(DATA, 0, 1, b"x")),
     "priority": lambda raw, i: frame(PRIORITY, 0, 1, b"\0\0\0\0\x10"),
     "window updates": lambda raw, i: frame(WINDOW_UPDATE, 0, 0, b"\0\0\0\1"),
     "unknown frames": lambda raw, i: frame(0xfa, 0, 0, b""),
@@ -457,6 +461,35 @@ def test_window_updates_of_a_byte_buy_no_time(start):
             except TimeoutError:
                 continue
         assert 0.8 < time.monotonic() - began < 5 * PATIENCE
+
+
+def test_requests_that_never_end_hold_memory_no_longer_than_their_deadline(start):
+    """Large fields by a few bytes of HPACK each, and no body: small requests beside them buy no time,
+    and what was answered early keeps no fields."""
+    server = start(settings({"body_timeout": "2s", "body_rate": 0}), files=FILES)
+    workers, raws = server.role("worker"), []
+    with Raw(server) as other:
+        other.send(other.request(1))
+        assert other.answer(1)[0] == 200
+        before = resident(workers)
+        for _ in range(5):
+            raw = Raw(server)
+            raws.append(raw)
+            post = [(":method", "POST"), *HEAD[1:]]
+            large = [("x-a", "v" * 3900)] * 7
+            for i in range(100):
+                raw.send(raw.request(1 + 2 * i, flags=END_HEADERS, head=post, extra=large))
+        ended, began = set(), time.monotonic()
+        while len(ended) < 100 and time.monotonic() - began < 8 * PATIENCE:
+            raws[0].send(raws[0].request(201 + 2 * len(ended)))
+            kind, _, stream, _ = raws[0].wait(RST_STREAM)
+            ended.add(stream)
+        assert ended == {1 + 2 * i for i in range(100)}
+        assert resident(workers) - before < 8 * 1024 * (8 if SANITIZED else 1)
+        raws[0].send(raws[0].request(1001))
+        assert raws[0].wait(HEADERS, 1001), "the connection lives on"
+    for raw in raws:
+        raw.peer.close()
 
 
 # ---- the end ----

@@ -144,10 +144,10 @@ static void announce(struct h1_server *s, const struct h1_framing *framing)
 {
     const struct http_engine_config *config = &s->engine.config;
     struct http_request *request = &s->x->request;
-    uint32_t most = config->limits->requests_per_connection;
+    uint32_t max = config->limits->requests_per_connection;
 
     s->requests++;
-    s->keep_alive = framing->keep_alive && !s->ending && (most == 0 || s->requests < most);
+    s->keep_alive = framing->keep_alive && !s->ending && (max == 0 || s->requests < max);
     s->expects = framing->expects;
     s->discarded = 0;
     s->body_left = framing->chunked ? 0 : (uint64_t)request->content_length;

@@ -24,11 +24,11 @@ struct window {
 
 static void slide(struct window *w, size_t at)
 {
-    size_t most = w->to ? WINDOW_LATER : WINDOW_FIRST;
+    size_t max = w->to ? WINDOW_LATER : WINDOW_FIRST;
     size_t left = w->len - at;
 
     w->from = at;
-    w->to = at + (left < most ? left : most);
+    w->to = at + (left < max ? left : max);
     h1_scan(w->bytes + at, w->to - at, &w->marks);
 }
 
@@ -139,14 +139,14 @@ static int method(struct h1_parser *p, struct window *w, size_t *at)
     return 1;
 }
 
-static int target(struct h1_parser *p, struct window *w, size_t *at, uint32_t most)
+static int target(struct h1_parser *p, struct window *w, size_t *at, uint32_t max)
 {
     size_t end = next_mark(w, w->marks.target, *at);
 
-    bool too_long = end - *at > most;
+    bool too_long = end - *at > max;
     if (end == w->len && !too_long)
         return 0;
-    p->request->target = span_of(w->bytes + *at, too_long ? most : end - *at);
+    p->request->target = span_of(w->bytes + *at, too_long ? max : end - *at);
     if (too_long)
         return refuse(p, 414, "target too long");
     if (end == *at || w->bytes[end] != ' ')
@@ -412,15 +412,15 @@ static void forget(struct h1_parser *p)
  */
 static size_t extent(const struct h1_parser *p)
 {
-    size_t most = p->at;
+    size_t max = p->at;
 
     if (!p->request)
-        return most;
+        return max;
     const struct span known[] = {p->request->method_text, p->request->target};
     for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-        if (known[i].ptr && (size_t)(known[i].ptr - p->base) + known[i].len > most)
-            most = (size_t)(known[i].ptr - p->base) + known[i].len;
-    return most;
+        if (known[i].ptr && (size_t)(known[i].ptr - p->base) + known[i].len > max)
+            max = (size_t)(known[i].ptr - p->base) + known[i].len;
+    return max;
 }
 
 int h1_parser_keep(struct h1_parser *p)

@@ -41,7 +41,7 @@ bool h2_token_valid(struct span value)
     return value.len > 0;
 }
 
-/** The high bit of each byte that is below `bound` (at most 0x80) or DEL, and perhaps of others
+/** The high bit of each byte that is below `bound` (at most 0x80) or DEL, and maybe of others
  *  above such a byte: zero means that there is none. */
 static uint64_t controls(uint64_t word, uint8_t bound)
 {

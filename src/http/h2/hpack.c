@@ -73,7 +73,7 @@ static const struct known unknown = {{"", 0}, 0, SHARED};
 void h2_hpack_init(struct h2_hpack *hpack)
 {
     hpack->made = hpack->count = hpack->size = 0;
-    hpack->most = hpack->least = H2_HPACK_TABLE;
+    hpack->max = hpack->min = H2_HPACK_TABLE;
     hpack->resized = false;
     hpack->place = 0;
     memset(hpack->hints, 0, sizeof hpack->hints);
@@ -105,10 +105,10 @@ void h2_hpack_finish(struct h2_hpack *hpack)
 void h2_hpack_resize(struct h2_hpack *hpack, uint32_t size)
 {
     size = size < H2_HPACK_TABLE ? size : H2_HPACK_TABLE;
-    if (size == hpack->most)
+    if (size == hpack->max)
         return;
-    hpack->most = size;
-    hpack->least = size < hpack->least ? size : hpack->least;
+    hpack->max = size;
+    hpack->min = size < hpack->min ? size : hpack->min;
     hpack->resized = true;
     evict(hpack, size);
 }
@@ -158,7 +158,7 @@ static void insert(struct h2_hpack *hpack, uint32_t hash, struct span name, stru
     uint32_t size = (uint32_t)(OVERHEAD + name.len + value.len);
     struct h2_hpack_entry *entry = mem_alloc(sizeof *entry + name.len + value.len);
 
-    evict(hpack, hpack->most - size);
+    evict(hpack, hpack->max - size);
     entry->name_len = (uint32_t)name.len;
     entry->value_len = (uint32_t)value.len;
     memcpy(entry->bytes, name.ptr, name.len);
@@ -221,10 +221,10 @@ char *h2_hpack_begin(struct h2_hpack *hpack, char *out)
     hpack->place = 0;
     if (likely(!hpack->resized))
         return out;
-    if (hpack->least < hpack->most) /* section 4.2: the smallest that it was, and what it is */
-        out = put_integer(out, SIZE_UPDATE, 5, hpack->least);
-    out = put_integer(out, SIZE_UPDATE, 5, hpack->most);
-    hpack->least = hpack->most;
+    if (hpack->min < hpack->max) /* section 4.2: the smallest that it was, and what it is */
+        out = put_integer(out, SIZE_UPDATE, 5, hpack->min);
+    out = put_integer(out, SIZE_UPDATE, 5, hpack->max);
+    hpack->min = hpack->max;
     hpack->resized = false;
     return out;
 }
@@ -246,7 +246,7 @@ static bool was_seen(struct h2_hpack *hpack, uint32_t hash)
 static bool worth_keeping(struct h2_hpack *hpack, const struct known *known, uint32_t hash,
                           size_t len)
 {
-    if (known->habit == NEVER || len > LARGEST_ENTRY || len + OVERHEAD > hpack->most)
+    if (known->habit == NEVER || len > LARGEST_ENTRY || len + OVERHEAD > hpack->max)
         return false;
     return known->habit == SHARED || was_seen(hpack, hash);
 }

@@ -22,8 +22,8 @@ struct h2_hpack {
     uint32_t made;                  /**< entries ever inserted: the number of the next */
     uint32_t count;                 /**< those of them that live */
     uint32_t size;                  /**< as section 4.1 counts */
-    uint32_t most;                  /**< what `size` may become */
-    uint32_t least;                 /**< smallest `most` since the last block */
+    uint32_t max;                   /**< what `size` may become */
+    uint32_t min;                   /**< smallest `max` since the last block */
     bool resized;                   /**< the next block must say so */
     uint32_t place;                 /**< of the next field in the present block */
     uint32_t hints[H2_HPACK_HINTS]; /**< entry number + 1 that stood at that place last */

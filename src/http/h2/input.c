@@ -7,8 +7,8 @@ enum place { ANYWHERE, ON_STREAM, ON_CONNECTION, NOWHERE };
 /** Where a frame belongs and how long it is (section 6). */
 struct rule {
     uint8_t place;
-    uint8_t least; /**< bytes */
-    uint8_t most;  /**< bytes, or 0: no bound of its own */
+    uint8_t min; /**< bytes */
+    uint8_t max; /**< bytes, or 0: no bound of its own */
 };
 
 static const struct rule rules[] = {
@@ -41,7 +41,7 @@ static uint32_t judge_header(const struct h2_engine *h2)
     if (rule.place == NOWHERE || (rule.place == ON_STREAM && in->id == 0) ||
         (rule.place == ON_CONNECTION && in->id != 0))
         return NGHTTP2_PROTOCOL_ERROR;
-    if (in->length < rule.least || (rule.most && in->length > rule.most))
+    if (in->length < rule.min || (rule.max && in->length > rule.max))
         return NGHTTP2_FRAME_SIZE_ERROR;
     return 0;
 }

@@ -230,7 +230,7 @@ static bool has_bad_byte(struct span target)
 static void settle_path(struct h2_engine *h2, struct h2_stream *stream)
 {
     struct http_request *request = &stream->exchange->request;
-    uint32_t most = h2->base.config.limits->uri_bytes;
+    uint32_t max = h2->base.config.limits->uri_bytes;
     bool asterisk = span_equal(request->target, SPAN("*"));
 
     request->path = SPAN("/"); /* what a refused request shows */
@@ -238,9 +238,9 @@ static void settle_path(struct h2_engine *h2, struct h2_stream *stream)
         request->target = request->authority;
         return;
     }
-    if (request->target.len > most) {
+    if (request->target.len > max) {
         refuse(stream, 414, "request target too long");
-        request->target.len = most;
+        request->target.len = max;
         return;
     }
     if (asterisk ? request->method != HTTP_OPTIONS
@@ -317,13 +317,13 @@ static void settle(struct h2_engine *h2, struct h2_stream *stream)
 static void count_request(struct h2_engine *h2)
 {
     const struct http_limits *limits = h2->base.config.limits;
-    uint32_t most = limits->requests_per_connection;
+    uint32_t max = limits->requests_per_connection;
 
     h2->requests++;
-    if (most == 0 || h2->requests < most)
+    if (max == 0 || h2->requests < max)
         return;
     h2_shutdown(&h2->base);
-    if (h2->requests - most < limits->h2_streams || h2->drain == H2_DRAIN_FINAL)
+    if (h2->requests - max < limits->h2_streams || h2->drain == H2_DRAIN_FINAL)
         return;
     h2_last_word(h2);
 }

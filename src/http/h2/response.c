@@ -183,19 +183,19 @@ bool h2_put_head(struct h2_engine *h2, struct h2_stream *stream)
 static size_t frame_room(const struct h2_engine *h2, const struct h2_stream *stream)
 {
     size_t room = h2->cap - h2->used;
-    size_t most = H2_FRAME_MAX;
+    size_t max = H2_FRAME_MAX;
 
     if (room <= H2_FRAME_HEADER)
         return 0;
     room -= H2_FRAME_HEADER;
-    if ((size_t)h2->send_window < most)
-        most = (size_t)h2->send_window;
-    if ((size_t)stream->send_window < most)
-        most = (size_t)stream->send_window;
-    if (stream->body_left >= 0 && (uint64_t)stream->body_left < most)
-        most = (size_t)stream->body_left;
-    if (room >= most)
-        return most;
+    if ((size_t)h2->send_window < max)
+        max = (size_t)h2->send_window;
+    if ((size_t)stream->send_window < max)
+        max = (size_t)stream->send_window;
+    if (stream->body_left >= 0 && (uint64_t)stream->body_left < max)
+        max = (size_t)stream->body_left;
+    if (room >= max)
+        return max;
     return room >= DATA_WORTH ? room : 0;
 }
 

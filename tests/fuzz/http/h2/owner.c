@@ -124,6 +124,8 @@ static void on_request(void *user, struct http_exchange *x)
         http_inform(x, dice & 64 ? 103 : 100, &r->fields);
     if (dice & 128)
         http_stream_body(x);
+    if (dice & 256)
+        http_charge(x, (int64_t)(dice % 1000), 1);
     if (dice % 16 == 1)
         http_reset(x);
     else if (dice & 2)
@@ -265,6 +267,7 @@ void owner_act(struct owner *owner, uint8_t choice)
     case 4:
         http_inform(x, 100, NULL);
         http_consume(x, choice * 16);
+        (void)http_deadline(owner->engine, owner->now);
         owner->now += choice % 2 * NSEC_PER_SEC;
         http_sweep(owner->engine, owner->now);
         break;
@@ -279,6 +282,11 @@ void owner_stop(struct owner *owner)
 {
     if (next(owner) & 1)
         http_hangup(owner->engine);
+    else
+        http_cut_off(owner->engine, HTTP_END_SERVER);
+    struct http_load load = http_load(owner->engine);
+    must(load.exchanges == 0 && load.held == 0 && load.descriptors == 0);
+    must(owner->open == 0 && load.memory >= 0 && load.memory < 2 << 20);
     http_engine_destroy(owner->engine);
     http_pool_destroy(owner->pool);
     must(owner->open == 0 && owner->bodies == 0);
