@@ -42,7 +42,7 @@ void http_turn_end(struct http_engine *engine)
 
 bool http_turn_over(const struct http_engine *engine)
 {
-    return engine->turn == 0 && engine->ops->has_kept(engine);
+    return engine->turn == 0;
 }
 
 nsec_t http_deadline(struct http_engine *engine, nsec_t now)

@@ -42,8 +42,8 @@ bool http_wants_input(const struct http_engine *engine);
 void http_turn_begin(struct http_engine *engine, unsigned requests);
 /** Ends the turn early, from inside an upcall too: for an owner that sees that its time is up. */
 void http_turn_end(struct http_engine *engine);
-/** The turn is over and requests wait that have come already: begin another one soon, without
- *  waiting for the socket. */
+/** The turn is over: begin another one soon, without waiting for the socket. Requests may wait in
+ * the engine, or in what the transport has not given it. */
 bool http_turn_over(const struct http_engine *engine);
 
 /** When the next deadline of an exchange (or of a header section) passes. Deadlines are those of

@@ -11,8 +11,6 @@ struct http_engine_ops {
     ssize_t (*produce)(struct http_engine *engine, char *out, size_t cap, nsec_t now);
     enum http_wait (*wait)(const struct http_engine *engine);
     bool (*wants_input)(const struct http_engine *engine);
-    /** Requests wait that only a new turn announces. */
-    bool (*has_kept)(const struct http_engine *engine);
     nsec_t (*deadline)(struct http_engine *engine, nsec_t now);
     void (*sweep)(struct http_engine *engine, nsec_t now);
     void (*shutdown)(struct http_engine *engine);

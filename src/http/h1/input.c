@@ -160,7 +160,8 @@ static void announce(struct h1_server *s, const struct h1_framing *framing)
     else
         s->in = framing->chunked ? H1_IN_CHUNKS : H1_IN_BODY;
     s->pace = (struct pace){0};
-    s->engine.turn--;
+    if (s->engine.turn)
+        s->engine.turn--;
     list_append(&s->engine.exchanges, &s->x->link);
     config->events->on_request(config->owner, s->x);
     if (s->x && s->in == H1_IN_WAIT)

@@ -318,13 +318,6 @@ static bool server_wants_input(const struct http_engine *engine)
     return s->x->held < h1_window(s);
 }
 
-static bool server_has_kept(const struct http_engine *engine)
-{
-    const struct h1_server *s = container_of(engine, const struct h1_server, engine);
-
-    return !s->x && s->kept.len > 0;
-}
-
 static const struct pace_bounds *bounds_of(const struct h1_server *s)
 {
     const struct http_limits *limits = s->engine.config.limits;
@@ -481,7 +474,6 @@ static const struct http_engine_ops server_ops = {
     .produce = server_produce,
     .wait = server_wait,
     .wants_input = server_wants_input,
-    .has_kept = server_has_kept,
     .deadline = server_deadline,
     .sweep = server_sweep,
     .shutdown = server_shutdown,

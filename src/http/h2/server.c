@@ -110,11 +110,6 @@ static bool h2_wants_input(const struct http_engine *engine)
     return !h2->error && !h2->kept.len && h2->queued + h2->starting_count < QUEUE_MAX;
 }
 
-static bool h2_has_kept(const struct http_engine *engine)
-{
-    return container_of(engine, const struct h2_engine, base)->kept.len > 0;
-}
-
 static int64_t h2_buffered(const struct http_engine *engine)
 {
     const struct h2_engine *h2 = container_of(engine, const struct h2_engine, base);
@@ -151,7 +146,6 @@ static const struct http_engine_ops h2_ops = {
     .produce = h2_produce,
     .wait = h2_wait,
     .wants_input = h2_wants_input,
-    .has_kept = h2_has_kept,
     .deadline = h2_deadline,
     .sweep = h2_sweep,
     .shutdown = h2_shutdown,
