@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "app/guarded.h"
 #include "app/guardian_state.h"
 #include "app/stapler.h"
 #include "base/error.h"
@@ -338,11 +339,13 @@ int deployment_send(struct guardian *g, const struct deployment *deployment,
     for (size_t i = 0; i < deployment->endpoints.count; i++)
         add_listeners(&deployment->endpoints.items[i], worker->slot, workers, &snapshot);
     add_sites(deployment, &snapshot);
+    guarded_find(g, deployment, &snapshot.guard);
     int r = snapshot_send(worker->child.socket, &snapshot, deployment->prepared.text);
     for (size_t i = 0; i < snapshot.site_count; i++)
         free(snapshot.sites[i].certificates);
     free(snapshot.sites);
     free(snapshot.listeners);
+    free(snapshot.guard.items);
     explicit_bzero(&snapshot, sizeof snapshot);
     return r;
 }

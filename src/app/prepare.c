@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "app/diag_json.h"
+#include "app/guarded.h"
 #include "app/process_functions.h"
 #include "base/buffer.h"
 #include "base/error.h"
@@ -81,6 +82,8 @@ int prepare_check(const struct settings_source *source, struct diags *diags)
     struct settings_loaded loaded;
 
     int r = load_and_check(source, diags, &loaded);
+    if (r >= 0)
+        guarded_warn(&loaded, loaded.settings->state, diags);
     settings_loaded_finish(&loaded);
     return r < 0 ? ERR_SETTINGS : 0;
 }
@@ -289,6 +292,8 @@ int prepare_process_run(const struct process_start *start)
     int r = load_and_check(start->question, &diags, &work.loaded);
     if (r >= 0)
         r = use_state(&work);
+    if (r >= 0)
+        guarded_warn(&work.loaded, work.state, &diags);
     for (size_t i = 0; r >= 0 && i < work.loaded.settings->sites.count; i++)
         r = use_site(&work, &settings_sites(work.loaded.settings)[i]);
     if (r < 0 && diags.errors == 0)

@@ -81,6 +81,7 @@ void snapshot_destroy(struct snapshot *snapshot)
     settings_destroy(snapshot->settings);
     free(snapshot->listeners);
     free(snapshot->sites);
+    free(snapshot->guard.items);
     free(snapshot);
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/macros.h"
 #include "base/span.h"
+#include "serve/serve.h"
 #include "tls/tls.h"
 
 struct settings; /* app/settings.h */
@@ -50,6 +51,7 @@ struct snapshot {
     unsigned char ticket_keys[TICKET_KEYS_MAX][TICKET_KEY_SIZE]; /**< newest first: 16 bytes name,
                                                                     32 AES-256 key, 32 HMAC key */
     size_t ticket_key_count;
+    struct files_guard guard; /**< what no site may serve */
 };
 
 /** Closes descriptors still owned (not -1), wipes ticket keys, frees all. NULL is fine. */

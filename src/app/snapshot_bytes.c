@@ -6,11 +6,11 @@
 #include "base/buffer.h"
 #include "base/mem.h"
 
-/* Layout: magic, generation, settings text, listeners, sites, ticket keys. Numbers in host order
- * (both ends are this program), strings with their length and a NUL. */
+/* Layout: magic, generation, settings text, listeners, sites, ticket keys, guard. Numbers in host
+ * order (both ends are this program), strings with their length and a NUL. */
 static const uint64_t magic = UINT64_C(0x31706e7364726167);
 
-enum { LISTENERS_MAX = 65536, SITES_MAX = 10000, CERTIFICATES_MAX = 64 };
+enum { LISTENERS_MAX = 65536, SITES_MAX = 10000, CERTIFICATES_MAX = 64, GUARDED_MAX = 100000 };
 
 /* ---- bytes out ---- */
 
@@ -70,6 +70,14 @@ static void put_site(struct writer *w, const struct snapshot_site *site)
         put_certificate(w, &site->certificates[i]);
 }
 
+static void put_guard(struct writer *w, const struct files_guard *guard)
+{
+    put_number(w, guard->state.device);
+    put_number(w, guard->state.inode);
+    put_number(w, guard->count);
+    put(w, guard->items ? (const void *)guard->items : "", guard->count * sizeof *guard->items);
+}
+
 int snapshot_encode(const struct snapshot *snapshot, const char *config_text,
                     struct buffer *ret_bytes)
 {
@@ -87,6 +95,7 @@ int snapshot_encode(const struct snapshot *snapshot, const char *config_text,
         put_site(&w, &snapshot->sites[i]);
     put_number(&w, snapshot->ticket_key_count);
     put(&w, snapshot->ticket_keys, snapshot->ticket_key_count * TICKET_KEY_SIZE);
+    put_guard(&w, &snapshot->guard);
     if (w.error < 0) {
         buffer_finish(&out);
         return w.error;
@@ -199,6 +208,15 @@ static void get_sites(struct reader *r, struct snapshot *snapshot)
     }
 }
 
+static void get_guard(struct reader *r, struct files_guard *guard)
+{
+    guard->state.device = get_number(r, UINT64_MAX);
+    guard->state.inode = get_number(r, UINT64_MAX);
+    guard->count = get_count(r, GUARDED_MAX, sizeof *guard->items);
+    guard->items = mem_zalloc((guard->count + 1) * sizeof *guard->items);
+    get(r, guard->items, guard->count * sizeof *guard->items);
+}
+
 int snapshot_decode(struct span bytes, struct snapshot **ret_snapshot)
 {
     struct reader r = {.rest = bytes};
@@ -213,6 +231,7 @@ int snapshot_decode(struct span bytes, struct snapshot **ret_snapshot)
     get_sites(&r, snapshot);
     snapshot->ticket_key_count = get_number(&r, TICKET_KEYS_MAX);
     get(&r, snapshot->ticket_keys, snapshot->ticket_key_count * TICKET_KEY_SIZE);
+    get_guard(&r, &snapshot->guard);
     if (!r.broken && r.rest.len == 0)
         result = settings_parse(span_str(config_text), &snapshot->settings);
     if (result >= 0 && snapshot->settings->sites.count != snapshot->site_count)

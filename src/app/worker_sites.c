@@ -164,13 +164,14 @@ struct making {
 
 /* The folder answers for the whole site, and over plain HTTP where a CA looks for a challenge. */
 static int add_files(struct site *site, const struct files_settings *settings, int root_fd,
-                     const uint64_t secret[2])
+                     const struct worker_materials *materials, const struct files_guard *guard)
 {
     struct files *files;
 
-    int r = files_create(settings, root_fd, secret, &files);
+    int r = files_create(settings, root_fd, materials->secret, &files);
     if (r < 0)
         return r;
+    files_set_guard(files, guard);
     site->pages = files;
     struct route *root = site_add_route(site, SPAN("/"));
     root->handler = &files_handler;
@@ -216,7 +217,7 @@ static int make_site(struct making *making, size_t index, struct site *site)
     add_hsts(site, from);
     add_routes(site, from); /* first: of two for the same path, the user's counts */
     if (from->files && resources->root_fd >= 0)
-        r = add_files(site, from->files, resources->root_fd, materials->secret);
+        r = add_files(site, from->files, resources->root_fd, materials, &snapshot->guard);
     if (r < 0) {
         snprintf(why, WHY_SIZE, "site %s: its folder can't be served: %s", site->main_name,
                  error_text(r));

@@ -3,6 +3,7 @@
 
 #include "serve/access_log.h"
 #include "serve/files/files.h"
+#include "serve/files/guard.h"
 #include "serve/fixed.h"
 #include "serve/handler.h"
 #include "serve/redirect.h"

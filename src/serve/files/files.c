@@ -32,6 +32,18 @@ int files_create(const struct files_settings *settings, int root_fd, const uint6
     return 0;
 }
 
+void files_set_guard(struct files *files, const struct files_guard *guard)
+{
+    size_t size = guard->count * sizeof *guard->items;
+
+    free(files->guard.items);
+    files->guard = *guard;
+    files->guard.items = mem_alloc(size + 1);
+    if (size)
+        memcpy(files->guard.items, guard->items, size);
+    files_guard_sort(&files->guard);
+}
+
 void files_unref(struct files *files)
 {
     if (--files->refs > 0)
@@ -44,6 +56,8 @@ void files_destroy(struct files *files)
     if (!files)
         return;
     file_cache_finish(&files->cache);
+    free(take(files->guard.items));
+    files->guard.count = 0;
     close(files->root_fd);
     files->root_fd = -1;
     files_unref(files);

@@ -29,6 +29,7 @@ struct files_settings {
     struct config_pairs error_pages; /**< "404" or "4xx" to a path beneath the root */
     bool precompressed;
     bool dot_files;
+    bool private_keys; /**< serve files that begin as one */
     struct compress_settings compress;
     struct files_cache_settings cache;
 };
@@ -57,6 +58,9 @@ const char *files_page_wrong(const struct files_settings *settings, const char *
  *  @return 0, or -errno; -ENOSYS where the kernel or a sandbox has no openat2 */
 must_check int files_create(const struct files_settings *settings, int root_fd,
                             const uint64_t secret[2], struct files **ret_files);
+struct files_guard;
+/** What is never served. Copied. */
+void files_set_guard(struct files *files, const struct files_guard *guard);
 /** Answers that are still being sent go on; what they need lives until they end. NULL is fine. */
 void files_destroy(struct files *files);
 

@@ -10,6 +10,7 @@
 #include "serve/compress.h"
 #include "serve/files/cache.h"
 #include "serve/files/files.h"
+#include "serve/files/guard.h"
 
 /** What one Accept-Encoding said. Clients send very few different ones. */
 struct coding_memo {
@@ -21,6 +22,7 @@ struct coding_memo {
 struct files {
     const struct files_settings *settings;
     int root_fd;
+    struct files_guard guard;
     unsigned refs; /**< the owner's and one for each body under way */
     struct file_cache cache;
     uint64_t secret[2];

@@ -24,6 +24,27 @@ static bool is_hidden(struct span path)
     return false;
 }
 
+/* @return 0, or ERR_NOT_FOUND with the file closed: for a visitor it is not there */
+static int guard(const struct files *files, const struct file_path *name, struct opened_file *file,
+                 const char **ret_reason)
+{
+    const struct files_guard *guard = &files->guard;
+    const char *reason = NULL;
+
+    if (files_guard_has(guard, &file->identity))
+        reason = "a private key or a file of the state folder";
+    else if (file->kind == FILE_REGULAR && !files->settings->private_keys &&
+             file_begins_as_key(file->fd, file->identity.size))
+        reason = "it begins as a private key";
+    else if (guard->state.inode && file_is_beneath(files->root_fd, name, &guard->state))
+        reason = "it is in the state folder";
+    if (!reason)
+        return 0;
+    opened_file_close(file);
+    *ret_reason = reason;
+    return ERR_NOT_FOUND;
+}
+
 static int open_plain(const struct files *files, const struct file_path *name,
                       struct opened_file *ret_file, const char **ret_reason)
 {
@@ -42,8 +63,10 @@ static int open_plain(const struct files *files, const struct file_path *name,
     }
     if (r < 0)
         return r;
-    if (ret_file->kind == FILE_REGULAR)
-        return LOCATED_FILE;
+    if (ret_file->kind == FILE_REGULAR) {
+        r = guard(files, name, ret_file, ret_reason);
+        return r < 0 ? r : LOCATED_FILE;
+    }
     opened_file_close(ret_file);
     if (ret_file->kind == FILE_DIRECTORY)
         return LOCATED_SLASH_MISSING;
@@ -53,14 +76,16 @@ static int open_plain(const struct files *files, const struct file_path *name,
 
 /* @return LOCATED_FILE, or -errno: -ENOENT when the next index name is to be tried */
 static int open_index(const struct files *files, const struct file_path *name,
-                      struct opened_file *ret_file)
+                      struct opened_file *ret_file, const char **ret_reason)
 {
     int r = file_open(files->root_fd, name, O_RDONLY, ret_file, NULL);
 
     if (r < 0)
         return r;
-    if (ret_file->kind == FILE_REGULAR)
-        return LOCATED_FILE;
+    if (ret_file->kind == FILE_REGULAR) {
+        r = guard(files, name, ret_file, ret_reason);
+        return r < 0 ? r : LOCATED_FILE;
+    }
     opened_file_close(ret_file);
     return -ENOENT;
 }
@@ -76,7 +101,7 @@ static int open_folder(const struct files *files, struct file_path *name,
         name->len = base;
         int r = file_path_append(name, span_str(index->items[i]));
         if (r == 0)
-            r = open_index(files, name, ret_file);
+            r = open_index(files, name, ret_file, ret_reason);
         if (r != -ENOENT && r != -ENAMETOOLONG)
             return r;
     }
@@ -87,6 +112,9 @@ static int open_folder(const struct files *files, struct file_path *name,
     int r = file_open(files->root_fd, name, O_RDONLY | O_DIRECTORY, ret_file, &left);
     if (left)
         *ret_reason = "a symbolic link leads out of the root";
+    if (r < 0)
+        return r;
+    r = guard(files, name, ret_file, ret_reason);
     return r < 0 ? r : LOCATED_FOLDER;
 }
 
@@ -121,6 +149,9 @@ int files_open_neighbour(const struct files *files, const struct file_path *name
         opened_file_close(&file);
         return -ENOENT;
     }
+    const char *reason;
+    if (guard(files, &neighbour, &file, &reason) < 0)
+        return -ENOENT;
     *ret_file = file;
     return 0;
 }

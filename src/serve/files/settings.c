@@ -95,6 +95,12 @@ const struct config_row files_rows[] = {
      .offset = offsetof(struct files_settings, dot_files),
      .def = "false",
      .help = "Serve names that begin with a dot. Those beneath /.well-known/ always are."},
+    {.name = "private_keys",
+     .type = CONFIG_BOOL,
+     .offset = offsetof(struct files_settings, private_keys),
+     .def = "false",
+     .help = "Serve files that begin as a private key (PEM, PKCS#8, PKCS#1, EC, PuTTY). The keys "
+             "in use and the state folder never are."},
     {.name = "compress",
      .type = CONFIG_TABLE,
      .offset = offsetof(struct files_settings, compress),

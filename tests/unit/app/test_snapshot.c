@@ -37,7 +37,10 @@ static size_t open_descriptors(void)
 /* A snapshot of two sites and `listeners` sockets, which are standard input. */
 static struct snapshot example(size_t listeners)
 {
+    static struct file_number guarded[2] = {{1, 20}, {UINT64_MAX, 3}};
     struct snapshot s = {.generation = 7, .ticket_key_count = 2, .site_count = 2};
+
+    s.guard = (struct files_guard){.items = guarded, .count = 2, .state = {5, 6}};
     static char chain[] = "-----BEGIN CERTIFICATE-----", address[] = ":443", ocsp[] = {1, 0, 2};
 
     s.listeners = mem_zalloc((listeners + 1) * sizeof *s.listeners);
@@ -113,6 +116,9 @@ static void round_trip(size_t listeners, size_t parts)
     assert_int_equal(got->sites[0].certificates[1].key_id, 10);
     assert_null(got->sites[0].certificates[1].ocsp);
     assert_int_equal(got->ticket_key_count, 2);
+    assert_int_equal(got->guard.count, 2);
+    assert_true(got->guard.items[1].device == UINT64_MAX && got->guard.items[1].inode == 3);
+    assert_true(got->guard.state.device == 5 && got->guard.state.inode == 6);
     assert_memory_equal(got->ticket_keys, sent.ticket_keys, 2 * TICKET_KEY_SIZE);
     assert_string_equal(settings_sites(got->settings)[1].names.items[0], "example.com");
     snapshot_destroy(got);
