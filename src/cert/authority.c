@@ -1,5 +1,5 @@
 /* The CA's own life: made on first use, replaced when it is damaged or near its end, remembered
- * when it was replaced. What it signs is local.c's. */
+ * when it was replaced. */
 #include "cert/authority.h"
 
 #include <errno.h>

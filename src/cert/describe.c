@@ -1,5 +1,4 @@
-/* What one certificate says, field by field. It decides nothing: whether that is good enough for a
- * site is pair.c's. */
+/* What one certificate says, field by field. */
 #include <arpa/inet.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>

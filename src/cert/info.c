@@ -1,5 +1,5 @@
 /* Reads chains from bytes and files, and answers for which names and how long a certificate is
- * good. The fields themselves are describe.c's. */
+ * good. */
 #include "cert/info.h"
 
 #include <arpa/inet.h>

@@ -1,5 +1,4 @@
-/* What a certificate file says: names, dates, key, issuer, and whether a chain is whole. It reads
- * PEM and DER; judging a file for a site is pair.h's. */
+/* What a certificate file says: names, dates, key, issuer, and whether a chain is whole. */
 #pragma once
 
 #include <stdbool.h>

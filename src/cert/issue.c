@@ -1,5 +1,4 @@
-/* Builds and signs X.509 certificates for the local CA. When to make one and where it is kept are
- * local.c's and store.c's. */
+/* Builds and signs X.509 certificates for the local CA. */
 #include "cert/issue.h"
 
 #include <arpa/inet.h>

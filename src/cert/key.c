@@ -1,5 +1,4 @@
-/* Reads private key files and recognises what people give instead of one. Whether a key belongs to
- * a certificate is pair.c's. */
+/* Reads private key files and recognises what people give instead of one. */
 #include "cert/key.h"
 
 #include <fcntl.h>

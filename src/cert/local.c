@@ -1,5 +1,4 @@
-/* Decides what must be made, renewed or kept for a site, and says what was done. The CA itself is
- * authority.c's, building certificates issue.c's, files store.c's. */
+/* Decides what must be made, renewed or kept for a site, and says what was done. */
 #include "cert/local.h"
 
 #include <errno.h>

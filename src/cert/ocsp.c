@@ -1,5 +1,4 @@
-/* OCSP requests and the judging of answers. Carrying them is ocsp_fetch.c's, keeping them is
- * ocsp_cache.c's. */
+/* OCSP requests and the judging of answers. */
 #include "cert/ocsp.h"
 
 #include <openssl/err.h>

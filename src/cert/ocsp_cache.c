@@ -1,5 +1,4 @@
-/* Answers of OCSP responders in the state folder, so that a restart can staple at once. Whether one
- * is still good is ocsp.c's. */
+/* Answers of OCSP responders in the state folder, so that a restart can staple at once. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-/* OCSP over HTTP, with OpenSSL's own client. What is sent and what came back is ocsp.c's. */
+/* OCSP over HTTP, with OpenSSL's own client. */
 #include <openssl/bioerr.h>
 #include <openssl/err.h>
 #include <openssl/http.h>

@@ -1,5 +1,4 @@
-/* Judges a certificate file and its key file for a site, and says how to fix what is wrong.
- * Reading them is info.c's and key.c's. */
+/* Judges a certificate file and its key file for a site, and says how to fix what is wrong. */
 #include "cert/pair.h"
 
 #include <fcntl.h>
@@ -204,7 +203,7 @@ static void judge_chain(struct judged *judged)
                                                        "in %s, certificate %d is not signed by "
                                                        "number %d after it",
                                                        path, i + 1, i + 2)),
-                "order them: the site's own, then its issuer's, and so on; drop strangers");
+                "order them: the site's own, then its issuer's, and so on; drop all others");
             return;
         }
     if (X509_self_signed(last, 0) == 1 || issuer_known_here(last))

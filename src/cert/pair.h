@@ -18,5 +18,5 @@ struct cert_pair {
  *  Errors keep a site from being served; warnings (dates, names, order, a missing issuer, a key
  *  that all may read) are what browsers will refuse. The private key is in memory only while it
  *  is compared and is wiped after; still, call it in a short-lived process.
- *  @return 0 (perhaps with warnings), or ERR_SETTINGS */
+ *  @return 0 (there may be warnings), or ERR_SETTINGS */
 must_check int cert_pair_check(const struct cert_pair *pair, struct diags *diags);

@@ -1,5 +1,4 @@
-/* Files of certificates and keys beneath a state folder, and the lock over it. What is made or
- * renewed when is local.c's. */
+/* Files of certificates and keys beneath a state folder, and the lock over it. */
 #include "cert/store.h"
 
 #include <errno.h>

@@ -1,5 +1,4 @@
-/* Goes through the stores that a machine has and keeps the report. How each kind of store is
- * changed is trust_system.c's and trust_nss.c's. */
+/* Goes through the stores that a machine has and keeps the report. */
 #include "cert/trust.h"
 
 #include <errno.h>

@@ -1,5 +1,4 @@
-/* The NSS stores of Chromium and Firefox, changed through certutil as the person whose they are.
- * The system's store is trust_system.c's. */
+/* The NSS stores of Chromium and Firefox, changed through certutil as the person whose they are. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>

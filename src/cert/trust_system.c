@@ -1,6 +1,6 @@
 /* The system's certificate store: a file a CA, named by its fingerprint so that the CAs of several
  * state folders stand side by side, in the folder that the distribution sets aside for local CAs,
- * and its own command to rebuild the bundle. Browsers' stores are trust_nss.c's. */
+ * and its own command to rebuild the bundle. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -40,10 +40,10 @@ static void close_fd(int *fd)
 }
 
 /* One of our CAs in the folder. */
-struct place {
+struct entry {
     char name[FILE_NAME_SIZE];
-    bool there;    /* a file of that name */
-    bool stranger; /* which is not the CA */
+    bool present; /* a file of that name */
+    bool foreign; /* which is not the CA */
 };
 
 static void name_file(X509 *cert, char name[FILE_NAME_SIZE])
@@ -58,23 +58,23 @@ static void name_file(X509 *cert, char name[FILE_NAME_SIZE])
     snprintf(name, FILE_NAME_SIZE, "gardien-local-ca-%s.crt", hex);
 }
 
-static struct place look(const struct trust_work *work, int folder, int at)
+static struct entry find_entry(const struct trust_work *work, int folder, int at)
 {
-    struct place place = {.name = ""};
+    struct entry entry = {.name = ""};
     X509 *certs[CERT_CHAIN_MAX];
     struct buffer bytes;
 
-    name_file(work->certs[at], place.name);
-    int r = file_read(folder, place.name, CERT_FILE_MAX, &bytes);
-    place.there = r != -ENOENT;
-    place.stranger = r < 0;
+    name_file(work->certs[at], entry.name);
+    int r = file_read(folder, entry.name, CERT_FILE_MAX, &bytes);
+    entry.present = r != -ENOENT;
+    entry.foreign = r < 0;
     if (r < 0)
-        return place;
+        return entry;
     int count = x509_parse(buffer_span(&bytes), certs);
     buffer_finish(&bytes);
-    place.stranger = count < 0 || trust_find(work, certs[0]) != at;
+    entry.foreign = count < 0 || trust_find(work, certs[0]) != at;
     x509_free_all(certs, count);
-    return place;
+    return entry;
 }
 
 /* @param removed  a CA was taken out, not only added */
@@ -101,17 +101,17 @@ static void report_failure(struct trust_work *work, const char *path, int error)
                    error_text(error));
 }
 
-/* Removes the files of our CAs from the one at `first` on, those of strangers left alone.
+/* Removes the files of our CAs from the one at `first` on, those of others left alone.
  * @return how many, or -errno */
 static int remove_files(const struct trust_work *work, int folder, int first)
 {
     int removed = 0;
 
     for (int i = first; i < work->count; i++) {
-        struct place place = look(work, folder, i);
-        if (!place.there || place.stranger)
+        struct entry entry = find_entry(work, folder, i);
+        if (!entry.present || entry.foreign)
             continue;
-        if (unlinkat(folder, place.name, 0) < 0)
+        if (unlinkat(folder, entry.name, 0) < 0)
             return -errno;
         removed++;
     }
@@ -121,11 +121,11 @@ static int remove_files(const struct trust_work *work, int folder, int first)
 static void add(struct trust_work *work, const struct system_store *store, int folder,
                 const char *path)
 {
-    struct place place = look(work, folder, 0);
-    bool new = !place.there || place.stranger;
+    struct entry entry = find_entry(work, folder, 0);
+    bool new = !entry.present || entry.foreign;
     scoped(mem_release) char *pem = x509_to_pem(work->certs, 1);
 
-    int r = new ? file_replace(folder, place.name, 0644, span_str(pem)) : 0;
+    int r = new ? file_replace(folder, entry.name, 0644, span_str(pem)) : 0;
     if (r >= 0)
         r = remove_files(work, folder, 1); /* former CAs of the same state folder */
     if (r < 0)
@@ -137,13 +137,13 @@ static void add(struct trust_work *work, const struct system_store *store, int f
         trust_step(work, "system", path, CERT_TRUST_DONE,
                    "the system's store trusts the local CA now");
     else
-        unlinkat(folder, place.name, 0); /* or the next try would find it done already */
+        unlinkat(folder, entry.name, 0); /* or the next try would find it done already */
 }
 
 static void take_out(struct trust_work *work, const struct system_store *store, int folder,
                      const char *path)
 {
-    struct place place = look(work, folder, 0);
+    struct entry entry = find_entry(work, folder, 0);
     int removed = remove_files(work, folder, 0);
 
     if (removed < 0)
@@ -151,7 +151,7 @@ static void take_out(struct trust_work *work, const struct system_store *store, 
     else if (removed > 0 && update(work, store, path, true))
         trust_step(work, "system", path, CERT_TRUST_DONE,
                    "the system's store does not trust the local CA any more");
-    else if (removed == 0 && place.there)
+    else if (removed == 0 && entry.present)
         trust_step(work, "system", path, CERT_TRUST_SKIPPED,
                    "%s is not the local CA of this state folder: left alone", path);
     else if (removed == 0)

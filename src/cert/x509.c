@@ -1,5 +1,4 @@
-/* Finds certificates in bytes and turns OpenSSL's objects back into text and times. Describing a
- * certificate's content is describe.c's. */
+/* Finds certificates in bytes and turns OpenSSL's objects back into text and times. */
 #include "cert/x509.h"
 
 #include <openssl/err.h>

@@ -1,5 +1,4 @@
-/* Contexts: profiles, certificates, the choice by name, ALPN and session tickets. Moving bytes is
- * session.c's; where private keys live is keys_remote.c's. */
+/* Contexts: profiles, certificates, the choice by name, ALPN and session tickets. */
 #include "tls/context.h"
 
 #include <assert.h>

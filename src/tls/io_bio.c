@@ -1,4 +1,4 @@
-/* The BIO's five functions. Whose memory it is, is session.c's and client.c's. */
+/* The BIO's five functions. */
 #include "tls/io_bio.h"
 
 #include <openssl/bio.h>

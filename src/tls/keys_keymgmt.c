@@ -1,6 +1,6 @@
 /* Keys of the provider "gardien-keys": a public half that OpenSSL's own provider answers for, and
  * the id under which the keys process holds the rest. No private number is ever here, so there is
- * none to export. Signing is keys_signature.c's. */
+ * none to export. */
 #include "tls/keys_provider.h"
 
 #include <stdlib.h>

@@ -1,5 +1,4 @@
-/* Sealing and opening of records, key updates, and the refusal of everything else. Nobody but
- * session.c calls it. */
+/* Sealing and opening of records, key updates, and the refusal of everything else. */
 #include "tls/record.h"
 
 #include <openssl/crypto.h>
