@@ -10,6 +10,7 @@
 #include "eye/admission.h"
 #include "eye/internal.h"
 #include "os/dial.h"
+#include "os/route.h"
 #include "os/sandbox.h"
 
 #define REQUEST_PATIENCE (8 * NSEC_PER_SEC) /* for all that the asker says */
@@ -51,11 +52,28 @@ static int confine(const char *user)
 
 /* ---- addresses ---- */
 
-static int take_source(int fd, struct socket_address *ret_source)
+/* Who asks, and so what is checked. */
+struct source {
+    struct socket_address address;
+    bool own; /* of this machine */
+};
+
+/* Is it an address of this machine? A tunnel or a proxy on it would turn the eye on the machine
+ * itself, from whichever of its addresses. Asks the kernel's routes, so before confine(). */
+static bool is_own(const struct socket_address *source, const struct socket_address *here)
+{
+    struct route route;
+    char a[ADDRESS_TEXT], b[ADDRESS_TEXT];
+
+    if (strcmp(address_ip_text(here, a), address_ip_text(source, b)) == 0)
+        return true;
+    return route_look((const struct sockaddr *)&source->storage, &route) == 0 && route.local;
+}
+
+static int take_source(int fd, struct source *ret_source)
 {
     struct socket_address here = {.len = sizeof here.storage};
     struct socket_address there = {.len = sizeof there.storage};
-    char a[ADDRESS_TEXT], b[ADDRESS_TEXT];
 
     if (getpeername(fd, (struct sockaddr *)&there.storage, &there.len) < 0 ||
         getsockname(fd, (struct sockaddr *)&here.storage, &here.len) < 0)
@@ -63,9 +81,8 @@ static int take_source(int fd, struct socket_address *ret_source)
     admission_normalise(&there);
     admission_normalise(&here);
     address_set_port(&there, 0);
-    *ret_source = there;
-    /* A tunnel or a proxy on this machine would turn the eye on the machine itself. */
-    return strcmp(address_ip_text(&here, a), address_ip_text(&there, b)) == 0 ? ERR_NOT_FOUND : 0;
+    *ret_source = (struct source){.address = there, .own = is_own(&there, &here)};
+    return 0;
 }
 
 /* ---- the conversation ---- */
@@ -163,18 +180,15 @@ static int answer(struct eye_stream *stream, const struct eye_connection *connec
     return r;
 }
 
-static int converse(struct eye_stream *stream, const struct eye_connection *connection)
+static int converse(struct eye_stream *stream, const struct eye_connection *connection,
+                    const struct source *source)
 {
     struct eye_answer reply = {.error = EYE_NO_ERROR};
     struct eye_request request = {.port = 0};
-    struct socket_address source;
     struct eye_binding binding;
     char text[ADDRESS_TEXT];
 
-    int itself = take_source(connection->fd, &source);
-    if (itself < 0 && itself != ERR_NOT_FOUND)
-        return itself;
-    snprintf(reply.source, sizeof reply.source, "%s", address_ip_text(&source, text));
+    snprintf(reply.source, sizeof reply.source, "%s", address_ip_text(&source->address, text));
     int r = eye_stream_handshake(stream);
     if (r == 0)
         r = hear_hello(stream, connection, &binding);
@@ -185,8 +199,8 @@ static int converse(struct eye_stream *stream, const struct eye_connection *conn
                   "source=%s reason=\"%s\"", reply.source, error_text(r));
         return r;
     }
-    reply.error = r > 0 ? (enum eye_error)r : itself ? EYE_ITSELF : EYE_NO_ERROR;
-    r = answer(stream, connection, &request, &reply, &source);
+    reply.error = r > 0 ? (enum eye_error)r : source->own ? EYE_ITSELF : EYE_NO_ERROR;
+    r = answer(stream, connection, &request, &reply, &source->address);
     eye_stream_close(stream);
     return r;
 }
@@ -195,7 +209,10 @@ void eye_connection_run(const struct eye_connection *connection)
 {
     struct tls_session *session = NULL;
     struct eye_stream stream;
+    struct source source;
 
+    if (take_source(connection->fd, &source) < 0)
+        return; /* it is gone already */
     int r = confine(connection->options->user);
     if (r < 0) {
         log_event(connection->options->log, LOG_ERROR, "no sandbox, so no check", "reason=\"%s\"",
@@ -206,7 +223,7 @@ void eye_connection_run(const struct eye_connection *connection)
         return;
     eye_stream_init(&stream, connection->fd, session, NULL);
     stream.deadline = nsec_monotonic() + REQUEST_PATIENCE;
-    r = converse(&stream, connection);
+    r = converse(&stream, connection, &source);
     (void)r; /* was logged */
     eye_stream_finish(&stream);
 }

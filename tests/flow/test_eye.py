@@ -158,12 +158,13 @@ def packets(host):
 class Raw:
     """An asker that says what it likes. Hosts are left to the caller's inside()."""
 
-    def __init__(self, address="10.98.0.2", key=KEY):
+    def __init__(self, address="10.98.0.2", key=KEY, source=None):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         self.key = key
-        plain = socket.create_connection((address, PORT), timeout=20 * lib.PATIENCE)
+        plain = socket.create_connection((address, PORT), timeout=20 * lib.PATIENCE,
+                                         source_address=(source, 0) if source else None)
         self.socket = context.wrap_socket(plain)
         self.file = self.socket.makefile("rb")
 
@@ -317,6 +318,20 @@ def test_a_name_that_resolves_elsewhere_is_only_a_name(net, room):
         result = check(asker, room, "--from", "10.98.0.2", "10.98.0.3")
         assert "10.98.0.3 was not looked at" in result.stdout, result.stdout
     assert packets(third) == 0
+
+
+def test_an_eye_checks_none_of_its_own_addresses(net, room):
+    """From whichever of its machine's addresses it is asked: it would be turned inward."""
+    _, eye, _ = net
+    ways = [("10.98.0.2", None), ("127.0.0.1", "127.0.0.2"), ("127.0.0.1", "10.98.0.2"),
+            ("10.98.0.2", "127.0.0.9"), ("::1", "fd98::2"), ("fd98::2", "::1")]
+    with eye_on(eye, room, "--probes", "60") as running, eye.inside():
+        for address, source in ways:
+            raw = Raw(address, source=source)
+            answer = raw.ask(port=22)
+            assert answer.get("error") == "self" and "check" not in answer, (address, source, answer)
+            raw.close()
+    assert '"probed"' not in running.log.read_text()
 
 
 def test_who_does_not_know_the_key_gets_nothing(net, room):
