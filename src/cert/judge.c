@@ -118,6 +118,23 @@ static bool is_among(X509 *cert, X509 *const certs[], int count)
     return false;
 }
 
+/* Which certificate of the path ends first: with it ends the site. */
+static void note_end(STACK_OF(X509) * chain, struct cert_judgement *judgement)
+{
+    int length = chain ? sk_X509_num(chain) : 0;
+
+    for (int i = 0; i < length; i++) {
+        struct cert_info info;
+        x509_describe(sk_X509_value(chain, i), &info);
+        if (i == 0 || info.not_after < judgement->ends) {
+            judgement->ends = info.not_after;
+            free(judgement->ends_issuer);
+            judgement->ends_issuer = i ? take(info.subject) : NULL;
+        }
+        x509_info_finish(&info);
+    }
+}
+
 /* What the verified chain says: its root, and what of it a server has to send. */
 static void read_chain(X509_STORE_CTX *context, X509 *const certs[], int count,
                        struct cert_judgement *judgement)
@@ -126,6 +143,8 @@ static void read_chain(X509_STORE_CTX *context, X509 *const certs[], int count,
     int length = chain ? sk_X509_num(chain) : 0;
     X509 *last = length ? sk_X509_value(chain, length - 1) : NULL;
     bool rooted = last && X509_self_signed(last, 0) == 1;
+
+    note_end(chain, judgement);
 
     judgement->needed = (size_t)(length > 1 && rooted ? length - 1 : length);
     judgement->sent_root = length > 1 && rooted && is_among(last, certs, count);
@@ -195,5 +214,6 @@ void cert_judgement_finish(struct cert_judgement *judgement)
     free(judgement->missing);
     free(judgement->missing_url);
     free(judgement->anchor);
+    free(judgement->ends_issuer);
     *judgement = (struct cert_judgement){.trusted = false};
 }

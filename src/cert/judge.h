@@ -29,6 +29,8 @@ struct cert_judgement {
     char *missing_url; /**< where the missing issuer can be had, as the certificate says; NULL */
     const char *other; /**< the library's words; static */
     char *anchor;      /**< subject of the root that it leads to, or NULL */
+    nsec_t ends;       /**< when the first certificate of the verified path ends; wall clock */
+    char *ends_issuer; /**< subject of that one, or NULL when it is the leaf */
     size_t sent;       /**< certificates sent */
     size_t needed;     /**< those that a server must send: the verified chain without its root */
     bool sent_root;

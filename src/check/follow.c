@@ -1,8 +1,14 @@
 /* Follows redirects, one after the other: where a browser ends up, within HOPS_MAX steps. */
 #include <stdlib.h>
 
+#include "base/buffer.h"
 #include "base/mem.h"
 #include "check/internal.h"
+
+enum {
+    URL_MAX = 8 * 1024,     /* bytes of a location once it is escaped */
+    COOKIES_MAX = 8 * 1024, /* bytes of a Cookie field */
+};
 
 static void step(struct check *check, const struct probe *answer);
 
@@ -23,8 +29,58 @@ static bool has_scheme(struct span text)
     return colon > 0;
 }
 
+/* Takes "." and ".." out of the path of a whole URL, as RFC 3986 section 5.2.4 has it. */
+static void remove_dot_segments(char *url)
+{
+    char *authority = strstr(url, "://");
+    char *path = authority ? strchr(authority + 3, '/') : NULL;
+
+    if (!path || path > url + strcspn(url, "?#"))
+        return;
+    const char *in = path, *end = path + strcspn(path, "?#");
+    char *out = path;
+    while (in < end) {
+        size_t len = 1 + strcspn(in + 1, "/?#"); /* "/segment" */
+        bool last = in + len >= end;
+        if (span_equal(span_of(in, len), SPAN("/.."))) {
+            while (out > path && *--out != '/')
+                continue;
+            if (last)
+                *out++ = '/';
+        } else if (span_equal(span_of(in, len), SPAN("/."))) {
+            if (last)
+                *out++ = '/';
+        } else {
+            memmove(out, in, len);
+            out += len;
+        }
+        in += len;
+    }
+    memmove(out, end, strlen(end) + 1);
+}
+
+/* Bytes that cannot stand in a request are escaped as browsers do: blanks and what is not ASCII,
+ * but for the host, which IDNA turns into ASCII. @return for free() */
+static char *escape_url(const char *url)
+{
+    const char *authority = strstr(url, "://");
+    size_t plain = authority ? (size_t)(authority + 3 - url) : 0;
+    struct buffer out = buffer_make(URL_MAX);
+    int r = 0;
+
+    plain += strcspn(url + plain, "/?#");
+    for (size_t i = 0; url[i] && r >= 0; i++) {
+        unsigned char c = (unsigned char)url[i];
+        r = i >= plain && (c <= ' ' || c >= 0x7f) ? buffer_printf(&out, "%%%02X", c)
+                                                  : buffer_append(&out, url + i, 1);
+    }
+    char *text = mem_string(buffer_span(&out));
+    buffer_finish(&out);
+    return text;
+}
+
 /* The location as a whole URL. Relative paths are resolved at the last '/' of the path (RFC 3986
- * section 5.2.3; "." and ".." stay, servers take them out). @return for free() */
+ * section 5.2.3). @return for free() */
 static char *absolute_location(struct span said, const struct target *from, bool from_https)
 {
     const char *scheme = from_https ? "https" : "http";
@@ -47,8 +103,10 @@ int follow_parse(const char *location, const struct target *from, bool from_http
                  struct target *ret_target, bool *ret_https)
 {
     struct span said = span_trim(span_str(location));
-    scoped(mem_release) char *whole =
+    scoped(mem_release) char *raw =
         has_scheme(said) ? mem_string(said) : absolute_location(said, from, from_https);
+    remove_dot_segments(raw);
+    scoped(mem_release) char *whole = escape_url(raw);
     struct span url = span_str(whole);
     struct diags diags = {0};
 
@@ -74,6 +132,50 @@ int follow_parse(const char *location, const struct target *from, bool from_http
     return 0;
 }
 
+/* ---- cookies ---- */
+
+/* Adds the pairs of `more` to those of `jar`, in place of older ones of the same name. */
+static void add_cookies(char **jar, const char *more)
+{
+    struct buffer out = buffer_make(COOKIES_MAX);
+    struct span rest = span_str(*jar), pair;
+    int r = 0;
+
+    while (r >= 0 && span_next(&rest, ';', &pair)) {
+        struct span fresh = span_str(more), other;
+        bool replaced = false;
+        pair = span_trim(pair);
+        struct span name = span_of(pair.ptr, (size_t)(span_find(pair, '=') + 1));
+        while (!replaced && span_next(&fresh, ';', &other))
+            replaced = span_starts(span_trim(other), name);
+        if (!replaced)
+            r = buffer_printf(&out, "%s%.*s", out.len ? "; " : "", SPAN_ARGS(pair));
+    }
+    if (r >= 0)
+        r = buffer_printf(&out, "%s%s", out.len ? "; " : "", more);
+    if (r >= 0) {
+        free(*jar);
+        *jar = mem_string(buffer_span(&out));
+    }
+    buffer_finish(&out);
+}
+
+/* What this host set on the way here, as a browser would send it; for free(), or NULL. */
+static char *cookies_for(const struct check *check, const struct hop *hop)
+{
+    char *jar = NULL;
+    const struct probe *first = endpoint_answer(check->first);
+
+    if (first->cookies && strcmp(hop->target.host, check->options->target->host) == 0)
+        add_cookies(&jar, first->cookies);
+    for (const struct hop *other = check->hops; other < hop; other++)
+        if (other->probe.cookies && strcmp(hop->target.host, other->target.host) == 0)
+            add_cookies(&jar, other->probe.cookies);
+    return jar;
+}
+
+/* ---- the steps ---- */
+
 static void on_hop_probe(struct probe *probe, void *context)
 {
     step(context, probe);
@@ -87,6 +189,7 @@ static void probe_hop(struct check *check, struct hop *hop, const struct socket_
                                     .server_name = hop->server_name,
                                     .authority = hop->authority,
                                     .path = hop->target.path,
+                                    .cookie = hop->cookie,
                                     .last = PROBE_HTTP,
                                     .connect_patience = check->options->timeout / 4,
                                     .deadline = check->deadline};
@@ -146,18 +249,24 @@ static void begin_hop(struct check *check, struct hop *hop)
     names_start(&hop->names, check->deadline);
 }
 
-/* Has this very page been seen on the way? */
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* Has this very page been seen on the way, with the same cookies? */
 static bool is_circle(const struct check *check, const struct hop *hop)
 {
     const struct target *begin = check->options->target;
 
-    if (hop->https && strcmp(hop->target.host, begin->host) == 0 &&
+    if (!hop->cookie && hop->https && strcmp(hop->target.host, begin->host) == 0 &&
         hop->target.port == begin->port && strcmp(hop->target.path, begin->path) == 0)
         return true;
     for (size_t i = 0; i + 1 < check->hop_count; i++)
         if (check->hops[i].https == hop->https && check->hops[i].target.port == hop->target.port &&
             strcmp(check->hops[i].target.host, hop->target.host) == 0 &&
-            strcmp(check->hops[i].target.path, hop->target.path) == 0)
+            strcmp(check->hops[i].target.path, hop->target.path) == 0 &&
+            same_text(check->hops[i].cookie, hop->cookie))
             return true;
     return false;
 }
@@ -166,7 +275,8 @@ static void step(struct check *check, const struct probe *answer)
 {
     const struct hop *last = check->hop_count ? &check->hops[check->hop_count - 1] : NULL;
     const struct target *from = last ? &last->target : check->options->target;
-    bool redirect = answer->end == PROBE_DONE && is_redirect(answer->status) && answer->location;
+    bool redirect = answer->end == PROBE_DONE && is_redirect(answer->status) && answer->location &&
+                    *answer->location;
 
     loop_hurry(check->loop);
     check->hops_over = true;
@@ -175,6 +285,8 @@ static void step(struct check *check, const struct probe *answer)
     struct hop *hop = &check->hops[check->hop_count++];
     int r =
         follow_parse(answer->location, from, last ? last->https : true, &hop->target, &hop->https);
+    if (r == 0)
+        hop->cookie = cookies_for(check, hop);
     if (r == ERR_NOT_FOUND)
         hop->refused = "it is no address of the web";
     else if (r < 0)
@@ -210,6 +322,7 @@ void follow_finish(struct check *check)
         if (hop->has_names)
             names_finish(&hop->names);
         free(hop->authority);
+        free(hop->cookie);
         target_finish(&hop->target);
     }
 }

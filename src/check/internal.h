@@ -33,6 +33,7 @@ struct hop {
     struct probe probe;
     const char *server_name; /**< NULL for addresses */
     char *authority;
+    char *cookie;        /**< that was sent; NULL: none */
     const char *refused; /**< why it was not followed, as a sentence's end; NULL */
     bool elsewhere;      /**< it was not followed because this check is for one host */
 };
@@ -100,6 +101,10 @@ void judge_tcp(const struct check *check, struct check_result *result);
 void judge_tls(const struct check *check, struct check_result *result);
 void judge_certificate(const struct check *check, const struct endpoint *endpoint,
                        struct check_result *result);
+/** What is wrong with the certificate of a redirect's target; nothing when it was judged already.
+ */
+void judge_hop_certificate(const struct check *check, const struct hop *hop,
+                           struct check_result *result);
 void judge_http(const struct check *check, struct check_result *result);
 void judge_versions(const struct check *check, struct check_result *result);
 void judge_http3(const struct check *check, struct check_result *result);

@@ -10,7 +10,7 @@
 #include "report/printer.h"
 #include "tls/tls.h"
 
-enum { NAMES_SHOWN = 8 };
+enum { NAMES_SHOWN = 8, ISSUER_DAYS = 30 /* that an issuer must have left at least */ };
 
 #define DAY (86400 * NSEC_PER_SEC)
 
@@ -18,6 +18,7 @@ enum { NAMES_SHOWN = 8 };
 struct inquest {
     const struct check *check;
     const struct probe *probe;
+    const char *host; /* that it must be for; NULL: this machine is meant, whatever its name */
     const char *subject;
     const struct cert_chain *chain;
     const struct cert_judgement *judgement;
@@ -78,11 +79,11 @@ static char *short_name(const char *subject)
 static void judge_names(const struct inquest *inquest)
 {
     const struct cert_info *leaf = &inquest->chain->items[0];
-    const char *host = inquest->check->options->target->host;
+    const char *host = inquest->host;
     scoped(mem_release) char *names = names_text(leaf);
     struct finding *finding;
 
-    if (inquest->check->options->any_name || cert_matches(leaf, span_str(host)))
+    if (!host || cert_matches(leaf, span_str(host)))
         return;
     if (leaf->names_from_common_name) {
         scoped(mem_release) char *text = mem_format(
@@ -104,18 +105,42 @@ static void judge_names(const struct inquest *inquest)
 
 /* ---- dates ---- */
 
+static int64_t days_until(nsec_t end, nsec_t now)
+{
+    return end >= now ? (end - now) / DAY : end / DAY - now / DAY;
+}
+
+/* The first end on the path counts for all: an issuer may end before the leaf does. */
+static void judge_path_end(const struct inquest *inquest)
+{
+    const struct cert_judgement *judgement = inquest->judgement;
+    nsec_t leaf = inquest->chain->items[0].not_after, now = inquest->check->options->wall;
+    bool earlier = judgement->ends_issuer && judgement->ends < leaf;
+    int64_t days = days_until(earlier ? judgement->ends : leaf, now);
+    char date[CERT_DATE_TEXT];
+
+    if (inquest->result->metrics.days == INT64_MIN || days < inquest->result->metrics.days)
+        inquest->result->metrics.days = days;
+    if (!earlier || judgement->ends < now || days >= ISSUER_DAYS)
+        return; /* judge_rest() tells of one that is out of date */
+    scoped(mem_release) char *who = short_name(judgement->ends_issuer);
+    scoped(mem_release) char *text = mem_format(
+        "its issuer's certificate \"%s\" ends on %s, in %lld day%s, before its own does", who,
+        cert_date_text(judgement->ends, date), (long long)days, days == 1 ? "" : "s");
+    finding_hint(add(inquest, FINDING_WARNING, text),
+                 "renew now and send the issuer that comes with it (fullchain.pem), or ask the "
+                 "authority which issuer follows");
+}
+
 static void judge_dates(const struct inquest *inquest)
 {
     const struct cert_info *leaf = &inquest->chain->items[0];
     nsec_t now = inquest->check->options->wall;
     char date[CERT_DATE_TEXT];
-    int64_t days = leaf->not_after / DAY - now / DAY;
+    int64_t days = days_until(leaf->not_after, now);
     struct finding *finding = NULL;
 
-    if (leaf->not_after >= now)
-        days = (leaf->not_after - now) / DAY;
-    if (inquest->result->metrics.days == INT64_MIN || days < inquest->result->metrics.days)
-        inquest->result->metrics.days = days;
+    judge_path_end(inquest);
     if (leaf->not_after < now) {
         scoped(mem_release) char *text =
             mem_format("expired on %s", cert_date_text(leaf->not_after, date));
@@ -446,34 +471,91 @@ static enum finding_grade worst_since(const struct findings *findings, size_t st
     return worst;
 }
 
+static void judge_all_of(struct inquest *inquest)
+{
+    judge_names(inquest);
+    judge_dates(inquest);
+    judge_trust(inquest);
+    judge_rest(inquest);
+    judge_staple(inquest);
+    bool fits = !inquest->host || cert_matches(&inquest->chain->items[0], span_str(inquest->host));
+    if (inquest->result->metrics.trusted != 0)
+        inquest->result->metrics.trusted = inquest->judgement->trusted && fits;
+}
+
+/* @return whether there is a certificate to judge; then both are to be finished */
+static bool read_certificate(struct inquest *inquest, struct cert_chain *ret_chain,
+                             struct cert_judgement *ret_judgement)
+{
+    struct span pem = buffer_span(&inquest->probe->tls->chain);
+    struct span local_ca = inquest->check->options->local_ca;
+
+    *ret_chain = (struct cert_chain){NULL};
+    inquest->chain = ret_chain;
+    inquest->judgement = ret_judgement;
+    if (cert_chain_parse(pem, ret_chain) == 0 &&
+        cert_judge(pem, local_ca, inquest->check->options->wall, ret_judgement) == 0)
+        return true;
+    finding_hint(add(inquest, FINDING_BAD, "cannot be read"),
+                 "get a new certificate; this one is damaged, or its chain has more than 32");
+    cert_chain_finish(ret_chain);
+    return false;
+}
+
 void judge_certificate(const struct check *check, const struct endpoint *endpoint,
                        struct check_result *result)
 {
-    struct span pem = buffer_span(&endpoint->main.tls->chain);
     scoped(mem_release) char *subject = endpoint_subject(check, endpoint);
-    struct cert_chain chain = {NULL};
+    const struct check_options *options = check->options;
+    struct cert_chain chain;
     struct cert_judgement judgement;
     size_t start = result->findings.count;
-    struct inquest inquest = {check, &endpoint->main, subject, &chain, &judgement, result};
+    struct inquest inquest = {.check = check,
+                              .probe = &endpoint->main,
+                              .host = options->any_name ? NULL : options->target->host,
+                              .subject = subject,
+                              .result = result};
 
-    if (cert_chain_parse(pem, &chain) < 0 ||
-        cert_judge(pem, check->options->local_ca, check->options->wall, &judgement) < 0) {
-        finding_hint(add(&inquest, FINDING_BAD, "cannot be read"),
-                     "get a new certificate; this one is damaged, or its chain has more than 32");
-        cert_chain_finish(&chain);
+    if (!read_certificate(&inquest, &chain, &judgement))
         return;
-    }
-    judge_names(&inquest);
-    judge_dates(&inquest);
-    judge_trust(&inquest);
-    judge_rest(&inquest);
-    judge_staple(&inquest);
-    bool fits = check->options->any_name ||
-                cert_matches(&chain.items[0], span_str(check->options->target->host));
-    if (result->metrics.trusted != 0)
-        result->metrics.trusted = judgement.trusted && fits;
+    judge_all_of(&inquest);
     conclude(&inquest, worst_since(&result->findings, start));
     judge_caa(&inquest);
+    cert_judgement_finish(&judgement);
+    cert_chain_finish(&chain);
+}
+
+/* Has this chain been judged for this host? */
+static bool was_judged(const struct check *check, const struct hop *hop)
+{
+    struct span chain = buffer_span(&hop->probe.tls->chain);
+    const struct tls_client_facts *first = check->first ? check->first->main.tls : NULL;
+
+    if (first && strcmp(hop->target.host, check->options->target->host) == 0 &&
+        span_equal(chain, buffer_span(&first->chain)))
+        return true;
+    for (const struct hop *other = check->hops; other < hop; other++)
+        if (other->probe.tls && strcmp(hop->target.host, other->target.host) == 0 &&
+            span_equal(chain, buffer_span(&other->probe.tls->chain)))
+            return true;
+    return false;
+}
+
+void judge_hop_certificate(const struct check *check, const struct hop *hop,
+                           struct check_result *result)
+{
+    struct cert_chain chain;
+    struct cert_judgement judgement;
+    struct inquest inquest = {.check = check,
+                              .probe = &hop->probe,
+                              .host = hop->target.host,
+                              .subject = hop->authority,
+                              .result = result};
+
+    if (!hop->https || !hop->probe.tls || hop->probe.tls->chain.len == 0 ||
+        was_judged(check, hop) || !read_certificate(&inquest, &chain, &judgement))
+        return;
+    judge_all_of(&inquest);
     cert_judgement_finish(&judgement);
     cert_chain_finish(&chain);
 }

@@ -59,16 +59,62 @@ static void hint_status(const struct check *check, int status, struct finding *f
         finding_hint(finding, "look into the server's log");
 }
 
+/* What browsers put up with, and other clients may not. */
+static void note_oddities(const struct probe *probe, struct findings *findings)
+{
+    static const struct {
+        unsigned oddity;
+        const char *sentence, *hint;
+    } known[] = {
+        {HTTP_FETCH_FOLDED, "a header field is folded over two lines, which RFC 9112 forbids",
+         "write each field on one line: some clients and proxies refuse the answer"},
+        {HTTP_FETCH_NO_FIELD, "a line of the header is no field: it has no name or no colon",
+         "correct what writes that line: some clients and proxies refuse the answer"},
+        {HTTP_FETCH_BLANK_NAME, "a header field has a blank between its name and the colon",
+         "take the blank out: some clients and proxies refuse the answer"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+        if (probe->oddities & known[i].oddity)
+            finding_hint(findings_add(findings, FINDING_WARNING, "http", "%s", known[i].sentence),
+                         "%s", known[i].hint);
+    if (probe->lengths_differ)
+        finding_hint(findings_add(findings, FINDING_BAD, "http",
+                                  "two Content-Length fields contradict each other: browsers "
+                                  "refuse the answer"),
+                     "let one program write the length, and send it once");
+}
+
+static bool leads_nowhere(const struct probe *probe)
+{
+    bool redirect = probe->status == 301 || probe->status == 302 || probe->status == 303 ||
+                    probe->status == 307 || probe->status == 308;
+
+    return redirect && (!probe->location || !*probe->location);
+}
+
+static const char *status_note(const struct probe *probe)
+{
+    if (probe->status > 599)
+        return ": there is no such status, clients take it for a server's error";
+    if (leads_nowhere(probe))
+        return probe->location ? ", but its Location field is empty: visitors get no page"
+                               : ", but without a Location field: visitors get no page";
+    return "";
+}
+
 static struct finding *add_answer(const struct check *check, const struct probe *probe,
                                   struct findings *findings)
 {
     const char *target = check->options->target->path;
 
-    struct finding *finding =
-        findings_add(findings, grade_of(probe->status), "http", "%s answers %d (%s) for %s",
-                     version_text(probe->version), probe->status, http_reason(probe->status),
-                     strlen(target) < 60 ? target : "the page");
+    struct finding *finding = findings_add(
+        findings, leads_nowhere(probe) ? FINDING_BAD : grade_of(probe->status), "http",
+        "%s answers %d (%s) for %s%s", version_text(probe->version), probe->status,
+        http_reason(probe->status), strlen(target) < 60 ? target : "the page", status_note(probe));
     hint_status(check, probe->status, finding);
+    if (leads_nowhere(probe))
+        finding_hint(finding, "let the redirect name where to go, or answer with a page");
     finding->took = probe->first_byte_took;
     finding_fact(finding, "status", json_integer(probe->status));
     finding_fact(finding, "version", json_string(version_text(probe->version)));
@@ -147,10 +193,13 @@ static void judge_followed_hop(const struct check *check, const struct hop *hop,
                                const char *location, struct findings *findings)
 {
     const struct probe *probe = &hop->probe;
-    struct finding *finding =
-        findings_add(findings, hop->https ? grade_of(probe->status) : FINDING_WARNING, "redirect",
-                     "%d leads to %s, which answers %d%s", status, location, probe->status,
-                     hop->https ? "" : ", away from HTTPS to plain HTTP");
+    struct finding *finding = findings_add(findings,
+                                           leads_nowhere(probe) ? FINDING_BAD
+                                           : hop->https         ? grade_of(probe->status)
+                                                                : FINDING_WARNING,
+                                           "redirect", "%d leads to %s, which answers %d%s%s",
+                                           status, location, probe->status, status_note(probe),
+                                           hop->https ? "" : ", away from HTTPS to plain HTTP");
 
     finding->took = probe->first_byte_took;
     if (hop->https)
@@ -159,8 +208,9 @@ static void judge_followed_hop(const struct check *check, const struct hop *hop,
         finding_hint(finding, "redirect to https:// addresses");
 }
 
-static void judge_hops(const struct check *check, struct findings *findings)
+static void judge_hops(const struct check *check, struct check_result *result)
 {
+    struct findings *findings = &result->findings;
     const struct probe *from = endpoint_answer(check->first);
 
     for (size_t i = 0; i < check->hop_count; i++) {
@@ -170,6 +220,7 @@ static void judge_hops(const struct check *check, struct findings *findings)
             judge_stopped_hop(hop, from->status, location, findings);
         else
             judge_followed_hop(check, hop, from->status, location, findings);
+        judge_hop_certificate(check, hop, result);
         from = &hop->probe;
     }
 }
@@ -196,6 +247,12 @@ static struct span directive(const char *field, const char *name)
     return (struct span){0};
 }
 
+static bool is_localhost(const char *host)
+{
+    return span_equal(span_str(host), SPAN("localhost")) ||
+           span_ends(span_str(host), SPAN(".localhost"));
+}
+
 static void judge_hsts(const struct check *check, const struct probe *probe,
                        struct check_result *result)
 {
@@ -203,8 +260,10 @@ static void judge_hsts(const struct check *check, const struct probe *probe,
     uint64_t age = 0;
 
     result->metrics.hsts = 0;
-    if (check->options->target->is_ip)
-        return; /* RFC 6797 section 8.1.1: not for addresses */
+    /* RFC 6797 section 8.1.1: not for addresses; and names of this machine are no one's for good.
+     */
+    if (check->options->target->is_ip || is_localhost(check->options->target->host))
+        return;
     if (!probe->hsts) {
         finding = findings_add(&result->findings, FINDING_NOTE, "hsts",
                                "no HSTS: a first visit without https:// may go over plain HTTP");
@@ -355,11 +414,13 @@ void judge_http(const struct check *check, struct check_result *result)
                                       ? add_answer(check, probe, &result->findings)
                                       : add_failure(probe, &result->findings);
         finding_subject(finding, "%s", subject);
+        if (probe->end == PROBE_DONE)
+            note_oddities(probe, &result->findings);
     }
     if (open) {
         result->metrics.status = endpoint_answer(open)->status;
         result->metrics.http = endpoint_answer(open)->version;
-        judge_hops(check, &result->findings);
+        judge_hops(check, result);
         judge_hsts(check, endpoint_answer(open), result);
     }
     judge_port80(check, result);

@@ -52,6 +52,64 @@ static size_t count_family(const struct names *names, int family)
 
 /* ---- no address ---- */
 
+/* What a name is an alias (CNAME) of, or NULL. */
+static const char *alias_of(const struct dns_answer *answer, const char *name)
+{
+    for (size_t i = 0; i < answer->count; i++)
+        if (answer->records[i].type == DNS_CNAME &&
+            span_equal_nocase(span_str(answer->records[i].owner), span_str(name)))
+            return answer->records[i].name;
+    return NULL;
+}
+
+/* Follows aliases from a name within one answer.
+ *  @return the name that they end at, or NULL when the name is no alias */
+static const char *alias_end(const struct dns_answer *answer, const char *host, bool *ret_circle)
+{
+    const char *at = host;
+
+    *ret_circle = false;
+    for (size_t steps = 0; steps <= answer->count; steps++) {
+        const char *next = alias_of(answer, at);
+        if (!next)
+            return at == host ? NULL : at;
+        at = next;
+    }
+    *ret_circle = true;
+    return at;
+}
+
+/* The name is an alias that leads to no address. @return false when it is none */
+static bool report_dead_alias(const struct names *names, const struct dns_query *query,
+                              struct findings *findings)
+{
+    bool circle;
+    const char *end = alias_end(&query->answer, names->target->host, &circle);
+    struct finding *finding;
+
+    if (!end)
+        return false;
+    if (circle) {
+        finding = findings_add(findings, FINDING_BAD, "name",
+                               "it is an alias (CNAME) of %s, and the aliases go in a circle",
+                               alias_of(&query->answer, names->target->host));
+        finding_hint(finding, "let one of the aliases lead to a name that has an address");
+    } else if (query->answer.code == DNS_NXDOMAIN) {
+        finding =
+            findings_add(findings, FINDING_BAD, "name",
+                         "it is an alias (CNAME) of %s, and there is no such name (NXDOMAIN)", end);
+        finding_hint(finding, "correct where the alias leads to, or take it away: who registers "
+                              "that name gets the visitors");
+    } else {
+        finding = findings_add(findings, FINDING_BAD, "name",
+                               "it is an alias (CNAME) of %s, for which %s gives no address", end,
+                               names->options.only_dns ? "this server" : "DNS");
+        finding_hint(finding, "add an A or AAAA record to %s, or correct where the alias leads to",
+                     end);
+    }
+    return true;
+}
+
 static void report_dns_failure(const struct names *names, const struct dns_query *query,
                                struct findings *findings)
 {
@@ -60,7 +118,9 @@ static void report_dns_failure(const struct names *names, const struct dns_query
     struct finding *finding;
 
     address_ip_text(&query->server, ip);
-    if (query->error == ERR_TIMEOUT) {
+    if (!query->error && report_dead_alias(names, query, findings)) {
+        finding = &findings->items[findings->count - 1];
+    } else if (query->error == ERR_TIMEOUT) {
         finding = findings_add(findings, FINDING_BAD, "name",
                                "no DNS server answered in time; the last one asked was %s", ip);
         finding_hint(finding,
@@ -210,8 +270,28 @@ static bool differs(const struct names *names)
     return any_dns && any_system && system_only && dns_only;
 }
 
+/* A server that is asked first and does not answer delays every program of this machine. */
+static bool report_silent(const struct names *names, struct findings *findings)
+{
+    const struct dns_query *query = &names->a;
+    char ip[ADDRESS_TEXT];
+
+    if (!query->done || query->error || !query->silent_error)
+        return false;
+    address_ip_text(&query->silent, ip);
+    struct finding *finding =
+        findings_add(findings, FINDING_WARNING, "name",
+                     "the DNS server %s, which is asked first, does not answer (%s): programs of "
+                     "this machine wait for it before they ask the next",
+                     ip, error_text(query->silent_error));
+    finding_subject(finding, "%s", names->target->host);
+    finding_hint(finding, "take %s out of %s, or start that server", ip, nameservers_place);
+    return true;
+}
+
 static void report_system(const struct names *names, struct findings *findings)
 {
+    bool silent = report_silent(names, findings);
     scoped(mem_release) char *dns = list_text(names, true, false);
     scoped(mem_release) char *system = list_text(names, false, true);
     struct finding *finding = NULL;
@@ -224,6 +304,8 @@ static void report_system(const struct names *names, struct findings *findings)
                                "search domain): %s",
                                system);
         finding_hint(finding, "for visitors elsewhere, add a DNS record");
+    } else if (!*system && silent && names->system_error == ERR_TIMEOUT) {
+        return; /* it asks the silent server, too */
     } else if (!*system) {
         bool failed = names->system_error || names->system.error;
         finding = findings_add(findings, FINDING_WARNING, "name",

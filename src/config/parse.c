@@ -275,7 +275,7 @@ static bool key_is_wrong(struct reader *reader, const yaml_event_t *event)
     return true;
 }
 
-static int read_mapping(struct reader *reader, struct node *mapping, unsigned depth)
+static int read_pairs(struct reader *reader, struct node *mapping, unsigned depth)
 {
     for (;;) {
         yaml_event_t key scoped(yaml_event_delete);
@@ -312,8 +312,16 @@ static int read_mapping(struct reader *reader, struct node *mapping, unsigned de
         if (r > 0)
             return r;
     }
-    refuse_duplicates(reader->tree, mapping, reader->diags);
     return 0;
+}
+
+static int read_mapping(struct reader *reader, struct node *mapping, unsigned depth)
+{
+    int r = read_pairs(reader, mapping, depth);
+
+    if (r >= 0) /* of a cut one, too: each key is decoded once */
+        refuse_duplicates(reader->tree, mapping, reader->diags);
+    return r;
 }
 
 static int read_node(struct reader *reader, const yaml_event_t *event, unsigned depth,

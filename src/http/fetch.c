@@ -5,6 +5,8 @@
 #include "base/mem.h"
 #include "http/fetch_internal.h"
 
+enum { COOKIES_MAX = 8 * 1024 /* bytes that are sent back */ };
+
 int http_fetch_create(const struct http_fetch_request *request, struct http_fetch **ret_fetch)
 {
     struct http_fetch *fetch = mem_new(struct http_fetch);
@@ -71,4 +73,49 @@ int http_fetch_version(const struct http_fetch *fetch)
 struct span http_fetch_value(const struct http_fetch *fetch, struct span name)
 {
     return http_value(&fetch->answer.fields, name);
+}
+
+unsigned http_fetch_oddities(const struct http_fetch *fetch)
+{
+    return fetch->answer.oddities;
+}
+
+bool http_fetch_lengths_differ(const struct http_fetch *fetch)
+{
+    const struct http_fields *fields = &fetch->answer.fields;
+    struct span first = {0};
+
+    for (size_t i = 0; i < fields->count; i++) {
+        struct span rest = fields->items[i].value, part;
+        if (!span_equal(fields->items[i].name, SPAN("content-length")))
+            continue;
+        while (span_next(&rest, ',', &part)) { /* "5, 5" is two, RFC 9110 section 8.6 */
+            part = span_trim(part);
+            if (first.ptr && !span_equal(first, part))
+                return true;
+            first = part;
+        }
+    }
+    return false;
+}
+
+char *http_fetch_cookies(const struct http_fetch *fetch)
+{
+    const struct http_fields *fields = &fetch->answer.fields;
+    struct buffer out = buffer_make(COOKIES_MAX);
+    char *text = NULL;
+
+    for (size_t i = 0; i < fields->count; i++) {
+        struct span rest = fields->items[i].value, pair;
+        if (!span_equal(fields->items[i].name, SPAN("set-cookie")) ||
+            !span_next(&rest, ';', &pair) || span_find(pair, '=') < 0)
+            continue;
+        pair = span_trim(pair);
+        if (buffer_printf(&out, "%s%.*s", out.len ? "; " : "", SPAN_ARGS(pair)) < 0)
+            break;
+    }
+    if (out.len)
+        text = mem_string(buffer_span(&out));
+    buffer_finish(&out);
+    return text;
 }

@@ -7,8 +7,8 @@
 #include "base/span.h"
 
 enum {
-    HTTP_FETCH_HEAD_MAX = 64 * 1024, /**< bytes of a head that is taken */
-    HTTP_FETCH_FIELDS_MAX = 200,
+    HTTP_FETCH_HEAD_MAX = 256 * 1024, /**< bytes of a head that is taken, as browsers do */
+    HTTP_FETCH_FIELDS_MAX = 1000,
     HTTP_FETCH_OUT = 16 * 1024, /**< bytes that http_fetch_output() needs room for */
 };
 
@@ -18,6 +18,14 @@ struct http_fetch_request {
     const char *authority; /**< host[:port] */
     const char *path;      /**< begins with '/' */
     const char *user_agent;
+    const char *cookie; /**< value of a Cookie field; NULL sends none */
+};
+
+/** What RFC 9112 forbids in a head of HTTP/1 and browsers put up with. */
+enum http_fetch_oddity {
+    HTTP_FETCH_FOLDED = 1 << 0,     /**< a field goes on in the next line: joined (section 5.2) */
+    HTTP_FETCH_NO_FIELD = 1 << 1,   /**< a line without a name or a colon: passed over */
+    HTTP_FETCH_BLANK_NAME = 1 << 2, /**< blanks between name and colon: taken off */
 };
 
 struct http_fetch;
@@ -36,9 +44,16 @@ must_check int http_fetch_input(struct http_fetch *fetch, struct span bytes);
 must_check ssize_t http_fetch_output(struct http_fetch *fetch, char *out, size_t cap);
 /* The answer, after http_fetch_input() returned 1. */
 
-/** 200..599: informational answers are passed over. */
+/** 200..999: informational answers are passed over, what is beyond 599 is invalid. */
 int http_fetch_status(const struct http_fetch *fetch);
 /** HTTP_1_0, HTTP_1_1 or HTTP_2. */
 int http_fetch_version(const struct http_fetch *fetch);
 /** The first field of that lower-case name, as long as the fetch lives; ptr is NULL when absent. */
 struct span http_fetch_value(const struct http_fetch *fetch, struct span name);
+/** enum http_fetch_oddity */
+unsigned http_fetch_oddities(const struct http_fetch *fetch);
+/** Are there Content-Length fields that contradict each other? Clients refuse such an answer. */
+bool http_fetch_lengths_differ(const struct http_fetch *fetch);
+/** "a=1; b=2" of all Set-Cookie fields, for a Cookie field; attributes are left out. @return for
+ *  free(), or NULL without any */
+char *http_fetch_cookies(const struct http_fetch *fetch);

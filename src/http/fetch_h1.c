@@ -1,5 +1,6 @@
 /* A GET over HTTP/1.1, and the head of its answer. Lines may end with a bare LF, as RFC 9112
- * section 2.2 lets a recipient have it: who looks at others' servers meets them. */
+ * section 2.2 lets a recipient have it, and odd lines are taken as browsers take them: who probes
+ * others' servers meets them. */
 #include "base/error.h"
 #include "http/fetch_internal.h"
 
@@ -7,8 +8,10 @@ int fetch_h1_begin(struct http_fetch *fetch, const struct http_fetch_request *re
 {
     return buffer_printf(&fetch->output,
                          "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: %s\r\nAccept: */*\r\n"
-                         "Connection: close\r\n\r\n",
-                         request->path, request->authority, request->user_agent);
+                         "%s%s%sConnection: close\r\n\r\n",
+                         request->path, request->authority, request->user_agent,
+                         request->cookie ? "Cookie: " : "", request->cookie ? request->cookie : "",
+                         request->cookie ? "\r\n" : "");
 }
 
 static bool is_digit(char c)
@@ -41,7 +44,7 @@ static int status_line(struct span line, struct http_fetch_answer *answer)
         return ERR_SYNTAX;
     answer->version = p[7] == '0' ? HTTP_1_0 : HTTP_1_1;
     answer->status = (p[9] - '0') * 100 + (p[10] - '0') * 10 + (p[11] - '0');
-    return answer->status >= 100 && answer->status < 600 ? 0 : ERR_SYNTAX;
+    return answer->status >= 100 ? 0 : ERR_SYNTAX;
 }
 
 static bool value_valid(struct span value)
@@ -52,25 +55,55 @@ static bool value_valid(struct span value)
     return true;
 }
 
+/* obs-fold: the line belongs to the value above it, and the bytes between become spaces. */
+static int join_fold(struct span line, char *bytes, struct http_fetch_answer *answer)
+{
+    answer->oddities |= HTTP_FETCH_FOLDED;
+    if (answer->fields.count == 0)
+        return 0; /* below the status line it belongs to nothing (RFC 9112 section 2.2) */
+    struct span *value = &answer->fields.items[answer->fields.count - 1].value;
+    struct span more = span_trim(line);
+    if (!value_valid(more))
+        return ERR_SYNTAX;
+    if (more.len == 0)
+        return 0;
+    if (value->len == 0) {
+        *value = more;
+        return 0;
+    }
+    size_t end = (size_t)(value->ptr - bytes) + value->len;
+    memset(bytes + end, ' ', (size_t)(more.ptr - bytes) - end);
+    value->len = (size_t)(more.ptr - value->ptr) + more.len;
+    return 0;
+}
+
 static int field_line(struct span line, char *bytes, struct arena *arena,
                       struct http_fetch_answer *answer)
 {
     ptrdiff_t colon = span_find(line, ':');
-    char *name = bytes + (line.ptr - bytes);
 
-    if (colon <= 0)
-        return ERR_SYNTAX;
-    for (ptrdiff_t i = 0; i < colon; i++) {
+    if (line.ptr[0] == ' ' || line.ptr[0] == '\t')
+        return join_fold(line, bytes, answer);
+    struct span key = span_trim(span_of(line.ptr, colon < 0 ? 0 : (size_t)colon));
+    if (key.len != (size_t)colon && key.len)
+        answer->oddities |= HTTP_FETCH_BLANK_NAME;
+    char *name = key.len ? bytes + (key.ptr - bytes) : NULL;
+    for (size_t i = 0; i < key.len; i++) {
         if ((unsigned char)name[i] <= ' ' || (unsigned char)name[i] >= 0x7f)
-            return ERR_SYNTAX;
-        name[i] = ascii_lower(name[i]);
+            key.len = 0;
+        else
+            name[i] = ascii_lower(name[i]);
+    }
+    if (key.len == 0) {
+        answer->oddities |= HTTP_FETCH_NO_FIELD;
+        return 0;
     }
     struct span value = span_trim(span_from(line, (size_t)colon + 1));
     if (!value_valid(value))
         return ERR_SYNTAX;
     if (answer->fields.count == HTTP_FETCH_FIELDS_MAX)
         return ERR_LIMIT;
-    return http_add(arena, &answer->fields, span_of(name, (size_t)colon), value);
+    return http_add(arena, &answer->fields, key, value);
 }
 
 ssize_t http_answer_parse(char *bytes, size_t len, struct arena *arena,

@@ -96,7 +96,7 @@ int fetch_h2_begin(struct http_fetch *fetch, const struct http_fetch_request *re
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, WINDOW},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, HTTP_FETCH_HEAD_MAX},
     };
-    const nghttp2_nv fields[] = {
+    nghttp2_nv fields[7] = {
         pair(":method", "GET"),
         pair(":scheme", request->scheme),
         pair(":authority", request->authority),
@@ -104,11 +104,14 @@ int fetch_h2_begin(struct http_fetch *fetch, const struct http_fetch_request *re
         pair("user-agent", request->user_agent),
         pair("accept", "*/*"),
     };
+    size_t count = 6;
 
     if (make_session(fetch) < 0 ||
         nghttp2_submit_settings(fetch->h2, NGHTTP2_FLAG_NONE, settings, ARRAY_SIZE(settings)) != 0)
         return ERR_PROTOCOL;
-    fetch->stream = nghttp2_submit_request(fetch->h2, NULL, fields, ARRAY_SIZE(fields), NULL, NULL);
+    if (request->cookie)
+        fields[count++] = pair("cookie", request->cookie);
+    fetch->stream = nghttp2_submit_request(fetch->h2, NULL, fields, count, NULL, NULL);
     return fetch->stream > 0 ? 0 : ERR_PROTOCOL;
 }
 

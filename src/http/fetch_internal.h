@@ -9,6 +9,7 @@
 struct http_fetch_answer {
     int status;
     int version;
+    unsigned oddities;         /**< enum http_fetch_oddity */
     struct http_fields fields; /**< names in lower case */
 };
 

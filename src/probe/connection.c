@@ -306,5 +306,6 @@ void probe_finish(struct probe *probe)
     free(probe->hsts);
     free(probe->alt_svc);
     free(probe->server);
+    free(probe->cookies);
     *probe = (struct probe){.done = false};
 }

@@ -117,6 +117,7 @@ static bool ask(struct probe_run *run)
                                          .scheme = run->protocol->tls ? "https" : "http",
                                          .authority = run->request.authority,
                                          .path = run->request.path,
+                                         .cookie = run->request.cookie,
                                          .user_agent = "gardien-check/" GARDIEN_VERSION};
 
     if (http_fetch_create(&request, &run->protocol->fetch) < 0) {
@@ -161,6 +162,9 @@ static bool take_plain(struct probe_run *run, struct span bytes)
     probe->hsts = keep_field(run->protocol->fetch, SPAN("strict-transport-security"));
     probe->alt_svc = keep_field(run->protocol->fetch, SPAN("alt-svc"));
     probe->server = keep_field(run->protocol->fetch, SPAN("server"));
+    probe->cookies = http_fetch_cookies(run->protocol->fetch);
+    probe->oddities = http_fetch_oddities(run->protocol->fetch);
+    probe->lengths_differ = http_fetch_lengths_differ(run->protocol->fetch);
     probe_conclude(run, PROBE_DONE);
     return false;
 }

@@ -43,8 +43,9 @@ struct probe_request {
     const char *server_name; /**< for SNI; NULL sends none */
     const char *authority;   /**< for the Host field */
     const char *path;
-    int last; /**< enum probe_stage: where to stop */
-    int alpn; /**< enum tls_client_alpn */
+    const char *cookie; /**< value of a Cookie field; NULL sends none */
+    int last;           /**< enum probe_stage: where to stop */
+    int alpn;           /**< enum tls_client_alpn */
     const struct tls_ticket *resume;
     unsigned mss;            /**< bytes of a segment at most; 0: as the interfaces have it */
     nsec_t connect_patience; /**< ns for TCP alone */
@@ -67,6 +68,9 @@ struct probe {
     int status;                               /**< of HTTP; 0: none */
     int version;                              /**< enum http_version */
     char *location, *hsts, *alt_svc, *server; /**< fields as sent, or NULL */
+    char *cookies;                            /**< that it sets, as a Cookie field; or NULL */
+    unsigned oddities;                        /**< enum http_fetch_oddity, of HTTP/1 */
+    bool lengths_differ; /**< two Content-Length fields contradict each other */
     /* private */
     struct probe_run *run;
     void (*on_done)(struct probe *probe, void *context);

@@ -63,6 +63,10 @@ static void conclude(struct dns_query_run *run, int error)
 static void next_server(struct dns_query_run *run, int error)
 {
     close_socket(run);
+    if (error && !run->query->silent_error) {
+        run->query->silent = run->query->server;
+        run->query->silent_error = error;
+    }
     run->tcp = false;
     run->attempt++;
     run->query->error = error;

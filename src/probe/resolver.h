@@ -20,6 +20,8 @@ struct dns_query {
     int error; /**< 0 with `answer` valid; ERR_TIMEOUT, ERR_PROTOCOL (nonsense), -errno */
     struct dns_answer answer;
     struct socket_address server; /**< who answered, or was asked last */
+    struct socket_address silent; /**< the first that did not answer before another did */
+    int silent_error;             /**< why: ERR_TIMEOUT, -ECONNREFUSED…; 0: there is none */
     nsec_t took;
     bool done;
     /* private */

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/error.h"
+#include "base/mem.h"
 #include "http/http.h"
 #include "http/pool.h"
 #include "http/server.h"
@@ -68,13 +69,9 @@ static void test_an_answer_is_read_in_any_pieces(void **state)
 static void test_what_is_no_http_is_refused_at_once(void **state)
 {
     static const char *const wrong[] = {
-        "SSH-2.0-x\r\n",
-        "HTTP/2 200\r\n\r\n",
-        "HTTP/1.1 2 OK\r\n\r\n",
-        "h",
-        "HTTP/1.1 999 x\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
-        "HTTP/1.1 200 OK\r\na b: c\r\n\r\n",
+        "SSH-2.0-x\r\n",          "HTTP/2 200\r\n\r\n",
+        "HTTP/1.1 2 OK\r\n\r\n",  "h",
+        "HTTP/1.1 099 x\r\n\r\n", "HTTP/1.1 200 OK\r\na: b\rc\r\n\r\n",
     };
 
     (void)state;
@@ -84,6 +81,57 @@ static void test_what_is_no_http_is_refused_at_once(void **state)
         assert_int_equal(http_fetch_input(fetch, SPAN("HTTP/1.1 200 OK\r\n\r\n")), ERR_SYNTAX);
         http_fetch_destroy(fetch);
     }
+}
+
+static void test_odd_heads_are_taken_as_browsers_take_them(void **state)
+{
+    static const struct {
+        const char *head, *value;
+        int status;
+        unsigned oddities;
+        bool differ;
+    } cases[] = {
+        {"HTTP/1.1 200 OK\r\nx: a\r\n\r\n", "a", 200, 0, false},
+        {"HTTP/1.1 999 x\r\nx: a\r\n\r\n", "a", 999, 0, false},
+        {"HTTP/1.1 200 OK\r\nx: a;\r\n \t b\r\ny: c\r\n\r\n", "a;     b", 200, HTTP_FETCH_FOLDED,
+         false},
+        {"HTTP/1.1 200 OK\r\nx:\r\n b\r\n\r\n", "b", 200, HTTP_FETCH_FOLDED, false},
+        {"HTTP/1.1 200 OK\r\n b\r\nx: a\r\n\r\n", "a", 200, HTTP_FETCH_FOLDED, false},
+        {"HTTP/1.1 200 OK\r\nno colon\r\nx: a\r\n\r\n", "a", 200, HTTP_FETCH_NO_FIELD, false},
+        {"HTTP/1.1 200 OK\r\n: b\r\na b: c\r\nx: a\r\n\r\n", "a", 200, HTTP_FETCH_NO_FIELD, false},
+        {"HTTP/1.1 200 OK\r\nX : a\r\n\r\n", "a", 200, HTTP_FETCH_BLANK_NAME, false},
+        {"HTTP/1.1 200 OK\r\nx: a\r\ncontent-length: 5\r\nContent-Length: 5\r\n\r\n", "a", 200, 0,
+         false},
+        {"HTTP/1.1 200 OK\r\nx: a\r\ncontent-length: 5\r\nContent-Length: 6\r\n\r\n", "a", 200, 0,
+         true},
+        {"HTTP/1.1 200 OK\r\nx: a\r\ncontent-length: 5, 7\r\n\r\n", "a", 200, 0, true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct http_fetch *fetch = fetch_of(HTTP_1_1);
+        assert_int_equal(http_fetch_input(fetch, span_str(cases[i].head)), 1);
+        assert_int_equal(http_fetch_status(fetch), cases[i].status);
+        struct span value = http_fetch_value(fetch, SPAN("x"));
+        scoped(mem_release) char *text = mem_string(value);
+        assert_string_equal(text, cases[i].value);
+        assert_int_equal(http_fetch_oddities(fetch), cases[i].oddities);
+        assert_int_equal(http_fetch_lengths_differ(fetch), cases[i].differ);
+        http_fetch_destroy(fetch);
+    }
+}
+
+static void test_cookies_are_collected(void **state)
+{
+    struct http_fetch *fetch = fetch_of(HTTP_1_1);
+
+    (void)state;
+    assert_int_equal(http_fetch_input(fetch, SPAN("HTTP/1.1 302 x\r\nSet-Cookie: a=1; Path=/\r\n"
+                                                  "set-cookie: nothing\r\nSet-Cookie: b=\r\n\r\n")),
+                     1);
+    scoped(mem_release) char *cookies = http_fetch_cookies(fetch);
+    assert_string_equal(cookies, "a=1; b=");
+    http_fetch_destroy(fetch);
 }
 
 static void test_a_head_without_end_is_cut(void **state)
@@ -184,6 +232,8 @@ int main(void)
         cmocka_unit_test(test_the_request_is_written),
         cmocka_unit_test(test_an_answer_is_read_in_any_pieces),
         cmocka_unit_test(test_what_is_no_http_is_refused_at_once),
+        cmocka_unit_test(test_odd_heads_are_taken_as_browsers_take_them),
+        cmocka_unit_test(test_cookies_are_collected),
         cmocka_unit_test(test_a_head_without_end_is_cut),
         cmocka_unit_test(test_http2_is_spoken),
         cmocka_unit_test(test_a_server_that_says_goodbye_gave_no_answer),
