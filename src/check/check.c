@@ -90,10 +90,10 @@ bool check_is_well(const struct check_result *result)
 
 json_t *check_json(const struct check_options *options, const struct check_result *result)
 {
-    return json_pack("{s:s, s:i, s:b, s:b, s:s, s:s*, s:f, s:o, s:o}", "host",
+    return json_pack("{s:s, s:i, s:b, s:b, s:s, s:s*, s:o, s:o, s:o}", "host",
                      options->target->host, "port", options->target->port, "open", result->open,
                      "well", check_is_well(result), "verdict", result->verdict, "hint",
-                     result->hint, "milliseconds", (double)result->took / 1e6, "metrics",
+                     result->hint, "milliseconds", milliseconds_json(result->took), "metrics",
                      check_metrics_json(&result->metrics), "findings",
                      findings_json(&result->findings));
 }

@@ -300,7 +300,7 @@ json_t *check_metrics_json(const struct check_metrics *metrics)
             continue;
         scoped(mem_release) char *text = value_text(metric->kind, value);
         json_t *json = metric->kind == COUNT    ? json_integer(value)
-                       : metric->kind == TIME   ? json_real((double)value / 1e6)
+                       : metric->kind == TIME   ? milliseconds_json(value)
                        : metric->kind == YES_NO ? json_boolean(value)
                                                 : json_string(text);
         scoped(mem_release) char *name =

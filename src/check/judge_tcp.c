@@ -229,7 +229,7 @@ static void judge_endpoint(const struct check *check, const struct endpoint *end
         finding = findings_add(findings, FINDING_GOOD, "tcp", "accepts connections");
         finding->took = probe->tcp_took;
         if (probe->path.rtt > 0)
-            finding_fact(finding, "rtt_milliseconds", json_real((double)probe->path.rtt / 1e6));
+            finding_fact(finding, "rtt_milliseconds", milliseconds_json(probe->path.rtt));
     } else if (probe->end == PROBE_NO_ROUTE) {
         finding = no_route(check, endpoint, findings);
     } else if (probe->end == PROBE_TIMEOUT) {

@@ -56,8 +56,8 @@ static void judge_speed(const struct check *check, struct check_result *result)
         (double)answer->path.rtt / 1e6);
     if (answer->path.retransmits)
         finding_fact(finding, "retransmits", json_integer(answer->path.retransmits));
-    finding_fact(finding, "first_byte_milliseconds", json_real((double)total / 1e6));
-    finding_fact(finding, "rtt_milliseconds", json_real((double)answer->path.rtt / 1e6));
+    finding_fact(finding, "first_byte_milliseconds", milliseconds_json(total));
+    finding_fact(finding, "rtt_milliseconds", milliseconds_json(answer->path.rtt));
     result->metrics.time = total;
     result->metrics.rtt = answer->path.rtt;
 }

@@ -97,6 +97,14 @@ static int set_host(struct span host, struct diags *diags, struct target *target
     target->shown = mem_string(host);
     if (address_from_ip(target->shown, target->port, &target->ip) == 0) {
         char text[ADDRESS_TEXT];
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&target->ip.storage;
+        bool ipv6 = address_is_ipv6(&target->ip);
+        if (ipv6 && IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
+            return complain(diags, "write the IPv4 address alone, such as 192.0.2.1", host,
+                            "is an IPv4 address written as an IPv6 one, which no network carries");
+        if (ipv6 && IN6_IS_ADDR_LINKLOCAL(&in6->sin6_addr) && in6->sin6_scope_id == 0)
+            return complain(diags, "name the interface behind it, such as fe80::1%eth0", host,
+                            "is an address of one network only, and does not say of which");
         target->is_ip = true;
         target->host = mem_string(span_str(address_ip_text(&target->ip, text)));
         return 0;

@@ -94,6 +94,11 @@ int check_read_target(const struct arguments *arguments, struct diags *diags,
     const char *word = arguments->word_count ? arguments->words[0] : "";
     int r;
 
+    if (arguments->word_count && !*word) { /* a variable of a script that is not set */
+        diag_hint(diags_add(diags, "an empty word is no host"),
+                  "gardien check example.com; without any word it checks this machine");
+        return ERR_SYNTAX;
+    }
     request->port_here = port_here(word);
     r = request->port_here ? check_alone(arguments, diags)
                            : target_parse(word, diags, &request->target);

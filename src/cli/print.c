@@ -112,7 +112,7 @@ void print_escaped(FILE *out, const char *format, ...)
 
 static void dump_json(json_t *object, size_t flags)
 {
-    scoped(mem_release) char *text = json_dumps(object, flags);
+    scoped(mem_release) char *text = json_dumps(object, flags | JSON_REAL_PRECISION(12));
     scoped(mem_release) char *escaped = escape_json(span_str(text));
 
     fputs(escaped, stdout);

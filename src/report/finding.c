@@ -166,6 +166,11 @@ void findings_print(const struct printer *printer, const struct findings *findin
         fprintf(printer->out, "and %zu more\n", findings->dropped);
 }
 
+json_t *milliseconds_json(nsec_t time)
+{
+    return json_real((double)(time / 1000) / 1e3);
+}
+
 /* Escaped when it is not UTF-8, which JSON cannot hold; NULL for NULL. */
 static json_t *json_text(const char *text)
 {
@@ -185,7 +190,7 @@ static json_t *finding_json(const struct finding *finding)
         json_text(finding->sentence), "hint", json_text(finding->hint), "facts", finding->facts);
 
     if (object && finding->took >= 0)
-        json_object_set_new(object, "milliseconds", json_real((double)finding->took / 1e6));
+        json_object_set_new(object, "milliseconds", milliseconds_json(finding->took));
     return object;
 }
 

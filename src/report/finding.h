@@ -55,6 +55,8 @@ const char *finding_grade_name(enum finding_grade grade);
 /** One line a finding: mark, topic, subject, sentence, time; the hint beneath. */
 void findings_print(const struct printer *printer, const struct findings *findings);
 void finding_print(const struct printer *printer, const struct finding *finding);
+/** Milliseconds with three decimals; a new reference. */
+json_t *milliseconds_json(nsec_t time);
 /** An array of objects {grade, topic, subject?, sentence, hint?, milliseconds?, facts?}; a new
  *  reference. */
 json_t *findings_json(const struct findings *findings);

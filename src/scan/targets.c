@@ -129,8 +129,22 @@ static int add_network(struct scan_targets *targets, struct span text, ptrdiff_t
     return add_block(targets, block) < 0 ? too_many(diags) : 0;
 }
 
+/* "10.0.0.2-5", as other scanners have it. */
+static bool is_range(const char *word)
+{
+    size_t front = strspn(word, "0123456789.*");
+
+    return front > 0 && (word[front] == '-' || word[front] == ',' || strchr(word, '*')) &&
+           strspn(word, "0123456789.,-*") == strlen(word);
+}
+
 static int complain_lookup(const char *word, int error, struct diags *diags)
 {
+    if (is_range(word)) {
+        diag_hint(diags_add(diags, "\"%s\" is no host, and ranges are not understood", word),
+                  "write a network, such as 10.0.0.0/29, or each address as a word of its own");
+        return ERR_SYNTAX;
+    }
     struct diag *diag =
         diags_add(diags, "the name \"%s\" has no address: %s", word,
                   error == EAI_NONAME ? "there is no such name" : gai_strerror(error));
