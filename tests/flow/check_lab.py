@@ -26,6 +26,9 @@ class Pki:
         for name, dates in (("good", (-1, 60)), ("old", (-60, -1)), ("soon", (-60, 3))):
             self.make(name, "/CN=site.example", "DNS:site.example,DNS:*.wild.example,IP:10.99.0.1",
                       issuer="middle", dates=dates)
+        self.make("ending", "/CN=Ending Intermediate", ca=True, issuer="root", dates=(-60, 5))
+        self.make("outlives", "/CN=site.example", "DNS:site.example", issuer="ending")
+        self.make("other", "/CN=other.example", "DNS:other.example", issuer="middle")
         self.make("lets", "/O=Let's Encrypt/CN=R99", ca=True, issuer="root")
         self.make("public", "/CN=site.example", "DNS:site.example", issuer="lets")
         self.make("alone", "/CN=site.example", "DNS:site.example", issuer=None)

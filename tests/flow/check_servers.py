@@ -117,7 +117,8 @@ def tls_answer(kind):
             data += more
         path = data.split(b" ")[1].decode()
         known = json.loads(kind) if kind.startswith("{") else {}
-        answer = known.get(path) or known.get("*") or "200 OK"
+        cookie = known.get("cookie " + path) if b"ookie: seen=1" in data else None
+        answer = cookie or known.get(path) or known.get("*") or "200 OK"
         connection.sendall(f"HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n".encode())
 
     def mute(connection):

@@ -510,6 +510,52 @@ def test_hsts(lab, pki):
         assert words in lab.check(f"site.example:{port}")["by"]["hsts"][0]["sentence"]
 
 
+def test_odd_heads_are_taken_and_named(lab, pki):
+    cases = {"200 OK\r\nX: a\r\n b": "folded over two lines",
+             "200 OK\r\nno field": "no name or no colon",
+             "200 OK\r\nX : a": "a blank between its name and the colon"}
+    for head, words in cases.items():
+        port = lab.serve("tls", pki.bundle("good", "middle"), json.dumps({"*": head}))
+        answer = lab.check(f"site.example:{port}")
+        assert answer["open"] and answer["code"] == 0, (head, answer["verdict"])
+        odd = [f for f in answer["by"]["http"] if f["grade"] == "warning"]
+        assert len(odd) == 1 and words in odd[0]["sentence"], (head, answer["by"]["http"])
+    for head, words in (("999 Denied", "there is no such status"),
+                        ("301 Moved", "without a Location field"),
+                        ("301 Moved\r\nLocation:", "its Location field is empty"),
+                        ("200 OK\r\nContent-Length: 7", "contradict each other")):
+        port = lab.serve("tls", pki.bundle("good", "middle"), json.dumps({"*": head}))
+        answer = lab.check(f"site.example:{port}")
+        assert answer["open"] and answer["code"] == 1, (head, answer["verdict"])
+        assert any(words in f["sentence"] and f["grade"] == "bad" for f in answer["by"]["http"]), head
+
+
+def test_cookies_are_kept_along_redirects(lab, pki):
+    again = {"/": "302 Found\r\nSet-Cookie: seen=1; Path=/\r\nLocation: ./a/../", "cookie /": "200 OK"}
+    port = lab.serve("tls", pki.bundle("good", "middle"), json.dumps(again))
+    answer = lab.check(f"site.example:{port}")
+    assert answer["code"] == 0 and answer["by"]["redirect"][0]["grade"] == "good", answer["by"]
+
+
+def test_the_certificate_of_a_redirects_target_is_judged(lab, pki):
+    other = lab.serve("tls", pki.bundle("other", "middle"), "200 OK")
+    port = lab.serve("tls", pki.bundle("good", "middle"),
+                     json.dumps({"/": f"301 Moved\r\nLocation: https://site.example:{other}/x"}))
+    answer = lab.check(f"site.example:{port}")
+    finding = bad(answer, "certificate")
+    assert finding["subject"] == f"site.example:{other}", finding
+    assert "is not for site.example, but for other.example" in finding["sentence"]
+    assert answer["code"] == 1 and answer["metrics"]["trusted"] is False
+
+
+def test_an_issuer_that_ends_first_counts(lab, pki):
+    port = lab.serve("tls", pki.bundle("outlives", "ending"), "200 OK")
+    answer = lab.check(f"site.example:{port}")
+    assert answer["metrics"]["days"] == 4, answer["metrics"]
+    assert any("Ending Intermediate" in f["sentence"] and f["grade"] == "warning"
+               for f in answer["by"]["certificate"]), answer["by"]["certificate"]
+
+
 def test_port_80_redirects_or_not(fresh, pki):
     fresh.serve("tls", pki.bundle("good", "middle"), port=443)
     answer = fresh.check("site.example")
