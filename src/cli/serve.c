@@ -1,7 +1,9 @@
 /* `gardien serve`: the command line becomes text of settings, which then goes the same way as a
  * file. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app/app.h"
 #include "base/mem.h"
@@ -17,6 +19,9 @@ static const struct option serve_options[] = {
     {"key", "FILE", false, "its private key, PEM, by default in the certificate's file"},
     {"state", "DIR", false,
      "state folder, by default /var/lib/gardien as root, else that of the XDG standard"},
+    {"listing", NULL, false, "list what is in folders that have no index.html"},
+    {"spa", NULL, false,
+     "answer paths that are not there with /index.html, for applications of one page"},
     {"open", NULL, false, "open the ports in this machine's firewall while it serves"},
     {"router", NULL, false,
      "ask the home router in front (NAT-PMP, UPnP) to send the ports on to this machine"},
@@ -119,7 +124,11 @@ static json_t *site_of(const struct arguments *arguments)
     /* Of several names for this machine none is the right one. */
     if (arguments->word_count <= 1)
         json_object_set_new(site, "redirect_to_main", json_false());
-    json_object_set_new(site, "files", json_pack("{s:o?}", "root", path_value(folder)));
+    json_object_set_new(site, "files",
+                        json_pack("{s:o?, s:b}", "root", path_value(folder), "listing",
+                                  arguments_get(arguments, "listing") != NULL));
+    if (arguments_get(arguments, "spa"))
+        json_object_set_new(site, "fallback", json_string("/index.html"));
     if (cert) {
         json_t *certificate = json_object();
         json_object_set_new(certificate, "file", path_value(cert));
@@ -128,6 +137,38 @@ static json_t *site_of(const struct arguments *arguments)
         json_object_set_new(site, "certificate", json_pack("[o]", certificate));
     }
     return site;
+}
+
+/* ---- the folder ---- */
+
+/* What visitors get where there is no page to begin with. */
+static void tell_of_index(const struct arguments *arguments)
+{
+    const char *folder = arguments->word_count ? arguments->words[0] : ".";
+    scoped(mem_release) char *index = mem_format("%s/index.html", folder);
+
+    if (arguments_get(arguments, "listing") || access(folder, F_OK) < 0 ||
+        access(index, F_OK) == 0 || errno != ENOENT)
+        return;
+    print_escaped(stdout,
+                  "note: %s has no index.html, so visitors of / get an error page; --listing shows "
+                  "them what is in it\n",
+                  folder);
+}
+
+/* A host name in place of the folder: `gardien serve example.com`. */
+static bool is_folder(const struct arguments *arguments)
+{
+    const char *word = arguments->word_count ? arguments->words[0] : ".";
+
+    if (access(word, F_OK) == 0 || errno != ENOENT || strchr(word, '/') || !strchr(word, '.') ||
+        strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-") !=
+            strlen(word))
+        return true;
+    scoped(mem_release) char *hint =
+        mem_format("if it is a host name, name the folder before it: gardien serve . %s", word);
+    print_error(hint, "there is no folder \"%s\" here", word);
+    return false;
 }
 
 /* ---- what does not go together ---- */
@@ -167,6 +208,11 @@ static bool fits_together(const struct arguments *arguments)
                     "a folder and --config do not go together");
         return false;
     }
+    if (config && (arguments_get(arguments, "listing") || arguments_get(arguments, "spa"))) {
+        print_error("write `listing: true` or `fallback: /index.html` into the file",
+                    "--listing and --spa do not go with --config");
+        return false;
+    }
     if (config && (arguments_get(arguments, "cert") || arguments_get(arguments, "key"))) {
         print_error("write them into the file, as `certificate` of a site",
                     "--cert and --key do not go with --config");
@@ -183,8 +229,11 @@ static bool fits_together(const struct arguments *arguments)
 
 static void on_step(void *context, const char *step, const char *text)
 {
-    (void)context;
+    const struct arguments *arguments = context;
+
     print_escaped(stdout, "%s: %s\n", step, text);
+    if (strcmp(step, "folder") == 0 && !arguments_get(arguments, "config"))
+        tell_of_index(arguments);
     fflush(stdout);
 }
 
@@ -194,10 +243,13 @@ static void on_diags(void *context, const struct diags *diags)
     print_diags(stderr, diags);
 }
 
-static int start(const struct settings_source *source)
+static int start(const struct settings_source *source, const struct arguments *arguments)
 {
-    struct guardian_options options = {
-        .source = *source, .argv = cli_argv(), .on_step = on_step, .on_diags = on_diags};
+    struct guardian_options options = {.source = *source,
+                                       .argv = cli_argv(),
+                                       .on_step = on_step,
+                                       .on_diags = on_diags,
+                                       .context = (void *)arguments};
 
     return guardian_run(&options);
 }
@@ -207,7 +259,7 @@ static int serve_run(const struct arguments *arguments)
     const char *file = arguments_get(arguments, "config");
     struct settings_source source = {NULL};
 
-    if (!fits_together(arguments))
+    if (!fits_together(arguments) || (!file && !is_folder(arguments)))
         return APP_USAGE;
     json_t *text = common(arguments, file != NULL);
     if (!file)
@@ -225,7 +277,7 @@ static int serve_run(const struct arguments *arguments)
         print_error(NULL, "the command line is not UTF-8");
         return APP_USAGE;
     }
-    return start(&source);
+    return start(&source, arguments);
 }
 
 const struct verb serve_verb = {
@@ -240,6 +292,7 @@ const struct verb serve_verb = {
     "gardien serve ./public\n"
     "gardien serve ./public example.com www.example.com\n"
     "gardien serve ./public --https :8443 --http :8080\n"
+    "gardien serve ~/share --listing\n"
     "gardien serve --config /etc/gardien/gardien.yaml\n",
     serve_options,
     SIZE_MAX,

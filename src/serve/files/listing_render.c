@@ -8,16 +8,41 @@
 
 enum { TAIL_ROOM = 1024 /* kept for the note and the end of the page */ };
 
-static int compare_nocase(struct span a, struct span b)
+static bool is_digit(char c)
 {
-    size_t shorter = a.len < b.len ? a.len : b.len;
+    return c >= '0' && c <= '9';
+}
 
-    for (size_t i = 0; i < shorter; i++) {
-        int x = (unsigned char)ascii_lower(a.ptr[i]), y = (unsigned char)ascii_lower(b.ptr[i]);
+/* A run of digits at a place, without zeros before it. */
+static struct span number_at(struct span text, size_t *at)
+{
+    while (*at < text.len && text.ptr[*at] == '0')
+        ++*at;
+    size_t start = *at;
+    while (*at < text.len && is_digit(text.ptr[*at]))
+        ++*at;
+    return span_of(text.ptr + start, *at - start);
+}
+
+/* As people sort names: without case, and numbers by their value (file-2 before file-10). */
+static int compare_natural(struct span a, struct span b)
+{
+    size_t i = 0, k = 0;
+
+    while (i < a.len && k < b.len) {
+        if (is_digit(a.ptr[i]) && is_digit(b.ptr[k])) {
+            struct span x = number_at(a, &i), y = number_at(b, &k);
+            int order =
+                x.len != y.len ? (x.len > y.len) - (x.len < y.len) : memcmp(x.ptr, y.ptr, x.len);
+            if (order)
+                return order;
+            continue;
+        }
+        int x = (unsigned char)ascii_lower(a.ptr[i++]), y = (unsigned char)ascii_lower(b.ptr[k++]);
         if (x != y)
             return x - y;
     }
-    return (a.len > b.len) - (a.len < b.len);
+    return (a.len - i > b.len - k) - (a.len - i < b.len - k);
 }
 
 static int compare(const void *left, const void *right)
@@ -26,8 +51,12 @@ static int compare(const void *left, const void *right)
 
     if (a->folder != b->folder)
         return a->folder ? -1 : 1;
-    int order = compare_nocase(a->name, b->name);
-    return order || !a->name.len ? order : memcmp(a->name.ptr, b->name.ptr, a->name.len);
+    int order = compare_natural(a->name, b->name);
+    if (order)
+        return order;
+    size_t shorter = a->name.len < b->name.len ? a->name.len : b->name.len;
+    order = shorter ? memcmp(a->name.ptr, b->name.ptr, shorter) : 0;
+    return order ? order : (a->name.len > b->name.len) - (a->name.len < b->name.len);
 }
 
 void listing_sort(struct listing *listing)
