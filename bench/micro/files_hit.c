@@ -62,11 +62,11 @@ static uint64_t run(struct server *server, struct http_pool *pool, struct span p
         x->request.host = SPAN("example.com");
         x->request.path = path;
         x->request.fields = (struct http_fields){items, ARRAY_SIZE(items), ARRAY_SIZE(items)};
-        request_events.on_request(&source, x);
+        request_on_request(&source, x);
         for (ssize_t got; (got = x->body->read(x->body, out, sizeof out)) > 0;)
             bytes += (uint64_t)got;
         x->body->close(x->body);
-        request_events.on_close(&source, x, HTTP_END_DONE);
+        request_on_close(&source, x, HTTP_END_DONE);
         http_exchange_give(pool, x);
     }
     return bytes;

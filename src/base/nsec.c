@@ -16,6 +16,15 @@ nsec_t nsec_monotonic(void)
     return read_clock(CLOCK_MONOTONIC);
 }
 
+nsec_t nsec_coarse(void)
+{
+#ifdef CLOCK_MONOTONIC_COARSE
+    return read_clock(CLOCK_MONOTONIC_COARSE);
+#else
+    return nsec_monotonic();
+#endif
+}
+
 nsec_t nsec_realtime(void)
 {
     return read_clock(CLOCK_REALTIME);

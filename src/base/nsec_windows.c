@@ -14,6 +14,11 @@ nsec_t nsec_monotonic(void)
     return seconds * NSEC_PER_SEC + rest * NSEC_PER_SEC / frequency.QuadPart;
 }
 
+nsec_t nsec_coarse(void)
+{
+    return nsec_monotonic();
+}
+
 nsec_t nsec_realtime(void)
 {
     static const nsec_t epoch = 116444736000000000; /* ticks from 1601 to 1970 */

@@ -36,11 +36,15 @@ static bool is_mapped_ipv4(struct peer_address address)
     return memcmp(address.bytes, prefix, sizeof prefix) == 0;
 }
 
+size_t peer_address_significant(struct peer_address address)
+{
+    return is_mapped_ipv4(address) ? 16 : 8;
+}
+
 static void find_slots(const struct peers *peers, struct peer_address address,
                        size_t ret_slots[PEERS_ROWS])
 {
-    /* A /64 is what one IPv6 customer has; IPv4 counts whole addresses. */
-    size_t len = is_mapped_ipv4(address) ? 16 : 8;
+    size_t len = peer_address_significant(address);
     uint64_t hash = hash_bytes(span_of((const char *)address.bytes, len), peers->secret);
 
     for (size_t row = 0; row < PEERS_ROWS; row++)

@@ -16,6 +16,9 @@ struct peer_address {
     uint8_t bytes[16];
 };
 
+/** How many of its bytes tell one client from another: an IPv6 customer has a whole /64. */
+size_t peer_address_significant(struct peer_address address);
+
 /** Bytes of shared memory for `workers` rows. */
 size_t peers_size(unsigned workers);
 /** Prepares zeroed shared memory. `secret` keeps a peer from choosing addresses that collide. */

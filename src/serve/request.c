@@ -242,7 +242,7 @@ static void on_verdict(struct protect_question *question, const struct verdict *
         request_body_release(r);
 }
 
-static void on_request(void *owner, struct http_exchange *x)
+void request_on_request(void *owner, struct http_exchange *x)
 {
     struct request_source *source = owner;
     const struct http_request *request = &x->request;
@@ -269,7 +269,7 @@ static void on_request(void *owner, struct http_exchange *x)
 }
 
 /* The body broke its framing or a limit: the engine says with which status. */
-static void on_refusal(void *owner, struct http_exchange *x)
+void request_on_refusal(void *owner, struct http_exchange *x)
 {
     const struct http_request *request = &x->request;
     struct verdict verdict = verdict_refuse(request->refusal, request->refusal_reason);
@@ -302,7 +302,7 @@ static void log_answer(const struct request_source *source, const struct request
     access_log_add(server->access_log, &entry);
 }
 
-static void on_close(void *owner, struct http_exchange *x, enum http_end end)
+void request_on_close(void *owner, struct http_exchange *x, enum http_end end)
 {
     struct request_source *source = owner;
     struct request *r = request_of(x);
@@ -320,21 +320,12 @@ static void on_close(void *owner, struct http_exchange *x, enum http_end end)
         sites_unref(r->sites);
 }
 
-static void on_wake(void *owner)
+void request_on_wake(void *owner)
 {
     struct request_source *source = owner;
 
     source->wake(source);
 }
-
-const struct http_events request_events = {
-    .on_request = on_request,
-    .on_body = request_on_body,
-    .on_refusal = on_refusal,
-    .on_request_end = request_on_end,
-    .on_close = on_close,
-    .on_wake = on_wake,
-};
 
 /* ---- what handlers ask ---- */
 

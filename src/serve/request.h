@@ -115,5 +115,11 @@ nsec_t request_wall(const struct request *r);
 struct loop *request_loop(const struct request *r);
 const struct log *request_log(const struct request *r);
 
-/** What engines tell: their owner is a struct request_source. */
-extern const struct http_events request_events;
+/* What engines tell; `owner` is a struct request_source. Transports put them into their struct
+ * http_events. */
+void request_on_request(void *owner, struct http_exchange *x);
+void request_on_body(void *owner, struct http_exchange *x, struct span bytes);
+void request_on_refusal(void *owner, struct http_exchange *x);
+void request_on_end(void *owner, struct http_exchange *x);
+void request_on_close(void *owner, struct http_exchange *x, enum http_end end);
+void request_on_wake(void *owner);

@@ -59,6 +59,7 @@ void request_body_feed(struct request *r)
         memcpy(copy, piece.ptr, piece.len);
         r->offered = piece.len;
         hold_advance(r->hold, piece.len);
+        http_charge(r->x, -(int64_t)piece.len, 0);
         bool alive = to_handler(r, span_of(copy, piece.len));
         free(copy);
         if (!alive)
@@ -81,6 +82,8 @@ void request_body_drop(struct request *r)
     if (r->refused)
         http_discard_body(r->x);
     list_remove(&r->feed);
+    if (r->hold)
+        http_charge(r->x, -(int64_t)hold_waiting(r->hold), 0);
     hold_destroy(take(r->hold));
     r->held_back = false;
     r->offered = 0;
@@ -118,6 +121,7 @@ static bool keep(struct request *r, struct span bytes)
         request_judge(r, &verdict);
         return false;
     }
+    http_charge(r->x, (int64_t)bytes.len, 0);
     if (credit)
         http_consume(r->x, credit);
     return true;

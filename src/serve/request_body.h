@@ -14,7 +14,3 @@ void request_body_drop(struct request *r);
 void request_body_feed(struct request *r);
 /** Serves a verdict that is ANSWER or REFUSE (request.c). */
 void request_judge(struct request *r, const struct verdict *verdict);
-
-/* For request_events. */
-void request_on_body(void *owner, struct http_exchange *x, struct span bytes);
-void request_on_end(void *owner, struct http_exchange *x);

@@ -147,53 +147,10 @@ struct http_body *files_body_parts(const struct files_request *q, const struct f
     *b = (struct parts_body){{parts_read, parts_close, NULL}, q->files, ours, parts, parts + count};
     if (ours.file)
         cached_file_ref(ours.file);
-    else if (parts[0].left >= READAHEAD_FROM)
+    else
+        http_charge(q->x, 0, 1);
+    if (!ours.file && parts[0].left >= READAHEAD_FROM)
         (void)posix_fadvise(ours.fd, parts[0].at, 0, POSIX_FADV_SEQUENTIAL); /* only a hint */
-    q->files->refs++;
-    return &b->base;
-}
-
-/* --- owned ---------------------------------------------------------------------------------------
- */
-
-struct owned_body {
-    struct http_body base;
-    struct files *files;
-    char *bytes;
-    size_t len;
-    size_t at;
-};
-
-static ssize_t owned_read(struct http_body *body, char *out, size_t cap)
-{
-    struct owned_body *b = container_of(body, struct owned_body, base);
-    size_t count = b->len - b->at < cap ? b->len - b->at : cap;
-
-    memcpy(out, b->bytes + b->at, count);
-    b->at += count;
-    return (ssize_t)count;
-}
-
-static void owned_close(struct http_body *body)
-{
-    struct owned_body *b = container_of(body, struct owned_body, base);
-
-    free(b->bytes);
-    b->files->listing_bytes -= b->len;
-    files_unref(b->files);
-}
-
-struct http_body *files_body_owned(const struct files_request *q, struct span bytes)
-{
-    struct owned_body *b = arena_alloc(&q->x->arena, sizeof *b);
-
-    if (!b) {
-        free((char *)bytes.ptr);
-        return NULL;
-    }
-    *b = (struct owned_body){
-        {owned_read, owned_close, NULL}, q->files, (char *)bytes.ptr, bytes.len, 0};
-    q->files->listing_bytes += bytes.len;
     q->files->refs++;
     return &b->base;
 }

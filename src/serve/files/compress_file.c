@@ -96,6 +96,8 @@ struct http_body *files_body_compress(const struct files_request *q,
     b->done = false;
     if (ours.file)
         cached_file_ref(ours.file);
+    else
+        http_charge(q->x, 0, 1);
     q->files->refs++;
     q->files->compressing++;
     return &b->base;

@@ -27,6 +27,7 @@ int files_create(const struct files_settings *settings, int root_fd, const uint6
     files->secret[0] = secret[0];
     files->secret[1] = secret[1];
     files->codings = compress_codings(&settings->compress);
+    list_init(&files->listings);
     file_cache_init(&files->cache, (size_t)settings->cache.total, secret);
     *ret_files = files;
     return 0;
@@ -55,6 +56,7 @@ void files_destroy(struct files *files)
 {
     if (!files)
         return;
+    files_forget_listings(files);
     file_cache_finish(&files->cache);
     free(take(files->guard.items));
     files->guard.count = 0;

@@ -28,7 +28,8 @@ struct files {
     uint64_t secret[2];
     unsigned codings;     /**< bits of those that we compress in */
     unsigned compressing; /**< answers being compressed as they are sent */
-    size_t listing_bytes; /**< of listings being sent */
+    struct list listings; /**< those that were made lately, the oldest first */
+    size_t listing_bytes; /**< of all listings in memory, those that are being sent included */
     struct coding_memo memo;
     uint64_t hits;
     uint64_t misses;
@@ -105,8 +106,6 @@ struct http_body *files_body_parts(const struct files_request *q, const struct f
 /** A body of `len` bytes of a cached file. NULL when the arena is full. */
 struct http_body *files_body_memory(const struct files_request *q, struct cached_file *file,
                                     const char *bytes, size_t len);
-/** A body of bytes for free(), counted in files->listing_bytes. NULL (and freed) likewise. */
-struct http_body *files_body_owned(const struct files_request *q, struct span bytes);
 
 /* --- compress_file.c --- */
 
@@ -164,3 +163,5 @@ void files_fail_errno(const struct files_request *q, int error, const char *reas
 /** Answers with what is in an open folder, which is taken over. */
 void files_answer_listing(const struct files_request *q, struct span path,
                           struct opened_file *folder);
+/** Forgets all listings; those that are being sent live on until then. */
+void files_forget_listings(struct files *files);

@@ -1,5 +1,5 @@
-/* Reads a folder, within bounds, and answers with its listing. What it looks like is
- * listing_render.c's. */
+/* Reads a folder, within bounds, and answers with its listing, which is kept for a moment: a listing
+ * of many files costs milliseconds. */
 #include "serve/files/listing.h"
 
 #include <dirent.h>
@@ -12,8 +12,23 @@
 #include "serve/files/internal.h"
 
 enum {
-    NAMES_MAX = 4 * 1024 * 1024,        /* bytes of names of one listing */
-    ALL_LISTINGS_MAX = 32 * 1024 * 1024 /* of listings that are being sent */
+    NAMES_MAX = 4 * 1024 * 1024,         /* bytes of names of one listing */
+    ALL_LISTINGS_MAX = 32 * 1024 * 1024, /* of listings of one folder's tree in memory */
+    KEPT_MAX = 16,                       /* listings that are kept */
+};
+/* Sizes and dates in a listing may be so old; names are those of the folder as it is. */
+#define LISTING_STALENESS NSEC_PER_SEC
+
+/* A listing as it was sent. One reference is the list's, another that of each body. */
+struct kept_listing {
+    struct list link; /* in files->listings, or alone */
+    unsigned refs;
+    struct file_identity identity; /* of the folder */
+    nsec_t fresh_until;
+    bool json;
+    struct buffer page;
+    size_t path_len;
+    char path[]; /* as it is shown */
 };
 
 /* A symbolic link is shown as what it leads to, if that lies beneath the root. */
@@ -113,34 +128,156 @@ static bool wants_json(const struct files_request *q)
            http_accept_q(&q->asks, SPAN("text/html"), NULL);
 }
 
-void files_answer_listing(const struct files_request *q, struct span path,
-                          struct opened_file *folder)
-{
-    struct buffer page = buffer_make(LISTING_BYTES_MAX);
-    bool json = wants_json(q), head = q->x->request.method == HTTP_HEAD;
-    struct files_reply reply;
+/* ---- kept listings ---- */
 
-    if (q->files->listing_bytes > ALL_LISTINGS_MAX) {
-        opened_file_close(folder);
-        files_fail_errno(q, -EAGAIN, NULL);
+static void unref_listing(struct files *files, struct kept_listing *kept)
+{
+    if (--kept->refs > 0)
         return;
+    files->listing_bytes -= kept->page.len;
+    buffer_finish(&kept->page);
+    free(kept);
+}
+
+static void forget(struct files *files, struct kept_listing *kept)
+{
+    list_remove(&kept->link);
+    unref_listing(files, kept);
+}
+
+void files_forget_listings(struct files *files)
+{
+    list_for_each (kept, next, &files->listings, struct kept_listing, link)
+        forget(files, kept);
+}
+
+/* @return the listing of that folder as it is now, or NULL */
+static struct kept_listing *find_kept(const struct files_request *q,
+                                      const struct opened_file *folder, bool json)
+{
+    list_for_each (kept, next, &q->files->listings, struct kept_listing, link) {
+        if (kept->json != json ||
+            !span_equal(span_of(kept->path, kept->path_len), q->r->path))
+            continue;
+        if (q->now < kept->fresh_until && file_identity_equal(&kept->identity, &folder->identity))
+            return kept;
+        forget(q->files, kept);
+    }
+    return NULL;
+}
+
+/* Makes the listing and keeps it. The folder is closed. @return 0, or a negative error */
+static int make_kept(const struct files_request *q, struct span path, struct opened_file *folder,
+                     bool json, struct kept_listing **ret_kept)
+{
+    struct files *files = q->files;
+    struct buffer page = buffer_make(LISTING_BYTES_MAX);
+    struct file_identity identity = folder->identity;
+    unsigned count = 0;
+
+    list_for_each (kept, next, &files->listings, struct kept_listing, link)
+        count++;
+    if (count == KEPT_MAX)
+        forget(files, list_first(&files->listings, struct kept_listing, link));
+    if (files->listing_bytes > ALL_LISTINGS_MAX)
+        files_forget_listings(files);
+    if (files->listing_bytes > ALL_LISTINGS_MAX) {
+        opened_file_close(folder);
+        return -EAGAIN;
     }
     int r = make_listing(q, path, folder, json, &page);
     if (r < 0) {
         buffer_finish(&page);
-        files_fail_errno(q, r == ERR_LIMIT ? -EIO : r, NULL);
-        return;
+        return r == ERR_LIMIT ? -EIO : r;
     }
+    struct span shown = q->r->path;
+    struct kept_listing *kept = mem_alloc(sizeof *kept + shown.len);
+    *kept = (struct kept_listing){.refs = 1,
+                                  .identity = identity,
+                                  .fresh_until = q->now + LISTING_STALENESS,
+                                  .json = json,
+                                  .page = page,
+                                  .path_len = shown.len};
+    memcpy(kept->path, shown.ptr, shown.len);
+    list_append(&files->listings, &kept->link);
+    files->listing_bytes += page.len;
+    *ret_kept = kept;
+    return 0;
+}
+
+/* ---- the answer ---- */
+
+struct listing_body {
+    struct http_body base;
+    struct files *files;
+    struct kept_listing *kept;
+    size_t at;
+};
+
+static ssize_t listing_read(struct http_body *body, char *out, size_t cap)
+{
+    struct listing_body *b = container_of(body, struct listing_body, base);
+    struct span rest = span_from(buffer_span(&b->kept->page), b->at);
+    size_t count = rest.len < cap ? rest.len : cap;
+
+    memcpy(out, rest.ptr, count);
+    b->at += count;
+    return (ssize_t)count;
+}
+
+static void listing_close(struct http_body *body)
+{
+    struct listing_body *b = container_of(body, struct listing_body, base);
+
+    unref_listing(b->files, b->kept);
+    files_unref(b->files);
+}
+
+static struct http_body *listing_body(const struct files_request *q, struct kept_listing *kept)
+{
+    struct listing_body *b = arena_alloc(&q->x->arena, sizeof *b);
+
+    if (!b)
+        return NULL;
+    *b = (struct listing_body){{listing_read, listing_close, NULL}, q->files, kept, 0};
+    kept->refs++;
+    q->files->refs++;
+    return &b->base;
+}
+
+/* @param kept  NULL for HEAD of a listing that is not at hand: its length is not worth making it */
+static void send_listing(const struct files_request *q, struct kept_listing *kept, bool json)
+{
+    bool head = q->x->request.method == HTTP_HEAD;
+    struct files_reply reply;
+
     files_reply_begin(q, &reply, 200);
     files_reply_add(&reply, SPAN("content-type"),
                     json ? SPAN("application/json") : SPAN("text/html; charset=utf-8"));
     files_reply_add(&reply, SPAN("vary"), SPAN("accept"));
     files_reply_add(&reply, SPAN("content-security-policy"),
                     SPAN("default-src 'none'; style-src 'unsafe-inline'"));
-    reply.response.content_length = (int64_t)page.len;
-    if (head)
-        buffer_finish(&page);
-    else
-        reply.body = files_body_owned(q, buffer_span(&page));
+    reply.response.content_length = kept ? (int64_t)kept->page.len : -1;
+    if (!head)
+        reply.body = listing_body(q, kept);
+    q->r->coding_settled = false;
     files_reply_send(q, &reply, !head && !reply.body);
+}
+
+void files_answer_listing(const struct files_request *q, struct span path,
+                          struct opened_file *folder)
+{
+    bool json = wants_json(q);
+    struct kept_listing *kept = find_kept(q, folder, json);
+
+    if (kept || q->x->request.method == HTTP_HEAD) {
+        opened_file_close(folder);
+        send_listing(q, kept, json);
+        return;
+    }
+    int r = make_kept(q, path, folder, json, &kept);
+    if (r < 0)
+        files_fail_errno(q, r, NULL);
+    else
+        send_listing(q, kept, json);
 }

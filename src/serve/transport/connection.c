@@ -102,11 +102,22 @@ void connection_destroy(struct connection *c)
     list_remove(&c->link);
     loop_forget(server->loop, &c->watch);
     close(c->watch.fd);
+    server_forget_load(server, c);
     protect_release(server->protect, &c->source.client);
     free(c->pending);
     free(c->held);
     free(c);
     server_connection_gone(server);
+}
+
+void connection_cut(struct connection *c, enum http_end end)
+{
+    const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+
+    if (c->engine)
+        http_cut_off(c->engine, end);
+    (void)setsockopt(c->watch.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    connection_destroy(c);
 }
 
 static void begin_linger(struct connection *c)
@@ -297,21 +308,66 @@ static ssize_t step(struct connection *c)
     return moved + written;
 }
 
+bool connection_turn_is_over(struct connection *c)
+{
+    nsec_t now = nsec_coarse();
+
+    if (!c->turn_began)
+        c->turn_began = now;
+    return now - c->turn_began >= TURN_TIME;
+}
+
+static void begin_turn(struct connection *c)
+{
+    c->turn_began = 0;
+    c->turn_requests = 0;
+    if (c->engine)
+        http_turn_begin(c->engine, TURN_REQUESTS);
+}
+
+/* Whether the turn has ended before the work was done. */
+static bool work_is_left(const struct connection *c)
+{
+    return c->state == CONNECTION_OPEN && !c->pending &&
+           (http_turn_over(c->engine) ||
+            (c->turn_requests >= TURN_REQUESTS && (c->readable || c->held_len)));
+}
+
+/* One connection's unfinished requests hold more than one may have. */
+static void refuse_load(struct connection *c)
+{
+    char address[46];
+
+    if (server_may_complain(c->server)) {
+        peer_address_text(c->source.client.address, address);
+        log_event(c->server->options.log, LOG_WARNING, "connection cut off",
+                  "reason=\"its unfinished requests hold %lld bytes\" address=%s",
+                  (long long)c->load.memory, address);
+    }
+    c->server->counts.refused++;
+    connection_cut(c, HTTP_END_SERVER);
+}
+
 void connection_drive(struct connection *c)
 {
     ssize_t moved, total = 0;
 
+    begin_turn(c);
     c->driving = true;
     do {
         moved = step(c);
         total += moved;
-    } while (moved > 0 && !c->dead && total < TURN_BYTES);
+    } while (moved > 0 && !c->dead && total < TURN_BYTES && !connection_turn_is_over(c));
     c->driving = false;
     if (moved < 0 || c->dead || (c->state == CONNECTION_LINGER && c->input_closed)) {
         connection_destroy(c);
         return;
     }
-    if (moved > 0) {
+    if (!server_count_load(c->server, c)) {
+        refuse_load(c);
+        return;
+    }
+    if (moved > 0 || work_is_left(c)) {
         if (c->state == CONNECTION_OPEN)
             set_deadline(c, waiting_for(c));
         go_on_soon(c);
@@ -356,9 +412,7 @@ static void on_deadline(struct loop_timer *timer, nsec_t now)
         connection_shutdown(c);
         return;
     }
-    if (c->engine)
-        http_cut_off(c->engine, HTTP_END_TIMEOUT);
-    connection_destroy(c);
+    connection_cut(c, HTTP_END_TIMEOUT);
 }
 
 void connection_shutdown(struct connection *c)

@@ -10,8 +10,11 @@ enum {
     OUT_ROOM = 512 * 1024,  /* ciphertext of one send(), with room for a handshake flight */
     CHUNK_MIN = 16 * 1024,  /* bytes sealed ahead for a client that takes little */
     CHUNK_MAX = 256 * 1024,
-    TURN_BYTES = 256 * 1024, /* sent for one connection before others have their turn */
+    /* What one connection may do before others have their turn: */
+    TURN_BYTES = 256 * 1024, /* sent or received */
+    TURN_REQUESTS = 64,
 };
+#define TURN_TIME (8 * NSEC_PER_MSEC) /* in ticks of the coarse clock */
 
 struct connection {
     struct request_source
@@ -29,9 +32,12 @@ struct connection {
     char *held; /* bytes from the peer that nobody could take yet */
     size_t held_len;
     nsec_t deadline;
+    nsec_t turn_began;     /* by the coarse clock; 0: not read in this turn */
+    struct http_load load; /* what it holds, as counted in server->load */
     nsec_t progress; /* when bytes last moved in the direction waited for */
     struct limits_pace pace;
     uint32_t requests_seen; /* when the deadline was last begun anew */
+    uint32_t turn_requests; /* of this turn */
     uint32_t chunk;         /* bytes sealed ahead, by how much the client takes */
     uint8_t state;          /* enum connection_state */
     uint8_t waiting;        /* enum http_wait for which the deadline was set */
@@ -60,10 +66,24 @@ void connection_accept(struct server *server, const struct listener *listener, i
 void connection_drive(struct connection *c);
 /** Ends it at once. */
 void connection_destroy(struct connection *c);
+/** Ends it at once, with a reset: what the kernel still has for it is thrown away. For a client that
+ *  has let a deadline pass, or that gives way to others. */
+void connection_cut(struct connection *c, enum http_end end);
+/** Whether it has had its time. The first call of a turn only begins to measure: a turn of one step
+ *  reads no clock. */
+bool connection_turn_is_over(struct connection *c);
 /** Ends it in good order: after the answers under way. */
 void connection_shutdown(struct connection *c);
 /** The same, but a client that has just come may still ask once. */
 void connection_drain(struct connection *c);
+
+/** Notes what a connection holds now. @return false when that is too much for one */
+must_check bool server_count_load(struct server *server, struct connection *c);
+/** It is about to be no more. */
+void server_forget_load(struct server *server, const struct connection *c);
+/** Makes room when descriptors or memory run short: the heaviest client gives way. Not to be called
+ *  while a connection is driven. */
+void server_relieve(struct server *server);
 
 /* input.c and output.c, for connection.c. `io` is the worker's scratch memory. */
 

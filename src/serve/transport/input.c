@@ -16,12 +16,36 @@ bool connection_is_h2(const struct connection *c)
     return c->tls && tls_session_protocol(c->tls) == TLS_HTTP_2;
 }
 
+/* A request, and the end of the turn when the connection has had its time: what such a request
+ * costs is not known before. */
+static void on_request(void *owner, struct http_exchange *x)
+{
+    struct connection *c = container_of(owner, struct connection, source);
+
+    if (c->turn_requests++ == 1)
+        (void)connection_turn_is_over(c); /* begins to measure */
+    request_on_request(&c->source, x);
+    if (c->turn_requests > 1 && connection_turn_is_over(c)) {
+        c->turn_requests = TURN_REQUESTS;
+        http_turn_end(c->engine);
+    }
+}
+
+static const struct http_events events = {
+    .on_request = on_request,
+    .on_body = request_on_body,
+    .on_refusal = request_on_refusal,
+    .on_request_end = request_on_end,
+    .on_close = request_on_close,
+    .on_wake = request_on_wake,
+};
+
 static int start_engine(struct connection *c)
 {
     struct server *server = c->server;
     struct client *client = &c->source.client;
     struct http_engine_config config = {
-        .events = &request_events,
+        .events = &events,
         .owner = &c->source,
         .limits = &server->sites->http_limits,
         .pool = server->pool,
@@ -35,6 +59,7 @@ static int start_engine(struct connection *c)
         client->tls_resumed = tls_session_resumed(c->tls);
     }
     c->engine = connection_is_h2(c) ? h2_server_create(&config) : h1_server_create(&config);
+    http_turn_begin(c->engine, TURN_REQUESTS);
     c->state = CONNECTION_OPEN;
     c->pace.began = loop_now(server->loop);
     if (server->draining && connection_is_h2(c)) /* HTTP/1 is told with its first answer */

@@ -85,7 +85,7 @@ static int produce_plain(struct connection *c, struct tls_io *io)
 {
     nsec_t now = loop_now(c->server->loop);
 
-    while (io->out_len < c->chunk) {
+    while (io->out_len < c->chunk && !(io->out_len && connection_turn_is_over(c))) {
         ssize_t count = http_produce(c->engine, io->out + io->out_len, produce_room(c), now);
         if (count <= 0)
             return (int)count;
@@ -99,7 +99,7 @@ static int produce_sealed(struct connection *c, struct tls_io *io)
     struct server *server = c->server;
     nsec_t now = loop_now(server->loop);
 
-    while (io->out_len < c->chunk) {
+    while (io->out_len < c->chunk && !(io->out_len && connection_turn_is_over(c))) {
         ssize_t count = http_produce(c->engine, server->plain, produce_room(c), now);
         if (count <= 0)
             return (int)count;

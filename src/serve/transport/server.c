@@ -19,6 +19,7 @@ enum {
     DESCRIPTORS_KEPT = 64, /* for files, logs and the guardian's messages */
     ARENA_CEILING = 512 * 1024,
 };
+#define ROUND_TIME (8 * NSEC_PER_MSEC)
 #define ACCEPT_PAUSE (100 * NSEC_PER_MSEC)
 
 static void refresh_date(struct server *server)
@@ -51,17 +52,22 @@ static void on_second(struct loop_timer *timer, nsec_t now)
     loop_timer_set(server->loop, timer, now + NSEC_PER_SEC - server->wall % NSEC_PER_SEC);
 }
 
-/* Connections that used up their turn go on, once each; what they leave undone comes up again in
- * the next round, which then begins at once. */
+/* Connections that used up their turn go on, once each and for ROUND_TIME in all; what is left undone
+ * comes up again in the next round, which then begins at once: those who have just come are not kept
+ * waiting by many that have much to do. */
 static void on_round(void *context)
 {
     struct server *server = context;
+
+    nsec_t began = nsec_coarse();
 
     for (size_t turns = server->connection_count; turns > 0 && !list_empty(&server->ready);
          turns--) {
         struct connection *c = list_first(&server->ready, struct connection, queue);
         list_remove(&c->queue);
         connection_drive(c);
+        if (nsec_coarse() - began >= ROUND_TIME)
+            break;
     }
     for (size_t turns = server->connection_count; turns > 0 && !list_empty(&server->feeds);
          turns--) {
@@ -69,6 +75,7 @@ static void on_round(void *context)
         list_remove(&r->feed);
         request_body_feed(r);
     }
+    server_relieve(server);
     if (!list_empty(&server->ready) || !list_empty(&server->feeds))
         loop_hurry(server->loop);
     if (server->access_log)
@@ -167,12 +174,10 @@ static void on_accept_again(struct loop_timer *timer, nsec_t now)
 
 static bool is_full(const struct server *server)
 {
-    size_t most = server->connection_max;
+    size_t max = (size_t)server->sites->limits.connections_per_worker;
 
-    if (server->sites->limits.connections_per_worker &&
-        (size_t)server->sites->limits.connections_per_worker < most)
-        most = (size_t)server->sites->limits.connections_per_worker;
-    return server->connection_count >= most;
+    return (max && server->connection_count >= max) ||
+           server->connection_count + (size_t)server->load.descriptors >= server->connection_max;
 }
 
 /* The longest idle connection gives way. */
@@ -224,6 +229,8 @@ static bool accept_one(struct server *server, struct listener *listener)
     socklen_t len = sizeof address;
     uint16_t port = 0;
 
+    if (is_full(server) && list_empty(&server->idle))
+        server_relieve(server);
     if (is_full(server) && list_empty(&server->idle)) {
         server->counts.refused++;
         pause_accepting(server);
@@ -239,6 +246,7 @@ static bool accept_one(struct server *server, struct listener *listener)
                           "reason=\"%s\" connections=%zu", error_text(error),
                           server->connection_count);
             evict_idle(server);
+            server_relieve(server);
             pause_accepting(server);
             return false;
         }

@@ -245,7 +245,7 @@ void folder_close_answer(struct folder *folder, struct answer *answer)
     if (body && body->close)
         body->close(body);
     answer->x->body = NULL;
-    request_events.on_close(&folder->source, answer->x, HTTP_END_DONE);
+    request_on_close(&folder->source, answer->x, HTTP_END_DONE);
     http_exchange_give(folder->pool, answer->x);
     free(answer->bytes);
 }

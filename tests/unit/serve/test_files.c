@@ -503,7 +503,7 @@ static void test_files_full_arena_still_answers(void **state)
     folder_adopt(folder, x);
     x->request.method = HTTP_GET;
     x->request.path = SPAN("/a.txt");
-    request_events.on_request(&folder->source, x);
+    request_on_request(&folder->source, x);
     assert_int_equal(x->response.status, 503);
     assert_null(x->body);
     http_exchange_give(folder->pool, x);
