@@ -25,7 +25,8 @@ struct settings_listen {
 struct settings_logs {
     char *access; /**< absolute path, "stdout", "off"; NULL: settings_access_log() */
     int format;   /**< enum access_format */
-    char *error;  /**< absolute path or "stderr" */
+    struct config_strings redact; /**< query parameters whose values are not logged */
+    char *error;                  /**< absolute path or "stderr" */
 };
 
 /** What to do with fields of answers; `remove` first, then `set`, then `add`. */

@@ -106,6 +106,14 @@ static const struct config_row logs_rows[] = {
      .help = "the form of the access log's lines: combined is that of nginx and Apache; "
              "combined_plus has the host, the request's id and the seconds that it took behind it, "
              "and suits fail2ban's nginx filters as well; json has everything"},
+    {.name = "redact",
+     .type = CONFIG_STRINGS,
+     .offset = offsetof(struct settings_logs, redact),
+     .max = 64,
+     .def = ACCESS_REDACT_DEFAULT,
+     .help = "names of query parameters whose values are replaced by [redacted] in the access log, "
+             "in targets and in Referer, whatever the case of their letters; [] writes all",
+     .example = "[password, token]"},
     {.name = "error",
      .type = CONFIG_STRING,
      .offset = offsetof(struct settings_logs, error),

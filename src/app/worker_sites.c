@@ -278,6 +278,7 @@ int worker_sites_create(struct snapshot *snapshot, struct worker_materials *mate
     sites->backing = settings;
     sites->release_backing = release_settings;
     sites->limits = settings->limits;
+    sites->redact = &settings->logs.redact;
     limits_http(&settings->limits, &sites->http_limits);
     sites->https_port = https_port(snapshot);
     sites->strict = settings->tls.strict_sni;

@@ -12,7 +12,8 @@ typedef int64_t nsec_t;
 
 /** Monotonic time. */
 nsec_t nsec_monotonic(void);
-/** The same clock as its last tick left it (at most 10 ms ago, on Linux): a fraction of the cost. */
+/** The same clock as its last tick left it (at most 10 ms ago, on Linux): a fraction of the cost.
+ */
 nsec_t nsec_coarse(void);
 /** Wall-clock time since 1970-01-01 UTC. */
 nsec_t nsec_realtime(void);

@@ -22,10 +22,12 @@ const struct config_row limits_rows[] = {
     ROW(connections_per_address, CONFIG_INT, 0, 10000000, "1000",
         "most connections from one IPv4 address or IPv6 /64, over all workers; 0 is no limit"),
     ROW(connection_memory, CONFIG_SIZE, 0, INT64_C(1) << 40, "4MiB",
-        "most memory for the unfinished requests of one connection, which is cut off beyond it; 0 is "
+        "most memory for the unfinished requests of one connection, which is cut off beyond it; 0 "
+        "is "
         "no limit"),
     ROW(worker_memory, CONFIG_SIZE, 0, INT64_C(1) << 50, "256MiB",
-        "most memory for the unfinished requests of one worker; beyond it the client that holds most "
+        "most memory for the unfinished requests of one worker; beyond it the client that holds "
+        "most "
         "gives way; 0 is no limit"),
     ROW(handshake_timeout, CONFIG_DURATION, 0, SECONDS(600), "10s", "time for the TLS handshake"),
     ROW(keep_alive, CONFIG_DURATION, 0, SECONDS(86400), "75s",

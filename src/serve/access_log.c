@@ -63,6 +63,75 @@ static int add_escaped(struct buffer *out, struct span text, size_t most, bool j
     return r < 0 || i == plain ? r : buffer_append(out, text.ptr + plain, i - plain);
 }
 
+/* ---- query parameters that are secrets ---- */
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = ascii_lower(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Whether a parameter's name, percent-encoded or not, is among those to redact. */
+static bool is_secret(struct span name, const struct config_strings *redact)
+{
+    char plain[64];
+    size_t len = 0;
+
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+        if (len == sizeof plain) /* longer than any name in the settings needs to be */
+            return false;
+        if (c == '%' && i + 2 < name.len && hex_digit(name.ptr[i + 1]) >= 0 &&
+            hex_digit(name.ptr[i + 2]) >= 0) {
+            c = (char)(hex_digit(name.ptr[i + 1]) << 4 | hex_digit(name.ptr[i + 2]));
+            i += 2;
+        }
+        plain[len++] = c;
+    }
+    for (size_t i = 0; i < redact->count; i++)
+        if (span_equal_nocase(span_of(plain, len), span_str(redact->items[i])))
+            return true;
+    return false;
+}
+
+static size_t parameter_length(struct span query)
+{
+    size_t len = 0;
+
+    while (len < query.len && query.ptr[len] != '&' && query.ptr[len] != ';' &&
+           query.ptr[len] != '#')
+        len++;
+    return len;
+}
+
+/* Appends a URL, its secret parameters' values left out, cut off at `max` escaped bytes. */
+static int add_url(struct buffer *out, struct span url, size_t max, bool json,
+                   const struct access_entry *entry)
+{
+    ptrdiff_t mark = entry->redact ? span_find(url, '?') : -1;
+    size_t start = out->len, begun = 0, at = (size_t)(mark + 1);
+    int r = 0;
+
+    while (mark >= 0 && r >= 0 && at < url.len && out->len - start < max) {
+        struct span parameter = span_of(url.ptr + at, parameter_length(span_from(url, at)));
+        ptrdiff_t equals = span_find(parameter, '=');
+        if (equals > 0 && is_secret(span_of(parameter.ptr, (size_t)equals), entry->redact)) {
+            size_t value = at + (size_t)equals + 1;
+            r = add_escaped(out, span_of(url.ptr + begun, value - begun), max - (out->len - start),
+                            json);
+            if (r >= 0)
+                r = buffer_add(out, SPAN("[redacted]"));
+            begun = at + parameter.len;
+        }
+        at += parameter.len + 1;
+    }
+    if (r < 0 || out->len - start >= max)
+        return r;
+    return add_escaped(out, span_from(url, begun), max - (out->len - start), json);
+}
+
 static const char *version_name(enum http_version version)
 {
     switch (version) {
@@ -100,16 +169,26 @@ static int add_field(struct buffer *out, struct span text)
     return text.len ? add_escaped(out, text, FIELD_MAX, false) : buffer_append(out, "-", 1);
 }
 
-/* "GET /x HTTP/1.1"; "-" where no request line could be read. */
-static int add_request_line(struct buffer *out, const struct http_request *request)
+static int add_referer(struct buffer *out, const struct access_entry *entry)
 {
+    struct span referer = http_value(&entry->exchange->request.fields, SPAN("referer"));
+
+    return referer.len ? add_url(out, referer, FIELD_MAX, false, entry)
+                       : buffer_append(out, "-", 1);
+}
+
+/* "GET /x HTTP/1.1"; "-" where no request line could be read. */
+static int add_request_line(struct buffer *out, const struct access_entry *entry)
+{
+    const struct http_request *request = &entry->exchange->request;
+
     if (request->method_text.len == 0 && request->target.len == 0)
         return buffer_append(out, "-", 1);
     int r = add_escaped(out, request->method_text, METHOD_MAX, false);
     if (r >= 0)
         r = buffer_append(out, " ", 1);
     if (r >= 0)
-        r = add_escaped(out, request->target, TARGET_MAX, false);
+        r = add_url(out, request->target, TARGET_MAX, false, entry);
     return r < 0 ? r : buffer_printf(out, " %s", version_name(request->version));
 }
 
@@ -143,11 +222,11 @@ static int format_combined(const struct access_entry *entry, bool plus, struct b
     peer_address_text(entry->client->address, address);
     int r = buffer_printf(out, "%s - - [%s] \"", address, when);
     if (r >= 0)
-        r = add_request_line(out, &x->request);
+        r = add_request_line(out, entry);
     if (r >= 0)
         r = buffer_printf(out, "\" %d %llu \"", status_of(entry), (unsigned long long)x->body_sent);
     if (r >= 0)
-        r = add_field(out, http_value(&x->request.fields, SPAN("referer")));
+        r = add_referer(out, entry);
     if (r >= 0)
         r = buffer_append(out, "\" \"", 3);
     if (r >= 0)
@@ -168,18 +247,30 @@ static int add_json_text(struct buffer *out, const char *key, struct span text, 
     return r < 0 ? r : buffer_append(out, "\"", 1);
 }
 
-static int add_request(struct buffer *out, const struct http_request *request)
+static int add_json_url(struct buffer *out, const char *key, struct span url, size_t max,
+                        const struct access_entry *entry)
 {
+    int r = buffer_printf(out, ",\"%s\":\"", key);
+
+    if (r >= 0)
+        r = add_url(out, url, max, true, entry);
+    return r < 0 ? r : buffer_append(out, "\"", 1);
+}
+
+static int add_request(struct buffer *out, const struct access_entry *entry)
+{
+    const struct http_request *request = &entry->exchange->request;
     int r = add_json_text(out, "method", request->method_text, METHOD_MAX);
 
     if (r >= 0)
         r = add_json_text(out, "host", request->authority, HOST_MAX);
     if (r >= 0)
-        r = add_json_text(out, "target", request->target, TARGET_MAX);
+        r = add_json_url(out, "target", request->target, TARGET_MAX, entry);
     if (r >= 0)
         r = buffer_printf(out, ",\"protocol\":\"%s\"", version_name(request->version));
     if (r >= 0)
-        r = add_json_text(out, "referer", http_value(&request->fields, SPAN("referer")), FIELD_MAX);
+        r = add_json_url(out, "referer", http_value(&request->fields, SPAN("referer")), FIELD_MAX,
+                         entry);
     if (r >= 0)
         r = add_json_text(out, "user_agent", http_value(&request->fields, SPAN("user-agent")),
                           FIELD_MAX);
@@ -212,7 +303,7 @@ static int format_json(const struct access_entry *entry, struct buffer *out)
     if (r >= 0)
         r = add_json_text(out, "request_id", entry->request_id, HOST_MAX);
     if (r >= 0)
-        r = add_request(out, &x->request);
+        r = add_request(out, entry);
     if (r >= 0)
         r = buffer_printf(out,
                           ",\"status\":%d,\"bytes\":%llu,\"body_received\":%llu,"

@@ -6,6 +6,7 @@
 #include "base/buffer.h"
 #include "base/nsec.h"
 #include "base/span.h"
+#include "config/config.h"
 #include "http/http.h"
 #include "protect/protect.h"
 
@@ -18,12 +19,22 @@ struct access_log;
 struct access_entry {
     const struct http_exchange *exchange;
     const struct client *client;
+    /** Names of query parameters whose values are not written, compared without regard to case;
+     *  NULL: none. */
+    const struct config_strings *redact;
     enum http_end end;
     struct span request_id;
     nsec_t now;         /**< monotonic */
     nsec_t wall;        /**< wall-clock time of the end */
     const char *reason; /**< why it was refused or cut off; NULL when nothing is to be said */
 };
+
+/** Names of query parameters whose values are secrets: passwords and tokens that forms and links
+ *  carry. */
+#define ACCESS_REDACT_DEFAULT                                                                      \
+    "[password, passwd, pwd, pass, secret, client_secret, token, access_token, refresh_token, "    \
+    "id_token, auth, authorization, api_key, apikey, key, code, session, sessionid, sig, "         \
+    "signature, otp]"
 
 /** @param fd  non-blocking SEQPACKET socket to the logs process; stays the caller's. Each message
  * is up to 32 KiB of whole lines behind one byte that says which log ('a') */

@@ -290,6 +290,7 @@ static void log_answer(const struct request_source *source, const struct request
     struct access_entry entry = {
         .exchange = x,
         .client = &source->client,
+        .redact = r ? r->sites->redact : server->sites->redact,
         .end = end,
         .now = loop_now(server->loop),
         .wall = server_wall(server),

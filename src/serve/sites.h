@@ -38,8 +38,10 @@ struct sites {
     uint16_t https_port;   /**< where plain HTTP redirects to; 0: nowhere */
     struct limits_settings limits;
     struct http_limits http_limits;
-    struct proxy_trust *proxy_trust; /**< who may send PROXY headers; NULL: nobody */
-    void *backing;                   /**< what the sites' settings live in; released last */
+    const struct config_strings *redact; /**< query parameters that the access log leaves out; NULL:
+                                              none */
+    struct proxy_trust *proxy_trust;     /**< who may send PROXY headers; NULL: nobody */
+    void *backing;                       /**< what the sites' settings live in; released last */
     void (*release_backing)(void *backing);
 };
 

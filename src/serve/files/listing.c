@@ -1,5 +1,5 @@
-/* Reads a folder, within bounds, and answers with its listing, which is kept for a moment: a listing
- * of many files costs milliseconds. */
+/* Reads a folder, within bounds, and answers with its listing, which is kept for a moment: a
+ * listing of many files costs milliseconds. */
 #include "serve/files/listing.h"
 
 #include <dirent.h>
@@ -156,8 +156,7 @@ static struct kept_listing *find_kept(const struct files_request *q,
                                       const struct opened_file *folder, bool json)
 {
     list_for_each (kept, next, &q->files->listings, struct kept_listing, link) {
-        if (kept->json != json ||
-            !span_equal(span_of(kept->path, kept->path_len), q->r->path))
+        if (kept->json != json || !span_equal(span_of(kept->path, kept->path_len), q->r->path))
             continue;
         if (q->now < kept->fresh_until && file_identity_equal(&kept->identity, &folder->identity))
             return kept;

@@ -34,7 +34,7 @@ struct connection {
     nsec_t deadline;
     nsec_t turn_began;     /* by the coarse clock; 0: not read in this turn */
     struct http_load load; /* what it holds, as counted in server->load */
-    nsec_t progress; /* when bytes last moved in the direction waited for */
+    nsec_t progress;       /* when bytes last moved in the direction waited for */
     struct limits_pace pace;
     uint32_t requests_seen; /* when the deadline was last begun anew */
     uint32_t turn_requests; /* of this turn */
@@ -66,8 +66,8 @@ void connection_accept(struct server *server, const struct listener *listener, i
 void connection_drive(struct connection *c);
 /** Ends it at once. */
 void connection_destroy(struct connection *c);
-/** Ends it at once, with a reset: what the kernel still has for it is thrown away. For a client that
- *  has let a deadline pass, or that gives way to others. */
+/** Ends it at once, with a reset: what the kernel still has for it is thrown away. For a client
+ * that has let a deadline pass, or that gives way to others. */
 void connection_cut(struct connection *c, enum http_end end);
 /** Whether it has had its time. The first call of a turn only begins to measure: a turn of one step
  *  reads no clock. */

@@ -44,7 +44,8 @@ static enum shortage shortage_of(const struct server *server)
 static bool has_room(const struct server *server, enum shortage shortage)
 {
     if (shortage == SHORT_OF_DESCRIPTORS)
-        return descriptors_used(server) < (int64_t)(server->connection_max - server->connection_max / 8);
+        return descriptors_used(server) <
+               (int64_t)(server->connection_max - server->connection_max / 8);
     return server->load.memory < memory_max(server) - memory_max(server) / 8;
 }
 
@@ -74,8 +75,8 @@ static struct share *weigh(struct server *server, enum shortage shortage)
     size_t count = 0;
 
     list_for_each (c, next, &server->connections, struct connection, link)
-        shares[count++] = (struct share){
-            c, shortage == SHORT_OF_MEMORY ? c->load.memory : 1 + c->load.descriptors};
+        shares[count++] = (struct share){c, shortage == SHORT_OF_MEMORY ? c->load.memory
+                                                                        : 1 + c->load.descriptors};
     qsort(shares, count, sizeof *shares, compare_shares);
     return shares;
 }
@@ -89,7 +90,8 @@ static int64_t find_heaviest(const struct share *shares, size_t count, size_t *r
 
     for (size_t first = 0, end; first < count; first = end) {
         int64_t sum = 0;
-        for (end = first; end < count && compare_clients(shares[first].c, shares[end].c) == 0; end++)
+        for (end = first; end < count && compare_clients(shares[first].c, shares[end].c) == 0;
+             end++)
             sum += shares[end].weight;
         if (sum > most) {
             most = sum;

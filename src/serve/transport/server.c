@@ -52,9 +52,9 @@ static void on_second(struct loop_timer *timer, nsec_t now)
     loop_timer_set(server->loop, timer, now + NSEC_PER_SEC - server->wall % NSEC_PER_SEC);
 }
 
-/* Connections that used up their turn go on, once each and for ROUND_TIME in all; what is left undone
- * comes up again in the next round, which then begins at once: those who have just come are not kept
- * waiting by many that have much to do. */
+/* Connections that used up their turn go on, once each and for ROUND_TIME in all; what is left
+ * undone comes up again in the next round, which then begins at once: those who have just come are
+ * not kept waiting by many that have much to do. */
 static void on_round(void *context)
 {
     struct server *server = context;

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "serve/files/internal.h"
 #include "serve/files/listing.h"
 
 static int setup(void **state)
@@ -179,14 +180,56 @@ static void test_listing_bodies_in_flight_are_bounded(void **state)
         snprintf(name, sizeof name, "/d/%0200d", i);
         folder_write(folder, name, "", 0);
     }
-    do
+    do {
+        folder->now += 2 * NSEC_PER_SEC; /* each is made anew */
         answers[count++] = folder_begin(folder, "GET", "/d/", NULL);
-    while (answers[count - 1].status == 200 && count < 100);
+    } while (answers[count - 1].status == 200 && count < 100);
     assert_in_range(count, 10, 99);
     assert_int_equal(answers[count - 1].status, 503);
     while (count > 0)
         folder_close_answer(folder, &answers[--count]);
     assert_status(folder, 200, "/d/");
+}
+
+static void test_listing_is_not_made_anew_for_each_request(void **state)
+{
+    struct folder *folder = *state;
+
+    folder_text(folder, "/d/a", "");
+    struct answer head = folder_ask(folder, "HEAD", "/d/");
+    assert_int_equal(head.status, 200);
+    assert_int_equal(head.content_length, -1); /* not known, and not worth making it */
+    assert_true(list_empty(&folder->files->listings));
+    folder_close_answer(folder, &head);
+    struct answer first = folder_begin(folder, "GET", "/d/", NULL);
+    struct answer second = folder_begin(folder, "GET", "/d/", NULL);
+    assert_int_equal(folder->files->listing_bytes, first.content_length);
+    assert_int_equal(second.content_length, first.content_length);
+    folder_close_answer(folder, &first);
+    folder_text(folder, "/d/b", "");
+    folder_drain(folder, &second);
+    assert_null(strstr(second.bytes, ">b<"));
+    folder_close_answer(folder, &second);
+    struct answer third = folder_get(folder, "/d/");
+    assert_non_null(strstr(third.bytes, ">b<"));
+    folder_close_answer(folder, &third);
+}
+
+static void test_listing_keeps_a_bounded_number(void **state)
+{
+    struct folder *folder = *state;
+    char name[32];
+    int kept = 0;
+
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof name, "/d%d/", i);
+        folder_write(folder, name, "", 0);
+        assert_status(folder, 200, name);
+    }
+    for (struct list *at = folder->files->listings.next; at != &folder->files->listings;
+         at = at->next)
+        kept++;
+    assert_in_range(kept, 1, 16);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -203,6 +246,8 @@ int main(void)
         TEST(test_listing_is_bounded_in_entries),
         TEST(test_listing_is_bounded_in_bytes),
         TEST(test_listing_bodies_in_flight_are_bounded),
+        TEST(test_listing_is_not_made_anew_for_each_request),
+        TEST(test_listing_keeps_a_bounded_number),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -106,6 +107,46 @@ static void test_access_log_writes_the_combined_form(void **state)
     assert_int_equal(access_log_format(ACCESS_COMBINED, &line.entry, &out), 0);
     assert_int_equal(buffer_append(&out, "", 1), 0);
     assert_non_null(strstr(out.data, "\"GET /\\x22\\x5C\\x0A\\xC3\\xA4 HTTP/1.1\" 499 "));
+    buffer_finish(&out);
+}
+
+static void test_access_log_leaves_out_secrets(void **state)
+{
+    static const char *const cases[][2] = {
+        {"/?password=x", "/?password=[redacted]"},
+        {"/?a=1&Token=x&b=2", "/?a=1&Token=[redacted]&b=2"},
+        {"/?token=x;token=y", "/?token=[redacted];token=[redacted]"},
+        {"/?to%6ben=x", "/?to%6ben=[redacted]"},
+        {"/?tokens=x&nottoken=y", "/?tokens=x&nottoken=y"},
+        {"/?token=", "/?token=[redacted]"},
+        {"/?token", "/?token"},
+        {"/?a=token=x", "/?a=token=x"},
+        {"/?&&=&token=x?token=y", "/?&&=&token=[redacted]"},
+        {"/token=x", "/token=x"},
+        {"/?", "/?"},
+    };
+    char *names[] = {(char *)"password", (char *)"token"};
+    const struct config_strings redact = {names, 2};
+    struct buffer out = buffer_make(10000);
+    struct line line;
+
+    (void)state;
+    make_line(&line);
+    line.entry.redact = &redact;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        char wanted[64];
+        out.len = 0;
+        line.x.request.target = span_str(cases[i][0]);
+        assert_int_equal(access_log_format(ACCESS_COMBINED, &line.entry, &out), 0);
+        assert_int_equal(buffer_append(&out, "", 1), 0);
+        snprintf(wanted, sizeof wanted, "\"GET %s HTTP/1.1\"", cases[i][1]);
+        assert_non_null(strstr(out.data, wanted));
+    }
+    out.len = 0;
+    line.fields[0] = (struct http_field){SPAN("referer"), SPAN("https://a.test/?token=x#y")};
+    assert_int_equal(access_log_format(ACCESS_JSON, &line.entry, &out), 0);
+    assert_int_equal(buffer_append(&out, "", 1), 0);
+    assert_non_null(strstr(out.data, "\"referer\":\"https://a.test/?token=[redacted]#y\""));
     buffer_finish(&out);
 }
 
@@ -256,6 +297,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sites_are_found_by_name),
         cmocka_unit_test(test_access_log_writes_the_combined_form),
+        cmocka_unit_test(test_access_log_leaves_out_secrets),
         cmocka_unit_test(test_access_log_puts_host_id_and_seconds_behind_the_combined_form),
         cmocka_unit_test(test_access_log_writes_json_that_parses),
         cmocka_unit_test(test_access_log_has_a_line_for_endless_texts),
