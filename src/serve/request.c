@@ -181,11 +181,11 @@ void request_judge(struct request *r, const struct verdict *verdict)
     r->verdict = *verdict;
     r->reason = verdict->reason;
     request_body_drop(r);
-    end_handler(r, HTTP_END_SERVER);
-    if (verdict->status == 0 || r->x->responded) {
+    if (verdict->status == 0 || r->x->responded) { /* on_close ends the handler, after its body */
         request_reset(r, verdict->reason);
         return;
     }
+    end_handler(r, HTTP_END_SERVER);
     failed = request_response(r, verdict->status, verdict->fields.count, &response);
     for (unsigned i = 0; failed >= 0 && i < verdict->fields.count; i++)
         failed = http_add(&r->x->arena, &response.fields, verdict->fields.items[i].name,

@@ -87,6 +87,10 @@ static struct sites *make_sites(struct rig *rig)
     fill_site(rig, &sites->items[0], "localhost");
     fill_site(rig, &sites->items[1], "*.wild.test");
     sites->items[0].redirect_to_main = true;
+    if (rig->add_routes) {
+        rig->add_routes(&sites->items[0]);
+        routes_sort(sites->items[0].routes, sites->items[0].route_count);
+    }
     sites->fallback = &sites->items[0];
     assert_int_equal(sites_name(sites, SPAN("localhost"), &sites->items[0]), 0);
     assert_int_equal(sites_name(sites, SPAN("www.localhost"), &sites->items[0]), 0);

@@ -21,6 +21,7 @@ struct rig {
     struct limits_settings limits; /* change them before rig_start() or rig_swap() */
     const char *trusted;           /* who may send PROXY headers */
     bool strict;
+    void (*add_routes)(struct site *site); /* of localhost; NULL: none beside its files */
     struct loop *loop;
     struct server *server;
     struct peers *peers;
