@@ -51,7 +51,8 @@ static void close_later(struct request *r, enum http_end end)
     free(later);
 }
 
-const struct handler later_handler = {.name = "later", .start = start_later, .on_close = close_later};
+const struct handler later_handler = {
+    .name = "later", .start = start_later, .on_close = close_later};
 
 /* ---- echo ---- */
 
@@ -185,8 +186,8 @@ static struct verdict inspect_request(void *policy, struct protect_question *que
     return verdict_pass();
 }
 
-static struct verdict inspect_body(void *policy, struct protect_question *question,
-                                   unsigned number, struct span bytes)
+static struct verdict inspect_body(void *policy, struct protect_question *question, unsigned number,
+                                   struct span bytes)
 {
     struct inspection *inspection = question->state[number];
 

@@ -22,5 +22,6 @@ extern const struct handler later_handler;
 /** Sends the body back, ECHO_STEP bytes each ECHO_PAUSE. */
 extern const struct handler echo_handler;
 
-/** Makes bodies wait until they are complete, and a moment longer; refuses one with "evil" in it. */
+/** Makes bodies wait until they are complete, and a moment longer; refuses one with "evil" in it.
+ */
 extern const struct protect_policy waiting_policy;

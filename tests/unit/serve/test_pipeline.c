@@ -90,8 +90,8 @@ static ssize_t read_upload(nghttp2_session *session, int32_t id, uint8_t *out, s
 
     (void)session, (void)source;
     for (size_t i = 0; i < count; i++)
-        out[i] = (uint8_t)(stream->text ? stream->text[stream->sent + i]
-                                        : pattern(stream->sent + i));
+        out[i] =
+            (uint8_t)(stream->text ? stream->text[stream->sent + i] : pattern(stream->sent + i));
     stream->sent += count;
     if (stream->sent == stream->to_send)
         *flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -125,15 +125,13 @@ static struct h2_stream *h2_ask(struct h2_client *client, const char *path, size
                                 const char *text)
 {
 #define PAIR(name, value)                                                                          \
-    {                                                                                              \
-        (uint8_t *)(uintptr_t)(name), (uint8_t *)(uintptr_t)(value), strlen(name), strlen(value), 0    \
-    }
+    {(uint8_t *)(uintptr_t)(name), (uint8_t *)(uintptr_t)(value), strlen(name), strlen(value), 0}
     nghttp2_nv fields[] = {PAIR(":method", upload ? "POST" : "GET"), PAIR(":scheme", "https"),
                            PAIR(":authority", "localhost"), PAIR(":path", path)};
     nghttp2_data_provider provider = {.read_callback = read_upload};
 
-    int32_t id = nghttp2_submit_request(client->session, NULL, fields, 4, upload ? &provider : NULL,
-                                        NULL);
+    int32_t id =
+        nghttp2_submit_request(client->session, NULL, fields, 4, upload ? &provider : NULL, NULL);
     assert_true(id > 0);
     struct h2_stream *stream = stream_of(client, id);
     *stream = (struct h2_stream){.right = true, .to_send = upload, .text = text};
@@ -162,7 +160,8 @@ static void add_routes(struct site *site)
     static const struct {
         const char *path;
         const struct handler *handler;
-    } routes[] = {{"/later", &later_handler}, {"/echo", &echo_handler}, {"/inspected", &echo_handler}};
+    } routes[] = {
+        {"/later", &later_handler}, {"/echo", &echo_handler}, {"/inspected", &echo_handler}};
 
     for (size_t i = 0; i < ARRAY_SIZE(routes); i++)
         site_add_route(site, span_str(routes[i].path))->handler = routes[i].handler;
@@ -205,8 +204,8 @@ static void send_upload(struct caller *client, const char *path, size_t len)
 {
     char head[256], *bytes = mem_alloc(len + 1);
 
-    snprintf(head, sizeof head, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %zu\r\n\r\n",
-             path, len);
+    snprintf(head, sizeof head,
+             "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %zu\r\n\r\n", path, len);
     client_send(client, head);
     for (size_t i = 0; i < len; i++)
         bytes[i] = pattern(i);
