@@ -59,8 +59,9 @@ struct settings_site {
     struct config_strings names; /**< lower case, ASCII, no final dot; the first is the main one */
     bool is_default;
     bool redirect_to_main;
-    struct files_settings *files;   /**< NULL: nothing to serve */
-    struct config_list routes;      /**< of struct settings_route */
+    struct files_settings *files;      /**< NULL: nothing to serve */
+    struct compress_settings compress; /**< of what handlers beside `files` answer */
+    struct config_list routes;         /**< of struct settings_route */
     char *fallback;                 /**< moved to `files` by settings_decode(): NULL afterwards */
     struct config_list certificate; /**< of struct settings_certificate; none: the local CA */
     struct settings_headers headers;

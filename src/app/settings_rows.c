@@ -257,6 +257,14 @@ static const struct config_row site_rows[] = {
      .scalar = "root",
      .help = "the folder that the site serves",
      .example = "/srv/www"},
+    {.name = "compress",
+     .type = CONFIG_TABLE,
+     .offset = offsetof(struct settings_site, compress),
+     .rows = compress_rows,
+     .scalar = "enabled",
+     .help =
+         "compression of what `routes` answer; `files` has a `compress` of its own. Event streams "
+         "and what has a coding already are never compressed"},
     {.name = "routes",
      .type = CONFIG_LIST,
      .offset = offsetof(struct settings_site, routes),

@@ -176,6 +176,7 @@ static int add_files(struct site *site, const struct files_settings *settings, i
     struct route *root = site_add_route(site, SPAN("/"));
     root->handler = &files_handler;
     root->config = files;
+    root->compress = &settings->compress;
     struct route *challenge = site_add_route(site, SPAN("/.well-known/acme-challenge/"));
     challenge->handler = &challenge_files_handler;
     challenge->config = files;
@@ -189,6 +190,7 @@ static void add_routes(struct site *site, const struct settings_site *from)
         const struct settings_route *settings = &settings_routes(from)[i];
         struct route *route = site_add_route(site, span_str(settings->path));
         route->exact = settings->exact;
+        route->compress = &from->compress;
         if (settings->redirect) {
             route->handler = &redirect_handler;
             route->config = settings->redirect;

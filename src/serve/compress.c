@@ -56,7 +56,7 @@ static int gzip_run(struct compressor *c, struct compress_step *step)
     c->gzip.avail_in = in_len;
     c->gzip.next_out = (Bytef *)step->out;
     c->gzip.avail_out = out_len;
-    int r = deflate(&c->gzip, end ? Z_FINISH : Z_NO_FLUSH);
+    int r = deflate(&c->gzip, end ? Z_FINISH : step->flush ? Z_SYNC_FLUSH : Z_NO_FLUSH);
     step->in += in_len - c->gzip.avail_in;
     step->in_len -= in_len - c->gzip.avail_in;
     step->out += out_len - c->gzip.avail_out;
@@ -83,8 +83,9 @@ static int br_create(struct compressor *c, enum compress_level level, int64_t si
         return -ENOMEM;
     BrotliEncoderSetParameter(c->br, BROTLI_PARAM_QUALITY, levels[level]);
     BrotliEncoderSetParameter(c->br, BROTLI_PARAM_LGWIN, BR_WINDOW);
-    BrotliEncoderSetParameter(c->br, BROTLI_PARAM_SIZE_HINT,
-                              size > UINT32_MAX ? UINT32_MAX : (uint32_t)size);
+    if (size >= 0)
+        BrotliEncoderSetParameter(c->br, BROTLI_PARAM_SIZE_HINT,
+                                  size > UINT32_MAX ? UINT32_MAX : (uint32_t)size);
     return 0;
 }
 
@@ -92,8 +93,9 @@ static int br_run(struct compressor *c, struct compress_step *step)
 {
     const uint8_t *in = (const uint8_t *)step->in;
     uint8_t *out = (uint8_t *)step->out;
-    BrotliEncoderOperation operation =
-        step->end ? BROTLI_OPERATION_FINISH : BROTLI_OPERATION_PROCESS;
+    BrotliEncoderOperation operation = step->end     ? BROTLI_OPERATION_FINISH
+                                       : step->flush ? BROTLI_OPERATION_FLUSH
+                                                     : BROTLI_OPERATION_PROCESS;
 
     if (!BrotliEncoderCompressStream(c->br, operation, &step->in_len, &in, &step->out_len, &out,
                                      NULL))
@@ -121,7 +123,8 @@ static int zstd_create(struct compressor *c, enum compress_level level, int64_t 
         return -ENOMEM;
     if (ZSTD_isError(ZSTD_CCtx_setParameter(c->zstd, ZSTD_c_compressionLevel, levels[level])) ||
         ZSTD_isError(ZSTD_CCtx_setParameter(c->zstd, ZSTD_c_windowLog, ZSTD_WINDOW)) ||
-        ZSTD_isError(ZSTD_CCtx_setPledgedSrcSize(c->zstd, (unsigned long long)size))) {
+        ZSTD_isError(ZSTD_CCtx_setPledgedSrcSize(c->zstd, size < 0 ? ZSTD_CONTENTSIZE_UNKNOWN
+                                                                   : (unsigned long long)size))) {
         ZSTD_freeCCtx(c->zstd);
         return -ENOMEM;
     }
@@ -133,8 +136,10 @@ static int zstd_run(struct compressor *c, struct compress_step *step)
     ZSTD_inBuffer in = {step->in, step->in_len, 0};
     ZSTD_outBuffer out = {step->out, step->out_len, 0};
 
-    size_t left =
-        ZSTD_compressStream2(c->zstd, &out, &in, step->end ? ZSTD_e_end : ZSTD_e_continue);
+    size_t left = ZSTD_compressStream2(c->zstd, &out, &in,
+                                       step->end     ? ZSTD_e_end
+                                       : step->flush ? ZSTD_e_flush
+                                                     : ZSTD_e_continue);
     step->in += in.pos;
     step->in_len -= in.pos;
     step->out += out.pos;
@@ -218,7 +223,7 @@ int compress_whole(enum http_coding coding, enum compress_level level, struct sp
     if (r < 0)
         return r;
     char *out = malloc(room ? room : 1);
-    struct compress_step step = {bytes.ptr, bytes.len, out, room, true};
+    struct compress_step step = {bytes.ptr, bytes.len, out, room, true, false};
     r = out ? run_whole(c, &step) : -ENOMEM;
     compressor_destroy(c);
     if (r < 0) {

@@ -34,7 +34,7 @@ unsigned compress_codings(const struct compress_settings *settings);
 struct compressor;
 
 /** @param coding  not identity, and one of COMPRESS_CODINGS
- *  @param size    bytes that will come; fewer or more is an error at the end
+ *  @param size    bytes that will come; fewer or more is an error at the end; -1: not known
  *  @return 0, or -ENOMEM */
 must_check int compressor_create(enum http_coding coding, enum compress_level level, int64_t size,
                                  struct compressor **ret_compressor);
@@ -46,7 +46,8 @@ struct compress_step {
     size_t in_len;
     char *out;
     size_t out_len;
-    bool end; /**< no input follows `in` */
+    bool end;   /**< no input follows `in` */
+    bool flush; /**< write all that was taken in, so that the reader can decode it */
 };
 
 /** Goes on until the input is used up or the output is full.

@@ -2,6 +2,7 @@
  *
  * request_respond → error page → protect_response → compression → header rules → http_respond */
 #include "base/mem.h"
+#include "serve/compress_filter.h"
 #include "serve/error_page.h"
 #include "serve/header_rules.h"
 #include "serve/request.h"
@@ -103,6 +104,11 @@ void request_respond(struct request *r, const struct http_response *response,
         close_body(body);
         body = NULL;
     }
+    if (!r->coding_settled && compress_filter(r, &answer, &body) < 0) {
+        close_body(body);
+        send_bare(r);
+        return;
+    }
     if (r->site && header_rules_apply(r->site->rules, r->rule_count, arena, &answer) < 0) {
         close_body(body);
         send_bare(r);
@@ -130,6 +136,7 @@ void request_fail_with(struct request *r, int status, const char *reason,
 
     if (reason)
         r->reason = reason;
+    r->coding_settled = false; /* of what was to be answered; not of the page */
     if (request_response(r, status, 1, &response) < 0) {
         send_bare(r);
         return;

@@ -49,6 +49,7 @@ struct server {
     struct list ready; /* those that used up their turn */
     struct list feeds; /* requests of whose held body more is due to the handler */
     size_t connection_count;
+    unsigned compressing;  /* answers that the compression filter has under way */
     struct http_load load; /* what all connections hold */
     size_t connection_max; /* by descriptors */
     struct server_counts counts;

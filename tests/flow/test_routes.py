@@ -1,12 +1,16 @@
 """What answers beneath which path, and that every answer leaves by the same exit: redirects, fixed
 answers, error pages and refusals of the HTTP engines alike get the site's header rules."""
 
+import gzip
 import json
+import shutil
+import subprocess
 
 import pytest
 
-from lib import BINARY, run
+from lib import BINARY, needs_library, run
 
+TEXT = "".join(f"{i} times {i} is {i * i}\n" for i in range(400))
 TOKEN = ".well-known/acme-challenge/token"
 
 
@@ -30,6 +34,10 @@ def settings(server):
                  {"path": "/form", "redirect": {"to": "/done?x=1", "status": 303}},
                  {"path": "/old/exact", "exact": True, "respond": {"body": "exact\n"}},
                  {"path": "/health", "respond": {"body": '{"ok":true}', "type": "application/json"}},
+                 {"path": "/text", "respond": {"body": TEXT}},
+                 {"path": "/events", "respond": {"body": TEXT, "type": "text/event-stream"}},
+                 {"path": "/picture", "respond": {"body": TEXT, "type": "image/png"}},
+                 {"path": "/short", "respond": {"body": "short"}},
                  {"path": "/gone", "respond": 410},
                  {"path": "/missing", "respond": 404}]},
             {"names": ["bare.localhost"], "routes": [{"path": "/", "redirect": "https://a.test/"}]},
@@ -112,6 +120,44 @@ def test_answers_without_a_site_have_a_page(start):
         {"names": ["localhost"], "files": str(server.public)}]})
     answer = server.curl("/", "-H", "Host: unknown.test")
     assert answer.status == 421 and "421" in answer.text
+
+
+# ---- compression ----
+
+
+@VERSIONS
+@pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
+def test_what_handlers_answer_is_compressed(server, version, coding):
+    needs_library({"br": "brotli", "zstd": "zstd", "gzip": None}[coding])
+    ask = ("-H", f"Accept-Encoding: {coding}")
+    answer = server.curl("/text", version, *ask)
+    assert answer.headers["content-encoding"] == coding
+    assert answer.headers["vary"] == "accept-encoding"
+    assert len(answer.body) < len(TEXT) / 2
+    assert decode(coding, answer.body) == TEXT.encode()
+    head = server.curl("/text", version, *ask, "-I")
+    assert head.headers["content-encoding"] == coding and "content-length" not in head.headers
+    assert "content-length" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/events", "/picture", "/short"])
+def test_what_gains_nothing_or_streams_is_not(server, path):
+    answer = server.curl(path, "-H", "Accept-Encoding: gzip, br, zstd")
+    assert "content-encoding" not in answer.headers and "content-length" in answer.headers
+
+
+def test_a_client_that_takes_no_coding_gets_none(server):
+    answer = server.curl("/text")
+    assert answer.text == TEXT and answer.headers["vary"] == "accept-encoding"
+
+
+def decode(coding, body):
+    if coding == "gzip":
+        return gzip.decompress(body)
+    tool = {"br": "brotli", "zstd": "zstd"}[coding]
+    if not shutil.which(tool):
+        pytest.skip(f"{tool} is not installed")
+    return subprocess.run([tool, "-dc"], input=body, stdout=subprocess.PIPE, check=True).stdout
 
 
 # ---- challenges ----

@@ -220,3 +220,36 @@ bool media_type_known(struct span name)
 {
     return look_up(name) != NULL;
 }
+
+bool media_type_compressible(struct span content_type)
+{
+    static const struct span types_of_text[] = {
+        SPAN("application/javascript"),
+        SPAN("application/json"),
+        SPAN("application/xml"),
+        SPAN("application/yaml"),
+        SPAN("application/wasm"),
+        SPAN("application/x-ndjson"),
+        SPAN("application/rtf"),
+        SPAN("image/x-icon"),
+        SPAN("font/ttf"),
+        SPAN("font/otf"),
+    };
+    ptrdiff_t end = span_find(content_type, ';');
+    struct span type = span_trim(end < 0 ? content_type : span_of(content_type.ptr, (size_t)end));
+    char lower[64];
+
+    if (type.len > sizeof lower)
+        return false;
+    for (size_t i = 0; i < type.len; i++)
+        lower[i] = ascii_lower(type.ptr[i]);
+    type.ptr = lower;
+    if (span_starts(type, SPAN("text/")))
+        return !span_equal(type, SPAN("text/event-stream"));
+    if (span_ends(type, SPAN("+json")) || span_ends(type, SPAN("+xml")))
+        return true;
+    for (size_t i = 0; i < ARRAY_SIZE(types_of_text); i++)
+        if (span_equal(type, types_of_text[i]))
+            return true;
+    return false;
+}

@@ -13,5 +13,8 @@ struct media_type {
 /** The type of a path or file name by its last extension, in any case; application/octet-stream
  * when there is none that is known. Never NULL. */
 const struct media_type *media_type_of(struct span name);
+/** Whether a body of that content-type gains from compression and may be changed on its way: text
+ * and what is written as text, but no event stream. */
+bool media_type_compressible(struct span content_type);
 /** Whether the last segment of a path has an extension of the table. */
 bool media_type_known(struct span name);
