@@ -6,6 +6,8 @@
  * on_close   → handler->on_close → protect_closed → the access log */
 #include "serve/request.h"
 
+#include <endian.h>
+
 #include "base/mem.h"
 #include "serve/access_log.h"
 #include "serve/challenge.h"
@@ -16,19 +18,29 @@
 
 /* ---- what a request is ---- */
 
-static void write_hex(uint64_t word, char out[16])
+/* Eight digits of a number, the most significant first, all at once: each nibble becomes a byte. */
+static void write_hex(uint32_t number, char out[8])
 {
-    static const char hex[] = "0123456789abcdef";
+    uint64_t x = (uint64_t)(number & 0xffff0000) << 16 | (number & 0xffff);
 
-    for (int i = 15; i >= 0; i--, word >>= 4)
-        out[i] = hex[word & 15];
+    x = (x & 0x0000ff000000ff00) << 8 | (x & 0x000000ff000000ff);
+    x = (x & 0x00f000f000f000f0) << 4 | (x & 0x000f000f000f000f);
+    uint64_t letters = (x + 0x0606060606060606) >> 4 & 0x0101010101010101;
+    x = htobe64(x + 0x3030303030303030 + letters * ('a' - '0' - 10));
+    memcpy(out, &x, sizeof x);
+}
+
+static void write_word(uint64_t word, char out[16])
+{
+    write_hex((uint32_t)(word >> 32), out);
+    write_hex((uint32_t)word, out + 8);
 }
 
 /* The worker's random half, then the number of the exchange. */
 static void write_id(struct request *r)
 {
-    write_hex(r->server->options.secret[0], r->id);
-    write_hex(r->x->id, r->id + 16);
+    write_word(r->server->options.secret[0], r->id);
+    write_word(r->x->id, r->id + 16);
     r->id[REQUEST_ID_SIZE] = '\0';
 }
 

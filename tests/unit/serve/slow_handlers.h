@@ -6,7 +6,7 @@
 
 enum { ECHO_STEP = 16 * 1024, ECHO_OUT_MAX = 64 * 1024 };
 #define ECHO_PAUSE (10 * NSEC_PER_MSEC)
-#define LATER_PAUSE (50 * NSEC_PER_MSEC)
+#define LATER_PAUSE (300 * NSEC_PER_MSEC)
 
 /** What the handlers saw; written by the server's thread. */
 struct slow_counts {

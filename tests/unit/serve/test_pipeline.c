@@ -191,11 +191,11 @@ static void end(struct rig *rig)
     assert_int_equal(slow_counts.starts, slow_counts.closes);
 }
 
-static void wait_for_closes(unsigned count)
+static void wait_for(const unsigned *counter, unsigned count)
 {
-    for (int i = 0; i < 500 && __atomic_load_n(&slow_counts.closes, __ATOMIC_SEQ_CST) < count; i++)
-        usleep(10000);
-    assert_int_equal(slow_counts.closes, count);
+    for (int i = 0; i < 1000 && __atomic_load_n(counter, __ATOMIC_SEQ_CST) < count; i++)
+        usleep(5000);
+    assert_int_equal(*counter, count);
 }
 
 /* ---- HTTP/1.1 ---- */
@@ -292,12 +292,12 @@ static void test_pipeline_h1_a_client_that_leaves_ends_its_request(void **state)
                                  "1000\r\n\r\nabc");
         else
             client_send(&client, "GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        usleep(10000);
+        wait_for(&slow_counts.starts, (unsigned)i + 1);
         const struct linger reset = {1, 0};
         setsockopt(client.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
         client_close(&client);
     }
-    wait_for_closes(4);
+    wait_for(&slow_counts.closes, 4);
     end(&rig);
 }
 
@@ -329,7 +329,7 @@ static void test_pipeline_h1_reload_in_the_middle(void **state)
     begin(&rig);
     struct caller client = client_https(&rig);
     client_send(&client, "GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    usleep(10000);
+    wait_for(&slow_counts.starts, 1);
     rig_do(&rig, rig_swap);
     assert_int_equal(rig.snapshots_freed, 0);
     client_answer(&client, &len);
@@ -350,7 +350,7 @@ static void test_pipeline_h1_drain_waits_for_a_late_answer(void **state)
     begin(&rig);
     struct caller client = client_https(&rig);
     client_send(&client, "GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    usleep(10000);
+    wait_for(&slow_counts.starts, 1);
     rig_do(&rig, rig_drain);
     assert_non_null(strstr(client_answer(&client, &len), "connection: close"));
     assert_int_equal(len, 5);
@@ -433,12 +433,12 @@ static void test_pipeline_h2_reset_streams_end_their_requests(void **state)
     h2_ask(&client, "/echo", UPLOAD, NULL);
     h2_ask(&client, "/later", 0, "x");
     assert_int_equal(nghttp2_session_send(client.session), 0);
-    usleep(20000);
+    wait_for(&slow_counts.starts, 2);
     nghttp2_submit_rst_stream(client.session, NGHTTP2_FLAG_NONE, 1, NGHTTP2_CANCEL);
     nghttp2_submit_rst_stream(client.session, NGHTTP2_FLAG_NONE, 3, NGHTTP2_CANCEL);
     struct h2_stream *small = h2_ask(&client, "/small", 0, "x");
     h2_run(&client, small);
-    wait_for_closes(2);
+    wait_for(&slow_counts.closes, 2);
     h2_close(&client);
     end(&rig);
 }
