@@ -26,6 +26,9 @@ enum config_type {
     CONFIG_OPTIONAL, /**< a pointer to a struct described by `rows`, NULL when absent */
     CONFIG_LIST,     /**< struct config_list of structs of `size` bytes described by `rows`; a
                           single mapping is a list of one */
+    CONFIG_NAMED,    /**< struct config_list of structs of `size` bytes described by `rows`, from a
+                          mapping of names to them, in order; the first member of each is its name,
+                          a char * that no row describes */
 };
 
 struct config_strings {
@@ -66,11 +69,12 @@ struct config_row {
     bool required;
     const char *help;              /**< one sentence for the manual and the JSON Schema */
     const char *const *choices;    /**< CONFIG_ENUM: NULL-terminated */
-    const struct config_row *rows; /**< CONFIG_TABLE, OPTIONAL, LIST */
-    size_t size;                   /**< CONFIG_OPTIONAL, LIST: sizeof the struct */
-    const char *scalar; /**< CONFIG_TABLE, OPTIONAL, LIST items: a plain scalar stands for
-                             this key, as in `files: /srv/www` for {root: /srv/www} */
-    /** A check of one text as it is stored: STRING, PATH, each item of STRINGS and PATHS.
+    const struct config_row *rows; /**< CONFIG_TABLE, OPTIONAL, LIST, NAMED */
+    size_t size;                   /**< CONFIG_OPTIONAL, LIST, NAMED: sizeof the struct */
+    const char *scalar; /**< CONFIG_TABLE, OPTIONAL, items of LIST and NAMED: a plain scalar stands
+                           for this key, as in `files: /srv/www` for {root: /srv/www} */
+    /** A check of one text as it is stored: STRING, PATH, each item of STRINGS and PATHS, each name
+     *  of NAMED.
      *  @return NULL when fine, else what is wrong as a sentence's end ("is not a valid host name")
      */
     const char *(*check)(const char *value);

@@ -180,6 +180,41 @@ static void decode_list(const struct config_row *row, const struct node *node,
         decode_struct(row, item, (char *)into->items + i * row->size, diags);
 }
 
+/** The name of an item, after its check. @return for free(), never NULL */
+static char *decode_name(const struct config_row *row, const struct node *node, struct diags *diags)
+{
+    const char *wrong = row->check ? row->check(node->key) : NULL;
+
+    if (wrong) {
+        char *shown scoped(mem_release) = text_cut(span_str(node->key), ROW_SHOWN_MAX);
+        key_complain(node, diags, "the name \"%s\" in \"%s\" %s", shown, row->name, wrong);
+    }
+    return mem_string(span_str(node->key));
+}
+
+static void decode_named(const struct config_row *row, const struct node *node,
+                         struct config_list *into, struct diags *diags)
+{
+    const struct config_row item = {.name = row->name,
+                                    .type = CONFIG_OPTIONAL,
+                                    .rows = row->rows,
+                                    .size = row->size,
+                                    .scalar = row->scalar,
+                                    .example = row->example};
+
+    if (node->kind != NODE_MAPPING) {
+        complain_kind(row, node, diags);
+        return;
+    }
+    check_count(row, node, node->count, diags);
+    into->items = mem_zalloc(node->count * row->size);
+    for (const struct node *child = node->first; child; child = child->next) {
+        void *at = (char *)into->items + into->count++ * row->size;
+        *(char **)at = decode_name(row, child, diags);
+        decode_struct(&item, child, at, diags);
+    }
+}
+
 static void decode_scalar(const struct config_row *row, const struct node *node, void *slot,
                           struct diags *diags)
 {
@@ -217,6 +252,9 @@ static void decode_value(const struct config_row *row, const struct node *node, 
         break;
     case CONFIG_LIST:
         decode_list(row, node, slot, diags);
+        break;
+    case CONFIG_NAMED:
+        decode_named(row, node, slot, diags);
         break;
     default:
         decode_scalar(row, node, slot, diags);
@@ -282,7 +320,8 @@ static void complain_unknown(const struct config_row *rows, const struct node *c
     const char *meant = planned ? NULL : meant_key(rows, child->key);
     if (around)
         diag_hint(diag, "it is a key of %s\"%s\": indent it to stand there",
-                  around->type == CONFIG_LIST ? "an item of " : "", around->name);
+                  around->type == CONFIG_LIST || around->type == CONFIG_NAMED ? "an item of " : "",
+                  around->name);
     else if (meant)
         diag_hint(diag, "did you mean \"%s\"?", meant);
     else if (strcmp(child->key, "include") == 0)

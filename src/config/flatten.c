@@ -80,6 +80,21 @@ static void write_mapping(FILE *out, const struct config_row *rows, const struct
     fputc('}', out);
 }
 
+static void write_named(FILE *out, const struct config_row *row, const struct node *mapping)
+{
+    const struct config_row item = {
+        .name = row->name, .type = CONFIG_TABLE, .rows = row->rows, .scalar = row->scalar};
+
+    fputc('{', out);
+    for (const struct node *child = mapping->first; child; child = child->next) {
+        write_string(out, child->key);
+        fputs(": ", out);
+        write_node(out, &item, child);
+        fputs(child->next ? ", " : "", out);
+    }
+    fputc('}', out);
+}
+
 static void write_list(FILE *out, const struct config_row *row, const struct node *list)
 {
     fputc('[', out);
@@ -93,7 +108,9 @@ static void write_list(FILE *out, const struct config_row *row, const struct nod
 /** @param row  of the value, or of the list that it is an item of; NULL for an unknown key */
 static void write_node(FILE *out, const struct config_row *row, const struct node *node)
 {
-    if (node->kind == NODE_MAPPING)
+    if (node->kind == NODE_MAPPING && row && row->type == CONFIG_NAMED)
+        write_named(out, row, node);
+    else if (node->kind == NODE_MAPPING)
         write_mapping(out, row && row_has_rows(row) ? row->rows : NULL, node);
     else if (node->kind == NODE_LIST)
         write_list(out, row, node);

@@ -29,8 +29,8 @@ static char *facts(const struct config_row *row)
     char *range scoped(mem_release) = value_format_range(row);
     char *text =
         row->type == CONFIG_ENUM ? value_format_choices(row) : mem_string(span_str(row_takes(row)));
-    bool list =
-        row->type == CONFIG_STRINGS || row->type == CONFIG_PATHS || row->type == CONFIG_LIST;
+    bool list = row->type == CONFIG_STRINGS || row->type == CONFIG_PATHS ||
+                row->type == CONFIG_LIST || row->type == CONFIG_NAMED;
 
     if (row->type != CONFIG_ENUM)
         text[0] = (char)toupper((unsigned char)text[0]);
@@ -86,8 +86,10 @@ static void write_rows(FILE *out, const struct markup *markup, const struct conf
             markup->paragraph(out, example);
         }
         if (row_has_rows(row)) {
-            char *inner scoped(mem_release) =
-                mem_format("%s%s.", path, row->type == CONFIG_LIST ? "[]" : "");
+            char *inner scoped(mem_release) = mem_format("%s%s.", path,
+                                                         row->type == CONFIG_LIST    ? "[]"
+                                                         : row->type == CONFIG_NAMED ? ".NAME"
+                                                                                     : "");
             write_rows(out, markup, row->rows, inner);
         }
     }

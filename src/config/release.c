@@ -29,6 +29,13 @@ static void release_list(const struct config_row *row, struct config_list *list)
     *list = (struct config_list){0};
 }
 
+static void release_named(const struct config_row *row, struct config_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        free(*(char **)((char *)list->items + i * row->size));
+    release_list(row, list);
+}
+
 static void release_value(const struct config_row *row, void *slot)
 {
     switch (row->type) {
@@ -55,6 +62,9 @@ static void release_value(const struct config_row *row, void *slot)
         break;
     case CONFIG_LIST:
         release_list(row, slot);
+        break;
+    case CONFIG_NAMED:
+        release_named(row, slot);
         break;
     default:
         break;

@@ -18,7 +18,8 @@ const struct config_row *row_find(const struct config_row *rows, const char *nam
 
 bool row_has_rows(const struct config_row *row)
 {
-    return row->type == CONFIG_TABLE || row->type == CONFIG_OPTIONAL || row->type == CONFIG_LIST;
+    return row->type == CONFIG_TABLE || row->type == CONFIG_OPTIONAL || row->type == CONFIG_LIST ||
+           row->type == CONFIG_NAMED;
 }
 
 const char *row_takes(const struct config_row *row)
@@ -37,6 +38,7 @@ const char *row_takes(const struct config_row *row)
         [CONFIG_TABLE] = "keys with values",
         [CONFIG_OPTIONAL] = "keys with values",
         [CONFIG_LIST] = "a list of keys with values",
+        [CONFIG_NAMED] = "names, each with keys and values",
     };
 
     return words[row->type];

@@ -135,6 +135,9 @@ static json_t *value_schema(const struct config_row *row)
         return struct_schema(row);
     case CONFIG_LIST:
         return list_or_one(row, struct_schema(row));
+    case CONFIG_NAMED:
+        return sure(
+            json_pack("{s:s,s:o}", "type", "object", "additionalProperties", struct_schema(row)));
     default:
         return scalar_text();
     }
