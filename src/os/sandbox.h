@@ -20,7 +20,8 @@ enum sandbox_role {
     SANDBOX_CLIENT,    /**< looks names up and connects, for seconds; reads only what that needs.
                           Whatever else it tries fails with EPERM: the plug-ins that look names up are
                           not ours, and may try what they can do without */
-    SANDBOX_CONNECTOR, /**< the same for as long as gardien serves */
+    SANDBOX_CONNECTOR, /**< the same for as long as gardien serves, with the groups of its account,
+                          so that it reaches their Unix sockets, and abstract ones */
     SANDBOX_ACME,      /**< the same for some minutes, and reads the certificates that the system
                           trusts */
     SANDBOX_ACCOUNT,   /**< another account and no way to more rights, nothing else: it may start

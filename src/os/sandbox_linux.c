@@ -30,6 +30,8 @@
 #define INSTRUMENTED false
 #endif
 
+enum { GROUPS_MAX = 64 };
+
 bool sandbox_is_instrumented(void)
 {
     return INSTRUMENTED;
@@ -71,9 +73,29 @@ static int drop_capabilities(void)
     return syscall(SYS_capset, &header, none) < 0 ? -errno : 0;
 }
 
-static int become(uid_t uid, gid_t gid)
+/** The groups that the account is a member of, but never that of root.
+ *  @return how many, or -errno */
+static int find_groups(const char *user, gid_t gid, gid_t groups[GROUPS_MAX])
 {
-    if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
+    int count = GROUPS_MAX, kept = 0;
+
+    if (getgrouplist(user, gid, groups, &count) < 0)
+        return -E2BIG;
+    for (int i = 0; i < count; i++)
+        if (groups[i] != 0)
+            groups[kept++] = groups[i];
+    return kept;
+}
+
+static int become(const char *user, uid_t uid, gid_t gid, bool with_groups)
+{
+    gid_t groups[GROUPS_MAX];
+    int count = with_groups ? find_groups(user, gid, groups) : 0;
+
+    if (count < 0)
+        return count;
+    if (setgroups((size_t)count, groups) < 0 || setresgid(gid, gid, gid) < 0 ||
+        setresuid(uid, uid, uid) < 0)
         return -errno;
     return 0;
 }
@@ -104,7 +126,7 @@ static int still_die_with(pid_t parent, int signal)
     return signal != 0 && getppid() != parent ? -ESRCH : 0;
 }
 
-int sandbox_switch_user(const char *user)
+static int switch_user(const char *user, bool with_groups)
 {
     pid_t parent = getppid();
     uid_t uid = 0;
@@ -121,7 +143,7 @@ int sandbox_switch_user(const char *user)
         return -EINVAL;
     drop_bounding_set();
     if (user && geteuid() == 0) {
-        r = become(uid, gid);
+        r = become(user, uid, gid, with_groups);
     } else if (user) {
         gid = getgid();
         r = getuid() == uid && geteuid() == uid ? 0 : -EPERM;
@@ -133,6 +155,11 @@ int sandbox_switch_user(const char *user)
     if (r == 0 && INSTRUMENTED && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)
         r = -errno; /* the leak checker traces its own process */
     return r < 0 ? r : still_die_with(parent, signal);
+}
+
+int sandbox_switch_user(const char *user)
+{
+    return switch_user(user, false);
 }
 
 int sandbox_hide_memory(void)
@@ -164,8 +191,9 @@ enum {
     LL_FS_TRUNCATE = 1 << 14,        /* version 3 */
     LL_NET_BIND_TCP = 1,             /* version 4 */
     LL_NET_CONNECT_TCP = 2,
-    LL_FS_IOCTL_DEV = 1 << 15,    /* version 5 */
-    LL_SCOPE_ABSTRACT_SIGNAL = 3, /* version 6 */
+    LL_FS_IOCTL_DEV = 1 << 15, /* version 5 */
+    LL_SCOPE_ABSTRACT = 1,     /* version 6 */
+    LL_SCOPE_SIGNAL = 2,
 };
 
 struct ll_ruleset {
@@ -180,7 +208,7 @@ struct ll_path_beneath {
 } __attribute__((packed));
 
 /** @return a descriptor, or -errno */
-static int create_ruleset(bool connects)
+static int create_ruleset(bool connects, bool abstract)
 {
     struct ll_ruleset rules = {.handled_fs = LL_FS_VERSION_1};
     size_t size = sizeof rules.handled_fs;
@@ -199,7 +227,7 @@ static int create_ruleset(bool connects)
     if (version >= 5)
         rules.handled_fs |= LL_FS_IOCTL_DEV;
     if (version >= 6) {
-        rules.scoped = LL_SCOPE_ABSTRACT_SIGNAL;
+        rules.scoped = LL_SCOPE_SIGNAL | (abstract ? 0 : LL_SCOPE_ABSTRACT);
         size = sizeof rules;
     }
     long fd = syscall(SYS_landlock_create_ruleset, &rules, size, 0);
@@ -218,11 +246,12 @@ static int allow_reading(int ruleset, int fd)
     return syscall(SYS_landlock_add_rule, ruleset, LL_RULE_PATH_BENEATH, &rule, 0) < 0 ? -errno : 0;
 }
 
-static int restrict_to(const int *directories, size_t count, bool connects)
+/* @param connects  to anybody over TCP; @param abstract  also to abstract Unix sockets of others */
+static int restrict_to(const int *directories, size_t count, bool connects, bool abstract)
 {
     if (INSTRUMENTED)
         return SANDBOX_SKIPPED;
-    int ruleset = create_ruleset(connects);
+    int ruleset = create_ruleset(connects, abstract);
     int r = ruleset < 0 ? ruleset : 0;
 
     for (size_t i = 0; r == 0 && i < count; i++)
@@ -236,12 +265,12 @@ static int restrict_to(const int *directories, size_t count, bool connects)
 
 int sandbox_landlock(const int *directories, size_t count)
 {
-    return restrict_to(directories, count, false);
+    return restrict_to(directories, count, false, false);
 }
 
 int sandbox_landlock_client(const int *directories, size_t count)
 {
-    return restrict_to(directories, count, true);
+    return restrict_to(directories, count, true, false);
 }
 
 /* ---- all steps of a role ---- */
@@ -257,7 +286,7 @@ static int landlock_of(const struct sandbox_rules *rules, const struct sandbox_p
         fds[count] = open(rules->files[i], O_PATH | O_CLOEXEC);
         count += fds[count] >= 0;
     }
-    int r = restrict_to(fds, count, rules->connects);
+    int r = restrict_to(fds, count, rules->connects, rules->abstract);
     while (count > own)
         close(fds[--count]);
     free(fds);
@@ -280,7 +309,7 @@ int sandbox_enter(enum sandbox_role role, const struct sandbox_place *place, con
     int files = 0;
 
     *ret_step = "become another account (capabilities CAP_SETUID, CAP_SETGID)";
-    int r = rules->keeps_account ? 0 : sandbox_switch_user(place->user);
+    int r = rules->keeps_account ? 0 : switch_user(place->user, rules->groups);
     if (r >= 0 && rules->hides_memory) {
         *ret_step = "hide its memory";
         r = sandbox_hide_memory();

@@ -14,13 +14,15 @@ struct sandbox_limit {
 struct sandbox_rules {
     const int *calls; /**< system calls beside those of every role */
     size_t call_count;
-    bool confined;      /**< Landlock and seccomp; else neither */
-    bool reads;         /**< opens files for reading: those that Landlock leaves */
-    bool connects;      /**< opens sockets and connects to anybody */
-    bool refuses;       /**< a system call that is not allowed fails with EPERM; else the process
-                             ends */
-    bool hides_memory;  /**< no core file, no ptrace */
-    bool keeps_account; /**< stays who the guardian is, with all rights */
+    bool confined;     /**< Landlock and seccomp; else neither */
+    bool reads;        /**< opens files for reading: those that Landlock leaves */
+    bool connects;     /**< opens sockets and connects to anybody */
+    bool abstract;     /**< also to abstract Unix sockets of others */
+    bool groups;       /**< keeps the groups that its account is a member of: what they may reach */
+    bool refuses;      /**< a system call that is not allowed fails with EPERM; else the process
+                            ends */
+    bool hides_memory; /**< no core file, no ptrace */
+    bool keeps_account;       /**< stays who the guardian is, with all rights */
     const char *const *files; /**< readable beside the folders that it is given */
     size_t file_count;
     const struct sandbox_limit *limits;

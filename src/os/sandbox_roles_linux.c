@@ -165,7 +165,7 @@ const struct sandbox_rules sandbox_rules[SANDBOX_ROLES] = {
                         .file_count = ARRAY_SIZE(lookup_files), .limits = question_limits,
                         .limit_count = ARRAY_SIZE(question_limits)},
     [SANDBOX_CONNECTOR] = {CALLS(client), .confined = true, .reads = true, .connects = true,
-                           .refuses = true, .files = lookup_files,
+                           .abstract = true, .groups = true, .refuses = true, .files = lookup_files,
                            .file_count = ARRAY_SIZE(lookup_files), .limits = connector_limits,
                            .limit_count = ARRAY_SIZE(connector_limits)},
     [SANDBOX_ACME] = {CALLS(client), .confined = true, .reads = true, .connects = true,
