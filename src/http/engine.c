@@ -121,3 +121,10 @@ void http_engine_hand_on(struct http_engine *engine, struct http_exchange *x, st
     engine->load.held += bytes.len;
     engine->config.events->on_body(engine->config.owner, x, bytes);
 }
+
+void http_engine_tunnel(struct http_engine *engine, struct http_exchange *x, struct span bytes)
+{
+    x->held += bytes.len;
+    engine->load.held += bytes.len;
+    engine->config.events->on_tunnel(engine->config.owner, x, bytes);
+}

@@ -63,6 +63,8 @@ static inline struct http_exchange *http_engine_take(struct http_engine *engine,
 
 /** Gives bytes of the body to an owner that streams it. */
 void http_engine_hand_on(struct http_engine *engine, struct http_exchange *x, struct span bytes);
+/** Gives bytes of a tunnel to its owner. */
+void http_engine_tunnel(struct http_engine *engine, struct http_exchange *x, struct span bytes);
 /** An exchange ends: closes its body, calls on_close if it was announced, takes what it held off
  *  the count, and gives its memory back. */
 static inline void http_engine_release(struct http_engine *engine, struct http_exchange *x,

@@ -4,6 +4,7 @@
  * Upcalls, in the order in which they fire:
  *   on_request → on_body … → on_request_end → on_close
  *                     ↘ on_refusal (instead of the rest of the body)
+ *   after an answer of 101: on_tunnel … → on_close
  *
  * Operations (http_respond, http_inform, http_resume, http_reset, http_stream_body,
  * http_discard_body, http_consume) may be called from upcalls and at any other time, but not from
@@ -90,6 +91,10 @@ struct http_events {
     /** The request is complete, trailers included. Not called once the answer is complete. May be
      *  NULL. */
     void (*on_request_end)(void *owner, struct http_exchange *x);
+    /** Bytes of a tunnel, which an answer of 101 began (request.upgrade). They count against the
+     *  window like those of a body; those of the other way come from the answer's body, whose end
+     * is the tunnel's. NULL for owners that never answer 101. */
+    void (*on_tunnel)(void *owner, struct http_exchange *x, struct span bytes);
     /** Last call for this exchange; its memory goes right after. It comes as soon as the answer is
      *  complete, even if the client is still sending its body: what follows is discarded. */
     void (*on_close)(void *owner, struct http_exchange *x, enum http_end end);

@@ -50,6 +50,8 @@ struct http_request {
     struct http_fields trailers; /**< filled before on_request_end */
     int64_t content_length;      /**< -1 when not declared */
     bool has_body;               /**< a body follows (declared length > 0, chunked, or h2 DATA) */
+    struct span upgrade; /**< "websocket" if the client asks for it on this connection and an answer
+                            of 101 may begin a tunnel; else empty. No other protocol is known */
     int refusal; /**< 0, or the status (400, 408, 413, 414, 431, 501, 505…) that the engine demands:
                       answer with it; the engine closes the connection (h1) or the stream */
     const char *refusal_reason; /**< static text for the log */

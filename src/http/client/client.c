@@ -46,11 +46,6 @@ bool http_client_wants_input(const struct http_client *client)
     return client->ops->wants_input(client);
 }
 
-bool http_client_is_half_closed(const struct http_client *client)
-{
-    return client->ops->is_half_closed(client);
-}
-
 void http_call_resume(struct http_call *call)
 {
     if (call->client)

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/arena.h"
-#include "http/http.h"
+#include "http/message.h"
 
 struct http_client;
 struct http_call;
@@ -48,6 +48,8 @@ struct http_call {
     struct http_body *body; /**< owner: NULL for none. close() is not called */
     struct span upgrade;    /**< owner: the one protocol asked for; empty for none */
     struct arena *arena;    /**< owner: for the answer's fields */
+    size_t window; /**< owner: bytes of the answer's body that nobody consumed, from which on no
+                      more input is wanted */
 
     struct http_answer answer;
     uint64_t sent;      /**< bytes of the request's body that were handed out */
@@ -64,7 +66,6 @@ struct http_call {
 struct http_client_limits {
     uint32_t header_bytes; /**< of a head */
     uint32_t header_count;
-    uint32_t window_bytes; /**< of a body that nobody consumed: beyond it no input is wanted */
 };
 
 /** A client that speaks HTTP/1.1 over one connection: one call at a time.
@@ -91,8 +92,6 @@ void http_client_eof(struct http_client *client, bool clean);
 must_check ssize_t http_client_produce(struct http_client *client, char *out, size_t cap);
 /** False while enough of bodies waits to be consumed. */
 bool http_client_wants_input(const struct http_client *client);
-/** In a tunnel, the owner's direction has ended: shut the socket for writing down. */
-bool http_client_is_half_closed(const struct http_client *client);
 
 /** The request's body that said -EAGAIN has more. */
 void http_call_resume(struct http_call *call);

@@ -11,7 +11,6 @@ struct http_client_ops {
     void (*eof)(struct http_client *client, bool clean);
     ssize_t (*produce)(struct http_client *client, char *out, size_t cap);
     bool (*wants_input)(const struct http_client *client);
-    bool (*is_half_closed)(const struct http_client *client);
     void (*resume)(struct http_client *client, struct http_call *call);
     void (*cancel)(struct http_client *client, struct http_call *call);
     void (*destroy)(struct http_client *client);

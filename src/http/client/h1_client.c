@@ -253,14 +253,7 @@ static bool h1_wants_input(const struct http_client *client)
 {
     const struct h1_client *c = h1_of_const(client);
 
-    return !c->over && (!c->call || c->call->held < client->limits->window_bytes);
-}
-
-static bool h1_is_half_closed(const struct http_client *client)
-{
-    const struct h1_client *c = h1_of_const(client);
-
-    return c->in == H1C_IN_TUNNEL && c->out == H1C_OUT_DONE;
+    return !c->over && (!c->call || c->call->held < c->call->window);
 }
 
 static void h1_resume(struct http_client *client, struct http_call *call)
@@ -296,7 +289,6 @@ static const struct http_client_ops h1_ops = {
     .eof = h1_eof,
     .produce = h1_produce,
     .wants_input = h1_wants_input,
-    .is_half_closed = h1_is_half_closed,
     .resume = h1_resume,
     .cancel = h1_cancel,
     .destroy = h1_destroy,

@@ -73,6 +73,8 @@ static char *put_persistence(char *at, enum h1_persistence persistence)
         return at;
     if (persistence == H1_PERSIST_SAID)
         return PUT_LITERAL(at, "connection: keep-alive\r\n");
+    if (persistence == H1_PERSIST_UPGRADE)
+        return PUT_LITERAL(at, "connection: upgrade\r\n");
     return PUT_LITERAL(at, "connection: close\r\n");
 }
 

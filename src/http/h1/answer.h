@@ -12,9 +12,10 @@ enum h1_body_framing {
 };
 
 enum h1_persistence {
-    H1_PERSIST,      /**< HTTP/1.1's default, which needs no field */
-    H1_PERSIST_SAID, /**< HTTP/1.0: "connection: keep-alive" */
-    H1_PERSIST_NOT,  /**< "connection: close" */
+    H1_PERSIST,         /**< HTTP/1.1's default, which needs no field */
+    H1_PERSIST_SAID,    /**< HTTP/1.0: "connection: keep-alive" */
+    H1_PERSIST_NOT,     /**< "connection: close" */
+    H1_PERSIST_UPGRADE, /**< "connection: upgrade": it becomes a tunnel */
 };
 
 /** An upper bound of what h1_answer_write() writes. */

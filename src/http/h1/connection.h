@@ -23,8 +23,9 @@ enum h1_input {
     H1_IN_BODY, /**< `body_left` bytes */
     H1_IN_CHUNKS,
     H1_IN_TRAILERS,
-    H1_IN_WAIT, /**< the request is complete, its answer is not */
-    H1_IN_OVER, /**< nothing more is read */
+    H1_IN_WAIT,   /**< the request is complete, its answer is not */
+    H1_IN_TUNNEL, /**< after 101: bytes without meaning here */
+    H1_IN_OVER,   /**< nothing more is read */
 };
 
 enum h1_output {

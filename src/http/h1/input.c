@@ -224,6 +224,10 @@ static void consume(struct h1_server *s, struct span *input, nsec_t now)
         case H1_IN_TRAILERS:
             more = take_trailers(s, input);
             break;
+        case H1_IN_TUNNEL:
+            http_engine_tunnel(&s->engine, s->x, *input);
+            *input = (struct span){0};
+            break;
         case H1_IN_OVER:
             *input = (struct span){0};
             break;

@@ -14,6 +14,9 @@ struct noted {
     bool close;
     bool keep_alive;
     bool expects;
+    bool upgrades; /* connection: upgrade */
+    unsigned upgrade_fields;
+    struct span upgrade;
 };
 
 void h1_request_refuse(struct http_request *request, int status, const char *reason)
@@ -37,6 +40,8 @@ static void note_connection(struct noted *noted, struct span value)
             noted->close = true;
         else if (span_equal_nocase(token, SPAN("keep-alive")))
             noted->keep_alive = true;
+        else if (span_equal_nocase(token, SPAN("upgrade")))
+            noted->upgrades = true;
     }
 }
 
@@ -60,6 +65,10 @@ static void note(struct noted *noted, const struct http_fields *fields)
         case sizeof("expect") - 1:
             if (NAME_IS(name, "expect"))
                 noted->expects |= span_equal_nocase(value, SPAN("100-continue"));
+            break;
+        case sizeof("upgrade") - 1:
+            if (NAME_IS(name, "upgrade") && noted->upgrade_fields++ == 0)
+                noted->upgrade = value;
             break;
         case sizeof("connection") - 1:
             if (NAME_IS(name, "connection"))
@@ -231,6 +240,15 @@ static int read_all(const struct noted *noted, struct http_request *request, str
     return status;
 }
 
+/** RFC 6455 section 4.1: nothing else than one GET for WebSocket can become a tunnel. */
+static void read_upgrade(const struct noted *noted, struct http_request *request)
+{
+    if (noted->upgrades && noted->upgrade_fields == 1 && request->version == HTTP_1_1 &&
+        request->method == HTTP_GET && !request->has_body &&
+        span_equal_nocase(noted->upgrade, SPAN("websocket")))
+        request->upgrade = SPAN("websocket");
+}
+
 void h1_request_read(struct http_request *request, struct arena *arena,
                      const struct http_limits *limits, struct h1_framing *ret_framing)
 {
@@ -242,6 +260,8 @@ void h1_request_read(struct http_request *request, struct arena *arena,
     int status = read_all(&noted, request, arena, limits, &reason);
     if (unlikely(status))
         h1_request_refuse(request, status, reason);
+    else if (unlikely(noted.upgrades))
+        read_upgrade(&noted, request);
     *ret_framing = (struct h1_framing){
         .chunked = noted.transfer_encodings > 0,
         .keep_alive = !noted.close && (request->version == HTTP_1_1 || noted.keep_alive) && !status,

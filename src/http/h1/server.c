@@ -78,6 +78,8 @@ static enum h1_body_framing choose_framing(const struct http_exchange *x, bool *
     bool never = response->status == 204 || response->status == 304;
 
     *ret_bodyless = never || x->request.method == HTTP_HEAD;
+    if (response->status == 101)
+        return H1_BODY_CLOSE;
     if (never)
         return H1_BODY_NONE;
     if (response->content_length >= 0)
@@ -89,6 +91,8 @@ static enum h1_body_framing choose_framing(const struct http_exchange *x, bool *
 
 static enum h1_persistence persistence(const struct h1_server *s)
 {
+    if (s->x->response.status == 101)
+        return H1_PERSIST_UPGRADE;
     if (!s->keep_alive)
         return H1_PERSIST_NOT;
     return s->x->request.version == HTTP_1_0 ? H1_PERSIST_SAID : H1_PERSIST;
@@ -96,6 +100,14 @@ static enum h1_persistence persistence(const struct h1_server *s)
 
 /* Each step of output below returns 1 when another may follow; 0 when there is nothing now, or too
  * little room; negative when the answer must be cut off. */
+
+/** After the head of a 101: what the client sent meanwhile is the tunnel's already. */
+static void begin_tunnel(struct h1_server *s, nsec_t now)
+{
+    s->in = H1_IN_TUNNEL;
+    if (s->kept.len)
+        h1_input_continue(s, now);
+}
 
 /** Writes the head; goes on to the body or to the exchange's end. */
 static int put_head(struct h1_server *s, struct sink *sink, nsec_t now)
@@ -115,7 +127,9 @@ static int put_head(struct h1_server *s, struct sink *sink, nsec_t now)
                                 (enum h1_body_framing)s->framing, persistence(s));
     x->first_byte = now;
     s->out = H1_OUT_BODY;
-    if (bodyless || (s->framing == H1_BODY_LENGTH && s->answer_left == 0))
+    if (unlikely(x->response.status == 101))
+        begin_tunnel(s, now);
+    else if (bodyless || (s->framing == H1_BODY_LENGTH && s->answer_left == 0))
         finish(s, HTTP_END_DONE);
     return 1;
 }
@@ -304,7 +318,9 @@ static enum http_wait server_wait(const struct http_engine *engine)
         return HTTP_WAIT_OUTPUT;
     if (s->out == H1_OUT_ASKED)
         return h1_input_is_body(s) ? HTTP_WAIT_BODY : HTTP_WAIT_ANSWER;
-    return s->starved ? HTTP_WAIT_ANSWER : HTTP_WAIT_OUTPUT;
+    if (!s->starved)
+        return HTTP_WAIT_OUTPUT;
+    return s->in == H1_IN_TUNNEL ? HTTP_WAIT_BODY : HTTP_WAIT_ANSWER;
 }
 
 static bool server_wants_input(const struct http_engine *engine)
@@ -428,7 +444,8 @@ static void exchange_consume(struct http_exchange *x, uint64_t bytes)
     struct h1_server *s = x->stream;
     uint64_t window = h1_window(s);
 
-    if (x->held < window && x->held + bytes >= window && h1_input_is_body(s))
+    if (x->held < window && x->held + bytes >= window &&
+        (h1_input_is_body(s) || s->in == H1_IN_TUNNEL))
         http_engine_wake(&s->engine);
 }
 

@@ -63,13 +63,26 @@ static ptrdiff_t close_segment(const char *out, size_t start, size_t len)
     return (ptrdiff_t)start;
 }
 
-/* @param out  room for path.len bytes. @return the length, or -1 */
-static ptrdiff_t normalise(struct span path, char *out)
+static bool is_encoded_slash(struct span path, size_t at)
+{
+    return path.len - at >= 3 && path.ptr[at] == '%' && path.ptr[at + 1] == '2' &&
+           ascii_lower(path.ptr[at + 2]) == 'f';
+}
+
+/* @param out  room for path.len bytes. @param keep  "%2F" stays as it is. @return the length, or -1
+ */
+static ptrdiff_t normalise(struct span path, char *out, bool keep)
 {
     size_t len = 1, start = 1; /* start: of the segment being written */
 
     out[0] = '/';
     for (size_t at = 1; at < path.len;) {
+        if (keep && is_encoded_slash(path, at)) {
+            memcpy(out + len, "%2F", 3);
+            len += 3;
+            at += 3;
+            continue;
+        }
         bool slash = path.ptr[at] == '/';
         int byte = decode_byte(path, &at);
         if (byte < 0)
@@ -89,7 +102,7 @@ static ptrdiff_t normalise(struct span path, char *out)
     return close_segment(out, start, len);
 }
 
-int http_path_resolve(struct arena *arena, struct span path, struct span *ret_path)
+static int resolve(struct arena *arena, struct span path, bool keep, struct span *ret_path)
 {
     if (likely(is_plain(path))) {
         *ret_path = path;
@@ -100,11 +113,21 @@ int http_path_resolve(struct arena *arena, struct span path, struct span *ret_pa
     char *out = arena_alloc(arena, path.len);
     if (!out)
         return ERR_LIMIT;
-    ptrdiff_t len = normalise(path, out);
+    ptrdiff_t len = normalise(path, out, keep);
     if (len < 0)
         return ERR_SYNTAX;
     *ret_path = span_of(out, (size_t)len);
     return 0;
+}
+
+int http_path_resolve(struct arena *arena, struct span path, struct span *ret_path)
+{
+    return resolve(arena, path, false, ret_path);
+}
+
+int http_path_resolve_keeping(struct arena *arena, struct span path, struct span *ret_path)
+{
+    return resolve(arena, path, true, ret_path);
 }
 
 static bool is_safe(char c)

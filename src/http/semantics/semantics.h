@@ -158,6 +158,21 @@ unsigned http_accept_q(const struct http_asks *asks, struct span type, bool *ret
  *          or climbs above the root; ERR_LIMIT: the arena is full
  *  Source: RFC 3986 section 5.2.4, 6.2.2 */
 must_check int http_path_resolve(struct arena *arena, struct span path, struct span *ret_path);
+/** The same, but an encoded slash, which is refused there, stays "%2F" as a part of its segment:
+ * for those who pass the path on and open nothing by it. */
+must_check int http_path_resolve_keeping(struct arena *arena, struct span path,
+                                         struct span *ret_path);
 /** Appends the bytes percent-encoded so that they are safe in a Location and in an HTML attribute:
  *  all but unreserved characters, '/' and a few harmless sub-delims. @return 0, or ERR_LIMIT */
 must_check int http_path_encode(struct buffer *out, struct span path);
+
+/* --- forwarding ---------------------------------------------------------------------------- */
+
+/** The fields that may be sent on: without those of the connection and those that `connection`
+ *  names. The result's spans are the same. @return 0, or ERR_LIMIT when the arena is full.
+ *  Source: RFC 9110 section 7.6.1 */
+must_check int http_forwardable(struct arena *arena, const struct http_fields *fields,
+                                struct http_fields *ret_fields);
+/** Drops fields that frame, route or authenticate: they must not come late.
+ *  Source: RFC 9110 section 6.5.1 */
+void http_trailers_filter(struct http_fields *trailers);

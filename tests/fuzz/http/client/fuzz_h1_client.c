@@ -76,7 +76,7 @@ static void on_end(struct http_call *call, int error)
 
 static struct outcome run(struct span bytes, size_t step, uint8_t mode, bool *ret_free)
 {
-    static const struct http_client_limits limits = {4096, 20, 65536};
+    static const struct http_client_limits limits = {4096, 20};
     static const struct http_call_events events = {on_inform, on_answer, on_body, on_end};
     static const struct http_fields none = {0};
     struct http_client *client = h1_client_create(&limits);
@@ -94,6 +94,7 @@ static struct outcome run(struct span bytes, size_t step, uint8_t mode, bool *re
         .content_length = -1,
         .upgrade = mode & 2 ? SPAN("websocket") : (struct span){0},
         .arena = &arena,
+        .window = 65536,
     };
     http_client_call(client, &o.call);
     require(http_client_produce(client, out, sizeof out) > 0);

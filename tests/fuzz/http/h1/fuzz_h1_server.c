@@ -27,6 +27,7 @@ static void begin(struct owner *o, uint8_t manners)
     o->starves = manners & 8;
     o->piece = manners & 16 ? 5 : 0;
     o->fails = (manners & 96) == 96;
+    o->tunnels = (manners & 96) == 64;
     o->status = manners & 128 ? 404 : 200;
 }
 
@@ -71,6 +72,11 @@ static bool skip_answer(struct span *rest, bool head_only)
     bool close = value_of(head, "\r\nconnection: close").ptr;
     uint64_t bytes = 0;
     *rest = span_from(*rest, head.len + 2);
+    if (span_starts(head, SPAN("HTTP/1.1 101 "))) { /* all that follows is the tunnel's */
+        require(!length.ptr && !close);
+        *rest = (struct span){0};
+        return false;
+    }
     if (value_of(head, "\r\ntransfer-encoding: chunked").ptr) {
         require(!length.ptr && !head_only);
         return skip_chunks(rest) && !close;

@@ -31,6 +31,7 @@ struct owner {
     bool fails;       /**< an error instead of the end */
     bool keeps;       /**< consumes no body by itself */
     bool drops;       /**< streams no body */
+    bool tunnels;     /**< answers 101 where it may */
     int refused;      /**< what it answers a refused body with; 0: leaves that to the engine */
     nsec_t now;
     unsigned wakes;
@@ -130,6 +131,8 @@ static inline void owner_on_request(void *owner, struct http_exchange *x)
     http_inform(x, 100, NULL);
     if (r->refusal)
         owner_answer(o, x, r->refusal);
+    else if (o->tunnels && r->upgrade.len)
+        owner_answer(o, x, 101);
     else if (o->status && !o->at_end)
         owner_answer(o, x, o->status);
 }
@@ -139,6 +142,17 @@ static inline void owner_on_body(void *owner, struct http_exchange *x, struct sp
     struct owner *o = owner;
 
     owner_note(o, bytes);
+    if (!o->keeps)
+        http_consume(x, bytes.len);
+}
+
+static inline void owner_on_tunnel(void *owner, struct http_exchange *x, struct span bytes)
+{
+    struct owner *o = owner;
+
+    owner_note(o, SPAN("{"));
+    owner_note(o, bytes);
+    owner_note(o, SPAN("}"));
     if (!o->keeps)
         http_consume(x, bytes.len);
 }
@@ -172,7 +186,7 @@ static inline void owner_on_request_end(void *owner, struct http_exchange *x)
         owner_note(o, SPAN(">"));
     }
     owner_note(o, SPAN("(end)"));
-    if (o->status && o->at_end)
+    if (o->status && o->at_end && !x->responded)
         owner_answer(o, x, o->status);
 }
 
@@ -193,6 +207,7 @@ static const struct http_events owner_events = {.on_request = owner_on_request,
                                                 .on_body = owner_on_body,
                                                 .on_refusal = owner_on_refusal,
                                                 .on_request_end = owner_on_request_end,
+                                                .on_tunnel = owner_on_tunnel,
                                                 .on_close = owner_on_close,
                                                 .on_wake = owner_on_wake};
 

@@ -480,6 +480,93 @@ static void test_oversized_answer_head_is_cut(void **state)
     owner_finish(&o);
 }
 
+#define UPGRADE "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+
+static void test_a_switch_of_protocols_begins_a_tunnel(void **state)
+{
+    struct owner o;
+
+    (void)state;
+    owner_begin(&o);
+    o.tunnels = true;
+    o.body = "bytes of the server";
+    o.starves = true;
+    owner_feed(&o, SPAN(UPGRADE "GET / HTTP/1.1\r\n\r\n"));
+    assert_true(sent_has(&o, "HTTP/1.1 101 Switching Protocols\r\n"));
+    assert_true(sent_has(&o, "connection: upgrade\r\n"));
+    assert_false(sent_has(&o, "content-length"));
+    assert_true(sent_ends_with(&o, "\r\n\r\nbytes of the server"));
+    /* what came early is the tunnel's, and its end is the connection's */
+    assert_non_null(memmem(o.heard.data, o.heard.len, "{GET / HTTP/1.1\r\n\r\n}", 20));
+    assert_int_equal(o.asked, 1);
+    assert_int_equal(http_wait(o.engine), HTTP_WAIT_CLOSED);
+    owner_finish(&o);
+}
+
+static void test_a_tunnel_has_a_window(void **state)
+{
+    static char bytes[64 << 10];
+    struct owner o;
+
+    (void)state;
+    owner_begin(&o);
+    o.tunnels = o.keeps = true;
+    o.body = "x";
+    o.status = 0; /* answered below, so that the tunnel stays open */
+    o.tunnels = false;
+    owner_feed(&o, SPAN(UPGRADE));
+    o.starves = true;
+    struct http_exchange *x = o.x;
+    owner_answer(&o, x, 101);
+    char *out = mem_alloc(32 << 10);
+    assert_true(http_produce(o.engine, out, 32 << 10, o.now) > 0);
+    assert_int_equal(http_wait(o.engine), HTTP_WAIT_BODY);
+    assert_true(http_wants_input(o.engine));
+    assert_int_equal(http_receive(o.engine, span_of(bytes, sizeof bytes), o.now), 0);
+    assert_false(http_wants_input(o.engine));
+    http_consume(x, sizeof bytes);
+    assert_true(http_wants_input(o.engine));
+    assert_int_equal(http_deadline(o.engine, o.now), NSEC_NEVER);
+    free(out);
+    owner_finish(&o);
+}
+
+static void test_only_one_get_for_websocket_may_switch(void **state)
+{
+    static const struct {
+        const char *request;
+        bool upgrades;
+    } rows[] = {
+        {UPGRADE, true},
+        {"GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, UPGRADE\r\nUpgrade: "
+         "WebSocket\r\n\r\n",
+         true},
+        {"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n", false},
+        {"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", false},
+        {"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket, h2c\r\n\r\n",
+         false},
+        {"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+         "Upgrade: websocket\r\n\r\n",
+         false},
+        {"GET / HTTP/1.0\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", false},
+        {"POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", false},
+        {"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+         "Content-Length: 1\r\n\r\nx",
+         false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct owner o;
+        owner_begin(&o);
+        o.status = 0;
+        owner_feed(&o, span_str(rows[i].request));
+        assert_non_null(o.x);
+        assert_int_equal(o.x->request.upgrade.len > 0, rows[i].upgrades);
+        owner_finish(&o);
+    }
+}
+
 static void test_owner_cannot_contradict_the_framing(void **state)
 {
     struct http_field fields[] = {{SPAN("content-length"), SPAN("9")},
@@ -528,6 +615,9 @@ int main(void)
         cmocka_unit_test(test_reset_and_hangup_close_the_exchange_once),
         cmocka_unit_test(test_waits_tell_what_is_due),
         cmocka_unit_test(test_oversized_answer_head_is_cut),
+        cmocka_unit_test(test_a_switch_of_protocols_begins_a_tunnel),
+        cmocka_unit_test(test_a_tunnel_has_a_window),
+        cmocka_unit_test(test_only_one_get_for_websocket_may_switch),
         cmocka_unit_test(test_owner_cannot_contradict_the_framing),
     };
 

@@ -133,6 +133,27 @@ static void test_path_encodes_what_could_mislead(void **state)
     buffer_finish(&out);
 }
 
+static void test_an_encoded_slash_may_be_kept(void **state)
+{
+    static const char *const rows[][2] = {
+        {"/a%2fb", "/a%2Fb"},   {"/a%2Fb/../c", "/c"}, {"/a/..%2fb", "/a/..%2Fb"},
+        {"/%61%2F/", "/a%2F/"}, {"/plain", "/plain"},
+    };
+    static const char *const wrong[] = {"/..", "/a%2", "/a%2fb%00", "a%2fb"};
+    struct arena arena;
+    struct span path;
+
+    (void)state;
+    arena_init(&arena, NULL, 0, 65536);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        assert_int_equal(http_path_resolve_keeping(&arena, span_str(rows[i][0]), &path), 0);
+        assert_true(span_equal(path, span_str(rows[i][1])));
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+        assert_true(http_path_resolve_keeping(&arena, span_str(wrong[i]), &path) < 0);
+    arena_reset(&arena, NULL, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +166,7 @@ int main(void)
         cmocka_unit_test(test_path_bad_bytes_are_refused),
         cmocka_unit_test(test_path_in_a_full_arena_is_an_error),
         cmocka_unit_test(test_path_encodes_what_could_mislead),
+        cmocka_unit_test(test_an_encoded_slash_may_be_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
