@@ -1,7 +1,7 @@
 /* The table of a handler: code that may answer a request. Files, redirect and respond are handlers;
  * which one gets a request is said by its route.
  *
- *   start → on_body … → on_request_end → on_close
+ *   start → on_body … → on_request_end → (on_tunnel …) → on_close
  *
  * A handler answers with request_respond() or request_fail(), inside start() or at any later time:
  * from a timer, or when another socket has something. A late answer wakes its connection. It never
@@ -13,7 +13,8 @@
 struct request;
 
 struct handler {
-    const char *name; /**< for the log */
+    const char *name;           /**< for the log */
+    bool takes_encoded_slashes; /**< request->path may have "%2F" for one; else that is refused */
     /** The header is complete and protection has let it pass. request->route->config is what the
      *  settings made of this route. */
     void (*start)(struct request *r);
@@ -24,6 +25,9 @@ struct handler {
     /** The body is complete; trailers stand in request->x->request.trailers. Called without a body
      *  too, right after start(); not once the answer is complete. May be NULL. */
     void (*on_request_end)(struct request *r);
+    /** Bytes of the client in a tunnel, which an answer of 101 began; they count against the window
+     *  as those of on_body() do. NULL for handlers that never answer 101. */
+    void (*on_tunnel)(struct request *r, struct span bytes);
     /** The last call, once for each start(): timers are cancelled, upstreams let go. May be NULL.
      *  request->x->responded says whether there was an answer. */
     void (*on_close)(struct request *r, enum http_end end);

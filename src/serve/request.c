@@ -111,15 +111,20 @@ static struct request *make_request(struct request_source *source, struct http_e
 static void find_route(struct request *r)
 {
     struct span raw = r->x->request.path, path = {NULL, 0};
+    bool keeps = false;
 
     if (span_equal(raw, SPAN("*")))
         path = SPAN("/");
     else if (unlikely(http_path_resolve(&r->x->arena, raw, &path) < 0))
-        path.ptr = NULL;
+        keeps = http_path_resolve_keeping(&r->x->arena, raw, &path) >= 0;
     r->path = r->rest = r->question.path = path;
     if (!path.ptr || !r->site)
         return;
     r->route = routes_find(r->site->routes, r->site->route_count, path);
+    if (keeps && !(r->route && r->route->handler->takes_encoded_slashes)) {
+        r->path.ptr = r->rest.ptr = r->question.path.ptr = NULL;
+        r->route = NULL;
+    }
     if (r->route)
         r->rest = route_rest(r->route, path);
 }
@@ -331,6 +336,17 @@ void request_on_close(void *owner, struct http_exchange *x, enum http_end end)
         log_answer(source, r, x, end);
     if (r)
         sites_unref(r->sites);
+}
+
+void request_on_tunnel(void *owner, struct http_exchange *x, struct span bytes)
+{
+    struct request *r = request_of(x);
+
+    (void)owner;
+    if (r && r->handler && r->handler->on_tunnel)
+        r->handler->on_tunnel(r, bytes);
+    else
+        http_consume(x, bytes.len);
 }
 
 void request_on_wake(void *owner)

@@ -121,5 +121,6 @@ void request_on_request(void *owner, struct http_exchange *x);
 void request_on_body(void *owner, struct http_exchange *x, struct span bytes);
 void request_on_refusal(void *owner, struct http_exchange *x);
 void request_on_end(void *owner, struct http_exchange *x);
+void request_on_tunnel(void *owner, struct http_exchange *x, struct span bytes);
 void request_on_close(void *owner, struct http_exchange *x, enum http_end end);
 void request_on_wake(void *owner);

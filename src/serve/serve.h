@@ -6,6 +6,7 @@
 #include "serve/files/guard.h"
 #include "serve/fixed.h"
 #include "serve/handler.h"
+#include "serve/proxy/proxy.h"
 #include "serve/redirect.h"
 #include "serve/request.h"
 #include "serve/route.h"

@@ -9,6 +9,7 @@
 #include "base/span.h"
 #include "os/loop.h"
 
+struct proxy;
 struct server;
 struct sites;
 struct peers;
@@ -20,7 +21,8 @@ struct server_options {
     unsigned worker;     /**< this worker's row in `peers` */
     struct peers *peers; /**< connection counts of all workers */
     const struct log *log;
-    uint64_t secret[2]; /**< random, for request ids */
+    struct proxy *proxy; /**< what forwards requests; outlives the server */
+    uint64_t secret[2];  /**< random, for request ids */
 };
 
 struct server_listener {

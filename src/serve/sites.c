@@ -48,6 +48,7 @@ void sites_unref(struct sites *sites)
     free(sites->items);
     map_finish(&sites->names);
     proxy_trust_destroy(sites->proxy_trust);
+    proxy_trust_destroy(sites->forwarded_trust);
     if (sites->release_backing)
         sites->release_backing(sites->backing);
     free(sites);

@@ -41,6 +41,7 @@ struct sites {
     const struct config_strings *redact; /**< query parameters that the access log leaves out; NULL:
                                               none */
     struct proxy_trust *proxy_trust;     /**< who may send PROXY headers; NULL: nobody */
+    struct proxy_trust *forwarded_trust; /**< who may send X-Forwarded-*; NULL: nobody */
     void *backing;                       /**< what the sites' settings live in; released last */
     void (*release_backing)(void *backing);
 };

@@ -165,6 +165,15 @@ struct balance_server *balance_choose(struct balance_server *const *servers, siz
     }
 }
 
+size_t balance_usable(struct balance_server *const *servers, size_t count, nsec_t now)
+{
+    size_t usable = 0;
+
+    for (size_t i = 0; i < count; i++)
+        usable += servers[i]->weight > 0 && health_usable(&servers[i]->health, now);
+    return usable;
+}
+
 nsec_t balance_retry_at(struct balance_server *const *servers, size_t count, nsec_t now)
 {
     nsec_t soonest = 0;

@@ -35,5 +35,7 @@ struct balance_question {
  *  @return NULL when there is none */
 struct balance_server *balance_choose(struct balance_server *const *servers, size_t count,
                                       const struct balance_question *question);
+/** How many servers may be asked. */
+size_t balance_usable(struct balance_server *const *servers, size_t count, nsec_t now);
 /** When some server may be asked again, if none may now. @return 0: now, or there is none */
 nsec_t balance_retry_at(struct balance_server *const *servers, size_t count, nsec_t now);

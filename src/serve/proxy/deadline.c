@@ -29,6 +29,8 @@ static nsec_t stage_deadline(const struct proxy_clock *clock, const struct proxy
         return clock->entered + timeouts->connect;
     case PROXY_ANSWER:
         return clock->entered + timeouts->first_byte;
+    case PROXY_TUNNEL:
+        return clock->progress + timeouts->tunnel;
     default:
         return clock->waits_for_client ? NSEC_NEVER : clock->progress + timeouts->between;
     }

@@ -10,6 +10,7 @@ struct proxy_timeouts {
     nsec_t first_byte; /**< from the end of the upload to the answer's head */
     nsec_t between;    /**< without progress, while bytes are due */
     nsec_t whole;      /**< of the request; 0: no bound */
+    nsec_t tunnel;     /**< in a tunnel, without a byte in either direction */
 };
 
 enum proxy_stage {

@@ -36,6 +36,7 @@ static const struct http_events events = {
     .on_body = request_on_body,
     .on_refusal = request_on_refusal,
     .on_request_end = request_on_end,
+    .on_tunnel = request_on_tunnel,
     .on_close = request_on_close,
     .on_wake = request_on_wake,
 };

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "serve/access_log.h"
+#include "serve/proxy/proxy.h"
 #include "serve/request_body.h"
 #include "serve/transport/connection.h"
 
@@ -61,6 +62,8 @@ static void on_round(void *context)
 
     nsec_t began = nsec_coarse();
 
+    if (server->options.proxy) /* requests that came go out, answers come in */
+        proxy_round(server->options.proxy);
     for (size_t turns = server->connection_count; turns > 0 && !list_empty(&server->ready);
          turns--) {
         struct connection *c = list_first(&server->ready, struct connection, queue);
@@ -75,6 +78,8 @@ static void on_round(void *context)
         list_remove(&r->feed);
         request_body_feed(r);
     }
+    if (server->options.proxy) /* clients have made room for more of their answers */
+        proxy_round(server->options.proxy);
     server_relieve(server);
     if (!list_empty(&server->ready) || !list_empty(&server->feeds))
         loop_hurry(server->loop);

@@ -101,6 +101,8 @@ static void test_servers_that_are_down_or_tried_are_left_out(void **state)
         assert_null(balance_choose(group.list, SERVERS, &question));
         health_failed(&group.servers[4].health, &health, NSEC_PER_SEC);
         assert_int_equal(choose(&group, kinds[k], 0), -1);
+        assert_int_equal(balance_usable(group.list, SERVERS, NSEC_PER_SEC), 0);
+        assert_int_equal(balance_usable(group.list, SERVERS, 2 * NSEC_PER_SEC), SERVERS);
         assert_int_equal(balance_retry_at(group.list, SERVERS, NSEC_PER_SEC), 2 * NSEC_PER_SEC);
         assert_null(balance_choose(group.list, 0, &question));
     }

@@ -81,8 +81,11 @@ static void test_a_long_good_time_saves_up_no_storm(void **state)
 
 static void test_deadlines_by_stage(void **state)
 {
-    static const struct proxy_timeouts timeouts = {
-        .connect = 5 * S, .first_byte = 60 * S, .between = 30 * S, .whole = 100 * S};
+    static const struct proxy_timeouts timeouts = {.connect = 5 * S,
+                                                   .first_byte = 60 * S,
+                                                   .between = 30 * S,
+                                                   .whole = 100 * S,
+                                                   .tunnel = 600 * S};
     static const struct {
         struct proxy_clock clock;
         nsec_t deadline;
@@ -94,7 +97,8 @@ static void test_deadlines_by_stage(void **state)
         {{PROXY_ANSWER, S, 50 * S, 51 * S, false}, 101 * S},
         {{PROXY_BODY, S, 2 * S, 60 * S, false}, 90 * S}, /* progress counts, not its length */
         {{PROXY_BODY, S, 2 * S, 80 * S, false}, 101 * S},
-        {{PROXY_TUNNEL, S, 2 * S, 8000 * S, false}, 8030 * S},
+        {{PROXY_TUNNEL, S, 2 * S, 8000 * S, false}, 8600 * S},
+        {{PROXY_TUNNEL, S, 2 * S, 8000 * S, true}, 8600 * S},
     };
 
     (void)state;
