@@ -18,7 +18,7 @@ GROUPS = "X25519"
 SERVER_CPU, LOAD_CPU = sorted(os.sched_getaffinity(0))[:2] if len(os.sched_getaffinity(0)) > 1 \
     else (0, 0)
 TICK = os.sysconf("SC_CLK_TCK")
-FILES = {"/1k.html": 1024, "/16k.html": 16384, "/1m.bin": 1 << 20, "/100m.bin": 100 << 20}
+FILES = {"/1k.html": 1024, "/16k.html": 16384, "/64k.bin": 65536, "/1m.bin": 1 << 20, "/100m.bin": 100 << 20}
 
 
 @dataclass
@@ -32,6 +32,8 @@ class Scenario:
     connections: int = 64
     streams: int = 0  # 0: HTTP/1.1
     mode: str = "full"
+    upstream: str = ""  # "keep" or "close": requests are forwarded to a server that does so
+    post: int = 0  # bytes of each request's body
 
     @property
     def per_gigabyte(self):
@@ -52,6 +54,16 @@ SCENARIOS = [
              "/1k.html", "µs/request", connections=16),
     Scenario("resume", "TLS 1.3 resumption + one request", 1.0, "handshakes", "/1k.html",
              "µs/request", connections=16, mode="resume"),
+    Scenario("proxy-h1-1k", "reverse proxy: HTTP/1.1 TLS keep-alive, 1 KiB", 0.75, "h2load",
+             "/1k.html", "µs/request", upstream="keep"),
+    Scenario("proxy-h2-1k", "reverse proxy: HTTP/2, 1 KiB, 16 connections × 32 streams", 0.75,
+             "h2load", "/1k.html", "µs/request", connections=16, streams=32, upstream="keep"),
+    Scenario("proxy-h1-64k", "reverse proxy: HTTP/1.1 TLS keep-alive, 64 KiB", 1.0, "h2load",
+             "/64k.bin", "µs/request", upstream="keep"),
+    Scenario("proxy-h1-post", "reverse proxy: POST of 16 KiB, HTTP/1.1 TLS keep-alive", 1.0,
+             "h2load", "/1k.html", "µs/request", upstream="keep", post=16384),
+    Scenario("proxy-h1-close", "reverse proxy: upstream connections without keep-alive", 1.0,
+             "h2load", "/1k.html", "µs/request", upstream="close"),
     Scenario("idle", "memory of an idle TLS connection", 0.7, "idle", "/1k.html", "KiB",
              connections=5000),
 ]
@@ -74,7 +86,8 @@ def prepare(work, idle):
              "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate],
             check=True, capture_output=True)
         (work / "both.pem").write_text(certificate.read_text() + key.read_text())
-    for name in ("handshakes", "idle"):
+    (work / "post").write_bytes(filler(16384))
+    for name in ("handshakes", "idle", "upstream"):
         source, program = Path(__file__).parent / f"{name}.c", work / name
         newest = max(source.stat().st_mtime, (source.parent / "client.h").stat().st_mtime)
         if not program.exists() or program.stat().st_mtime < newest:
@@ -192,6 +205,21 @@ def proportional_kilobytes(pids):
 
 # ---- load ----
 
+class Application:
+    """The server behind proxies: on the load's CPU, since its work is not what is compared."""
+
+    def __init__(self, work, scenario):
+        self.process = subprocess.Popen(
+            ["taskset", "-c", str(LOAD_CPU), work / "upstream", work / "site" / scenario.path[1:],
+             *(["close"] if scenario.upstream == "close" else [])],
+            stdout=subprocess.PIPE, text=True)
+        self.port = int(self.process.stdout.readline())
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+
 def on_load_cpu(*command, seconds=60):
     """Runs a load generator on its CPU to the end; returns what it printed."""
     result = subprocess.run(["taskset", "-c", str(LOAD_CPU), *map(str, command)],
@@ -210,7 +238,8 @@ def put_load(scenario, server, count):
             raise RuntimeError(f"{server.name}: {answer} of {count}")
         return answer
     version = ["-m", scenario.streams] if scenario.streams else ["--h1"]
-    text = on_load_cpu("h2load", "-n", count, "-c", scenario.connections, *version,
+    body = ["-d", server.work / "post"] if scenario.post else []
+    text = on_load_cpu("h2load", "-n", count, "-c", scenario.connections, *version, *body,
                        f"--tls13-ciphers={CIPHER}", f"--groups={GROUPS}",
                        f"https://localhost:{server.port}{scenario.path}")
     good = re.search(r"(\d+) succeeded.*\nstatus codes: (\d+) 2xx", text)

@@ -29,6 +29,7 @@ class Server:
         self.gardien = gardien
         self.folder = work / self.name
         self.port = self.process = None
+        self.upstream = None  # (port, whether it keeps connections); files are served without one
 
     def path(self):
         """The program, or None when it is not installed."""
@@ -110,12 +111,14 @@ class Gardien(Server):
         return str(self.gardien.resolve()) if self.gardien.exists() else None
 
     def configure(self):
+        content = {"proxy": f"127.0.0.1:{self.upstream[0]}"} if self.upstream \
+            else {"files": str(self.site)}
         settings = {
             "listen": {"https": [f"127.0.0.1:{self.port}"], "http": "off"},
             "workers": 1,
             "logs": {"access": "off"},
             "limits": {"connections_per_address": 0},
-            "sites": [{"names": ["localhost"], "files": str(self.site),
+            "sites": [{"names": ["localhost"], **content,
                        "certificate": {"file": str(self.work / "cert.pem"),
                                        "key": str(self.work / "key.pem")}}],
         }
@@ -127,6 +130,15 @@ class Nginx(Server):
     name = program = "nginx"
 
     def configure(self):
+        content, upstream = f"root {self.site};", ""
+        if self.upstream:
+            port, keeps = self.upstream
+            content = "location / { proxy_pass http://app; proxy_http_version 1.1; " \
+                'proxy_set_header Connection ""; proxy_set_header Host $host; ' \
+                "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; " \
+                "proxy_set_header X-Forwarded-Proto $scheme; proxy_request_buffering off; }"
+            upstream = f"upstream app {{ server 127.0.0.1:{port}; " \
+                f"{'keepalive 128; keepalive_requests 1000000000;' if keeps else ''} }}"
         return [self.path(), "-p", self.folder, "-c", self.write("nginx.conf", f"""
 user {user_name()};
 daemon off;
@@ -149,6 +161,7 @@ http {{
     fastcgi_temp_path {self.folder}/fastcgi;
     uwsgi_temp_path {self.folder}/uwsgi;
     scgi_temp_path {self.folder}/scgi;
+    {upstream}
     server {{
         listen 127.0.0.1:{self.port} ssl {'' if self.new() else 'http2'};
         {'http2 on;' if self.new() else ''}
@@ -157,7 +170,7 @@ http {{
         ssl_certificate_key {self.work}/key.pem;
         ssl_protocols TLSv1.2 TLSv1.3;
         ssl_session_tickets on;
-        root {self.site};
+        {content}
     }}
 }}
 """)]
@@ -171,6 +184,12 @@ class H2o(Server):
     name = program = "h2o"
 
     def configure(self):
+        content = f"""        file.dir: {self.site}
+        file.send-gzip: OFF"""
+        if self.upstream:
+            content = f"""        proxy.reverse.url: http://127.0.0.1:{self.upstream[0]}/
+        proxy.preserve-host: ON
+        proxy.timeout.keepalive: {4000 if self.upstream[1] else 0}"""
         return [self.path(), "-m", "worker", "-c", self.write("h2o.conf", f"""
 user: {user_name()}
 num-threads: 1
@@ -190,8 +209,7 @@ hosts:
   "localhost:{self.port}":
     paths:
       /:
-        file.dir: {self.site}
-        file.send-gzip: OFF
+{content}
 """)]
 
 
@@ -201,13 +219,20 @@ class Haproxy(Server):
     name = program = "haproxy"
 
     def can(self, scenario):
-        return load.FILES[scenario.path] <= 16384
+        return bool(scenario.upstream) or load.FILES[scenario.path] <= 16384
 
     def configure(self):
-        rules = "".join(
-            f"    http-request return status 200 content-type text/html "
-            f"file {self.site}{path} if {{ path {path} }}\n"
-            for path, size in load.FILES.items() if size <= 16384)
+        if self.upstream:
+            port, keeps = self.upstream
+            rules = f"""    option forwardfor
+    http-request set-header X-Forwarded-Proto https
+    default_backend app
+backend app
+    http-reuse {'always' if keeps else 'never'}
+    server app 127.0.0.1:{port} {'pool-max-conn 256' if keeps else ''}
+"""
+        else:
+            rules = self.memory_rules()
         return [self.path(), "-W", "-db", "-f", self.write("haproxy.cfg", f"""
 global
     nbthread 1
@@ -226,6 +251,12 @@ frontend main
     bind 127.0.0.1:{self.port} ssl crt {self.work}/both.pem alpn h2,http/1.1
 {rules}""")]
 
+    def memory_rules(self):
+        return "".join(
+            f"    http-request return status 200 content-type text/html "
+            f"file {self.site}{path} if {{ path {path} }}\n"
+            for path, size in load.FILES.items() if size <= 16384)
+
 
 class Caddy(Server):
     name = program = "caddy"
@@ -236,6 +267,11 @@ class Caddy(Server):
                 "XDG_CONFIG_HOME": str(self.folder), "HOME": str(self.folder)}
 
     def configure(self):
+        content = f"root * {self.site}\n    file_server"
+        if self.upstream:
+            port, keeps = self.upstream
+            content = f"reverse_proxy http://127.0.0.1:{port} {{\n transport http {{\n" \
+                f"keepalive {'4s' if keeps else 'off'}\n keepalive_idle_conns_per_host 256\n}}\n}}"
         return [self.path(), "run", "--adapter", "caddyfile", "--config",
                 self.write("Caddyfile", f"""
 {{
@@ -251,8 +287,7 @@ class Caddy(Server):
 https://localhost:{self.port} {{
     bind 127.0.0.1
     tls {self.work}/cert.pem {self.work}/key.pem
-    root * {self.site}
-    file_server
+    {content}
 }}
 """)]
 
@@ -263,6 +298,9 @@ class Lighttpd(Server):
     def available(self):
         return super().available() and any(
             Path("/usr/lib/lighttpd").glob("mod_openssl.so"))
+
+    def can(self, scenario):
+        return not scenario.upstream
 
     def configure(self):
         return [self.path(), "-D", "-f", self.write("lighttpd.conf", f"""

@@ -33,6 +33,7 @@ enum process_id {
     PROCESS_LOGS,
     PROCESS_FIREWALL,
     PROCESS_ROUTER,
+    PROCESS_CONNECTOR,
     PROCESSES_LASTING,
     /* Several, or for one question: who starts them is named beside each. */
     PROCESS_WORKER = PROCESSES_LASTING, /**< supervise.c */

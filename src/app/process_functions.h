@@ -14,6 +14,8 @@ int logs_process_run(const struct process_start *start);
 int firewall_process_run(const struct process_start *start);
 /** Maps the ports of IPC_PORTS at a home router and renews that; takes them back at the end. */
 int router_process_run(const struct process_start *start);
+/** Connects to upstream servers of IPC_SETTINGS for workers (connector.h). */
+int connector_process_run(const struct process_start *start);
 /** Serves. @param start  question: struct worker_start */
 int worker_process_run(const struct process_start *start);
 /** Reads settings and makes certificates. @param start  question: struct settings_source */

@@ -1,6 +1,7 @@
 /* The table of processes. docs/architecture.md says why each is one. */
 #include "app/process_functions.h"
 #include "app/settings.h"
+#include "app/upstreams.h"
 #include "tls/tls.h"
 
 #define END_SOON NSEC_PER_SEC
@@ -19,6 +20,7 @@ static bool router_wanted(const struct settings *settings)
 static const struct process_link worker_links[] = {
     {PROCESS_KEYS, KEYS_MAY_SHAKE_HANDS},
     {PROCESS_LOGS, 0},
+    {PROCESS_CONNECTOR, 0},
 };
 
 static const struct process_link acme_links[] = {{PROCESS_KEYS, KEYS_MAY_CERTIFY}};
@@ -54,6 +56,16 @@ const struct process_row process_rows[PROCESSES] = {
                         .end_max = END_PORTS,
                         .wanted = router_wanted,
                         .run = router_process_run},
+    [PROCESS_CONNECTOR] = {.name = "connector",
+                           .role = SANDBOX_CONNECTOR,
+                           .restart = RESTART_SOON,
+                           .channel = CHANNEL_EVENTS,
+                           .confines_itself = true,
+                           .heartbeat = true,
+                           .takes_settings = true,
+                           .end_max = END_SOON,
+                           .wanted = upstreams_wanted,
+                           .run = connector_process_run},
     [PROCESS_WORKER] = {.name = "worker",
                         .role = SANDBOX_WORKER,
                         .restart = RESTART_SOON,

@@ -53,6 +53,7 @@ struct settings_route {
     bool exact;
     struct redirect_settings *redirect; /**< exactly one of these is not NULL */
     struct respond_settings *respond;
+    struct proxy_settings *proxy;
 };
 
 struct settings_site {
@@ -62,6 +63,7 @@ struct settings_site {
     struct files_settings *files;      /**< NULL: nothing to serve */
     struct compress_settings compress; /**< of what handlers beside `files` answer */
     struct config_list routes;         /**< of struct settings_route */
+    struct proxy_settings *proxy;      /**< NULL: nothing is forwarded */
     char *fallback;                 /**< moved to `files` by settings_decode(): NULL afterwards */
     struct config_list certificate; /**< of struct settings_certificate; none: the local CA */
     struct settings_headers headers;
@@ -80,13 +82,15 @@ struct settings {
     struct settings_logs logs;
     struct settings_firewall firewall;
     struct acme_settings acme;
-    struct settings_headers headers; /**< of every site; a site's own come after and win */
-    struct config_list sites;        /**< of struct settings_site */
-    char *state;                     /**< NULL: state_default() */
-    char *user;                      /**< whom unprivileged processes become; NULL: the default */
-    int64_t workers;                 /**< 0: one a CPU */
-    int64_t stop_deadline;           /**< ns */
-    int64_t watchdog;                /**< ns; 0: none */
+    struct settings_headers headers;       /**< of every site; a site's own come after and win */
+    struct config_list sites;              /**< of struct settings_site */
+    struct config_list upstreams;          /**< of struct upstream_settings */
+    struct config_strings trusted_proxies; /**< CIDRs whose X-Forwarded-* are believed */
+    char *state;                           /**< NULL: state_default() */
+    char *user;            /**< whom unprivileged processes become; NULL: the default */
+    int64_t workers;       /**< 0: one a CPU */
+    int64_t stop_deadline; /**< ns */
+    int64_t watchdog;      /**< ns; 0: none */
 };
 
 extern const struct config_row settings_rows[];

@@ -10,6 +10,7 @@
 
 #include "app/settings.h"
 #include "app/settings_acme.h"
+#include "app/upstreams.h"
 #include "base/error.h"
 #include "base/map.h"
 #include "base/mem.h"
@@ -397,6 +398,75 @@ static void check_pages(const struct check *check, size_t at)
     }
 }
 
+/* ---- upstream servers ---- */
+
+static void check_group(const struct check *check, const struct upstream_settings *group)
+{
+    char path[512];
+
+    for (size_t i = 0; i < group->weights.count; i++) {
+        const char *server = group->weights.items[i].key;
+        size_t n = 0;
+        while (n < group->servers.count && strcmp(group->servers.items[n], server) != 0)
+            n++;
+        snprintf(path, sizeof path, "upstreams.%s.weights", group->name);
+        if (n == group->servers.count)
+            config_complain(check->tree, check->diags, path,
+                            "\"%s\" has a weight, but is not written so in `servers`", server);
+        else if (upstream_weight(group, server) < 0)
+            config_complain(check->tree, check->diags, path,
+                            "the weight of \"%s\" is not a whole number from 0 to 256", server);
+    }
+}
+
+static void check_groups(const struct check *check)
+{
+    const struct upstream_settings *groups = check->settings->upstreams.items;
+
+    for (size_t i = 0; i < check->settings->upstreams.count; i++)
+        check_group(check, &groups[i]);
+}
+
+static void hint_group(const struct check *check, struct diag *diag, const char *name)
+{
+    const struct upstream_settings *groups = check->settings->upstreams.items;
+    const char *names[64];
+    size_t count = 0;
+
+    for (; count < check->settings->upstreams.count && count < ARRAY_SIZE(names); count++)
+        names[count] = groups[count].name;
+    const char *meant = config_nearest(name, names, count);
+    if (meant)
+        diag_hint(diag, "did you mean \"%s\"?", meant);
+    else
+        diag_hint(diag, "name it under `upstreams`, or write an address such as 127.0.0.1:3000");
+}
+
+static void check_target(const struct check *check, const struct proxy_settings *proxy,
+                         const char *path)
+{
+    if (proxy->to && proxy_target_is_name(proxy->to) && !upstreams_find(check->settings, proxy->to))
+        hint_group(check,
+                   config_complain(check->tree, check->diags, path,
+                                   "there is no \"%s\" under `upstreams`", proxy->to),
+                   proxy->to);
+}
+
+static void check_proxy(const struct check *check, size_t at)
+{
+    const struct settings_site *site = &settings_sites(check->settings)[at];
+    char path[64];
+
+    if (!site->proxy)
+        return;
+    snprintf(path, sizeof path, "sites[%zu].proxy", at);
+    if (site->files)
+        diag_hint(config_complain(check->tree, check->diags, path,
+                                  "the site's `files` answers for \"/\" already"),
+                  "forward a part of it: routes: [{path: /api/, proxy: ADDRESS}]");
+    check_target(check, site->proxy, path);
+}
+
 /* ---- routes ---- */
 
 /* Requests' paths are compared after they were decoded and cleaned up. */
@@ -421,7 +491,7 @@ static void check_route(const struct check *check, size_t site, size_t at)
 {
     const struct settings_site *s = &settings_sites(check->settings)[site];
     const struct settings_route *routes = settings_routes(s), *route = &routes[at];
-    int handlers = (route->redirect != NULL) + (route->respond != NULL);
+    int handlers = (route->redirect != NULL) + (route->respond != NULL) + (route->proxy != NULL);
     char path[96];
 
     snprintf(path, sizeof path, "sites[%zu].routes[%zu]", site, at);
@@ -429,16 +499,19 @@ static void check_route(const struct check *check, size_t site, size_t at)
         diag_hint(config_complain(check->tree, check->diags, path, "%s",
                                   handlers ? "a route has one way to answer, this one has several"
                                            : "nothing says what this route answers"),
-                  "give it one of: redirect, respond");
+                  "give it one of: proxy, redirect, respond");
+    snprintf(path, sizeof path, "sites[%zu].routes[%zu].proxy", site, at);
+    if (route->proxy)
+        check_target(check, route->proxy, path);
     snprintf(path, sizeof path, "sites[%zu].routes[%zu].path", site, at);
     if (!route->path || route->path[0] != '/')
         return;
     const char *wrong = route_path_wrong(route->path);
     if (wrong)
         config_complain(check->tree, check->diags, path, "\"%s\" %s", route->path, wrong);
-    if (s->files && !route->exact && strcmp(route->path, "/") == 0)
+    if ((s->files || s->proxy) && !route->exact && strcmp(route->path, "/") == 0)
         config_complain(check->tree, check->diags, path,
-                        "the site's `files` answers for \"/\" already");
+                        "the site's `%s` answers for \"/\" already", s->files ? "files" : "proxy");
     for (size_t i = 0; i < at; i++)
         if (routes[i].path && routes[i].exact == route->exact &&
             strcmp(routes[i].path, route->path) == 0) {
@@ -455,13 +528,14 @@ static void check_empty(const struct check *check, size_t at)
     char path[64];
 
     snprintf(path, sizeof path, "sites[%zu]", at);
-    if (site->files || site->routes.count || site->names.count == 0)
+    if (site->files || site->proxy || site->routes.count || site->names.count == 0)
         return;
-    diag_hint(diags_warning(check->diags,
-                            config_complain(check->tree, check->diags, path,
-                                            "the site \"%s\" has no `files`: it answers 404",
-                                            site->names.items[0])),
-              "name the folder to serve, for example files: /srv/www");
+    diag_hint(
+        diags_warning(check->diags,
+                      config_complain(check->tree, check->diags, path,
+                                      "the site \"%s\" has no `files` or `proxy`: it answers 404",
+                                      site->names.items[0])),
+        "name the folder to serve, for example files: /srv/www");
 }
 
 static void check_site(const struct check *check, size_t at)
@@ -477,6 +551,7 @@ static void check_site(const struct check *check, size_t at)
         files_check(site->files, check->tree, path, check->diags);
         check_pages(check, at);
     }
+    check_proxy(check, at);
     check_empty(check, at);
     for (size_t i = 0; i < site->routes.count; i++)
         check_route(check, at, i);
@@ -502,6 +577,7 @@ void settings_check(const struct config_tree *tree, const struct settings *setti
     check_names(&check);
     check_addresses(&check);
     check_headers(&check, "headers", &settings->headers);
+    check_groups(&check);
     for (size_t i = 0; i < settings->sites.count; i++)
         check_site(&check, i);
     if (settings->listen.https.count + settings->listen.http.count == 0 && before == 0)

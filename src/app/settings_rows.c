@@ -25,22 +25,23 @@ static const char *check_url_path(const char *text)
     return text[0] == '/' ? NULL : "does not begin with a slash";
 }
 
-#define PLANNED_PROXY "another server, such as nginx, can stand in front of the application"
-
 static const struct config_planned planned_listen[] = {
     {"http3", "leave it out: browsers use HTTP/2"}, {NULL, NULL}};
 static const struct config_planned planned_site[] = {
-    {"proxy", PLANNED_PROXY}, {"protect", "`limits` bounds what a client may do"}, {NULL, NULL}};
+    {"protect", "`limits` bounds what a client may do"}, {NULL, NULL}};
 static const struct config_planned planned_route[] = {
     {"files", "give each folder a site of its own"},
-    {"proxy", PLANNED_PROXY},
     {"protect", "`limits` bounds what a client may do"},
     {NULL, NULL}};
 static const struct config_planned planned_root[] = {
-    {"upstreams", PLANNED_PROXY},
-    {"trusted_proxies", "`listen.proxy_protocol.from` names proxies that speak the PROXY protocol"},
-    {"protect", "`limits` bounds what a client may do"},
-    {NULL, NULL}};
+    {"protect", "`limits` bounds what a client may do"}, {NULL, NULL}};
+
+static const char *check_group_name(const char *text)
+{
+    return proxy_target_is_name(text)
+               ? NULL
+               : "is no name: letters, digits, - and _ make one up, not digits alone";
+}
 
 static const struct config_row proxy_protocol_rows[] = {
     {.name = "on",
@@ -226,6 +227,16 @@ static const struct config_row route_rows[] = {
      .scalar = "status",
      .help = "answer with this status, and a text if one is given",
      .example = "410"},
+    {.name = "proxy",
+     .type = CONFIG_OPTIONAL,
+     .offset = offsetof(struct settings_route, proxy),
+     .rows = proxy_rows,
+     .size = sizeof(struct proxy_settings),
+     .scalar = "to",
+     .help =
+         "the server that these requests are forwarded to, or a group of `upstreams`; they keep "
+         "their whole path",
+     .example = "127.0.0.1:3000"},
     {.name = NULL, .planned = planned_route},
 };
 
@@ -273,6 +284,14 @@ static const struct config_row site_rows[] = {
      .size = sizeof(struct settings_route),
      .help = "what else answers, by path; their order does not matter",
      .example = "[{path: /old, redirect: /new}]"},
+    {.name = "proxy",
+     .type = CONFIG_OPTIONAL,
+     .offset = offsetof(struct settings_site, proxy),
+     .rows = proxy_rows,
+     .size = sizeof(struct proxy_settings),
+     .scalar = "to",
+     .help = "the server that the site's requests are forwarded to, or a group of `upstreams`",
+     .example = "127.0.0.1:3000"},
     {.name = "fallback",
      .type = CONFIG_STRING,
      .offset = offsetof(struct settings_site, fallback),
@@ -319,6 +338,25 @@ const struct config_row settings_rows[] = {
      .size = sizeof(struct settings_site),
      .help = "what is served under which names; their order does not matter",
      .example = "[{names: [example.com], files: /srv/www}]"},
+    {.name = "upstreams",
+     .type = CONFIG_NAMED,
+     .offset = offsetof(struct settings, upstreams),
+     .max = 1000,
+     .rows = upstream_rows,
+     .size = sizeof(struct upstream_settings),
+     .scalar = "servers",
+     .check = check_group_name,
+     .help = "groups of servers that `proxy` forwards requests to, by their names",
+     .example = "{app: {servers: [\"127.0.0.1:3000\", \"127.0.0.1:3001\"]}}"},
+    {.name = "trusted_proxies",
+     .type = CONFIG_STRINGS,
+     .offset = offsetof(struct settings, trusted_proxies),
+     .max = 1000,
+     .check = proxy_network_check,
+     .help = "addresses and networks of proxies in front of this one: what they say of the client "
+             "in X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host and Forwarded is passed on; "
+             "from anybody else it is replaced",
+     .example = "[10.0.0.0/8]"},
     TABLE(headers, headers_rows, "fields of every site's answers"),
     TABLE(tls, tls_rows, "versions, names and session tickets of TLS"),
     TABLE(limits, limits_rows, "what one client may take"),

@@ -297,6 +297,55 @@ static int use_channels(struct worker *worker)
     return r < 0 ? r : channel_use(&worker->channels[PROCESS_LOGS], worker->loop, &logs, worker);
 }
 
+/* ---- upstream connections ---- */
+
+static int ask_connector(void *context, uint64_t number, uint64_t address)
+{
+    struct worker *worker = context;
+    struct ipc_message message = {
+        .kind = IPC_ASK, .value = number, .text_len = sizeof address, .fd_count = 0};
+
+    memcpy(message.text, &address, sizeof address);
+    return channel_send(&worker->channels[PROCESS_CONNECTOR], &message);
+}
+
+static void on_connector_message(void *context, struct ipc_message *message)
+{
+    struct worker *worker = context;
+    uint64_t error = ECONNREFUSED;
+    int fd = -1;
+
+    if (message->kind != IPC_ANSWER)
+        return;
+    if (message->fd_count == 1) {
+        fd = message->fds[0];
+        message->fds[0] = -1;
+    } else if (span_to_uint(span_of(message->text, message->text_len), &error) < 0) {
+        error = EIO;
+    }
+    proxy_connected(worker->materials.proxy, message->value, fd, -(int)error);
+}
+
+static void on_connector_connected(void *context, int fd)
+{
+    struct worker *worker = context;
+
+    (void)fd;
+    proxy_connector_replaced(worker->materials.proxy);
+}
+
+static int set_up_proxy(struct worker *worker)
+{
+    static const struct channel_user user = {.on_message = on_connector_message,
+                                             .on_connected = on_connector_connected};
+    struct proxy_options options = {
+        .loop = worker->loop, .log = &worker->log, .connect = ask_connector, .context = worker};
+
+    memcpy(options.secret, worker->materials.secret, sizeof options.secret);
+    worker->materials.proxy = proxy_create(&options);
+    return channel_use(&worker->channels[PROCESS_CONNECTOR], worker->loop, &user, worker);
+}
+
 /* ---- start ---- */
 
 /* Waits for the first snapshot, which names what the sandbox must leave open. */
@@ -367,6 +416,9 @@ static int set_up(struct worker *worker)
         r = keys_remote_create(worker->channels[PROCESS_KEYS].fd, &worker->materials.keys);
     if (r >= 0)
         r = use_channels(worker);
+    if (r >= 0)
+        r = set_up_proxy(worker);
+    options.proxy = worker->materials.proxy;
     return r < 0 ? r : server_create(&options, &worker->server);
 }
 
@@ -409,6 +461,7 @@ int worker_process_run(const struct process_start *start)
         worker.exit_code = 1;
     }
     server_destroy(worker.server);
+    proxy_destroy(worker.materials.proxy);
     access_log_destroy(worker.access_log);
     worker_sites_forget(&worker.materials);
     keys_remote_destroy(worker.materials.keys);

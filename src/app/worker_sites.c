@@ -7,6 +7,7 @@
 
 #include "app/settings.h"
 #include "app/snapshot.h"
+#include "app/upstreams.h"
 #include "base/buffer.h"
 #include "base/mem.h"
 
@@ -158,7 +159,9 @@ struct making {
     const struct settings *settings;
     const struct snapshot *snapshot;
     const struct worker_materials *materials;
-    struct map contexts; /* that the snapshot uses */
+    struct map contexts;            /* that the snapshot uses */
+    struct upstream_group **groups; /* of settings->upstreams, in their order */
+    struct proxy_trust *trust;      /* trusted_proxies */
     char *why;
 };
 
@@ -184,7 +187,52 @@ static int add_files(struct site *site, const struct files_settings *settings, i
     return 0;
 }
 
-static void add_routes(struct site *site, const struct settings_site *from)
+static void make_groups(struct making *making)
+{
+    const struct upstream_settings *groups = making->settings->upstreams.items;
+    size_t count = making->settings->upstreams.count;
+
+    making->groups = mem_zalloc(count * sizeof *making->groups);
+    for (size_t i = 0; i < count; i++)
+        making->groups[i] = upstream_group_create(making->materials->proxy, &groups[i]);
+}
+
+/* Routes have references of their own. */
+static void release_groups(struct making *making)
+{
+    for (size_t i = 0; i < making->settings->upstreams.count; i++)
+        upstream_group_unref(making->groups[i]);
+    free(making->groups);
+}
+
+static struct upstream_group *group_of(struct making *making, char *to)
+{
+    const struct upstream_settings *known = upstreams_find(making->settings, to);
+    struct upstream_settings single;
+    char *server;
+
+    if (known) {
+        const struct upstream_settings *groups = making->settings->upstreams.items;
+        return upstream_group_ref(making->groups[known - groups]);
+    }
+    upstreams_single(to, &server, &single);
+    return upstream_group_create(making->materials->proxy, &single);
+}
+
+static void *proxy_config(struct making *making, const struct proxy_settings *proxy)
+{
+    return proxy_route_create(group_of(making, proxy->to), proxy, making->trust);
+}
+
+static void add_proxy(struct making *making, struct site *site, const struct proxy_settings *proxy)
+{
+    struct route *root = site_add_route(site, SPAN("/"));
+
+    root->handler = &proxy_handler;
+    root->config = proxy_config(making, proxy);
+}
+
+static void add_routes(struct making *making, struct site *site, const struct settings_site *from)
 {
     for (size_t i = 0; i < from->routes.count; i++) {
         const struct settings_route *settings = &settings_routes(from)[i];
@@ -194,6 +242,9 @@ static void add_routes(struct site *site, const struct settings_site *from)
         if (settings->redirect) {
             route->handler = &redirect_handler;
             route->config = settings->redirect;
+        } else if (settings->proxy) {
+            route->handler = &proxy_handler;
+            route->config = proxy_config(making, settings->proxy);
         } else {
             route->handler = &respond_handler;
             route->config = settings->respond;
@@ -217,7 +268,7 @@ static int make_site(struct making *making, size_t index, struct site *site)
     add_headers(site, &settings->headers);
     add_headers(site, &from->headers);
     add_hsts(site, from);
-    add_routes(site, from); /* first: of two for the same path, the user's counts */
+    add_routes(making, site, from); /* first: of two for the same path, the user's counts */
     if (from->files && resources->root_fd >= 0)
         r = add_files(site, from->files, resources->root_fd, materials, &snapshot->guard);
     if (r < 0) {
@@ -225,6 +276,8 @@ static int make_site(struct making *making, size_t index, struct site *site)
                  error_text(r));
         return r;
     }
+    if (from->proxy)
+        add_proxy(making, site, from->proxy);
     for (size_t i = 0; i < site->route_count; i++)
         site->routes[i].pages = site->pages;
     routes_sort(site->routes, site->route_count);
@@ -273,7 +326,8 @@ int worker_sites_create(struct snapshot *snapshot, struct worker_materials *mate
 {
     struct settings *settings = take(snapshot->settings);
     struct sites *sites = sites_create(settings->sites.count, materials->secret);
-    struct making making = {settings, snapshot, materials, {0}, ret_why};
+    struct making making = {
+        .settings = settings, .snapshot = snapshot, .materials = materials, .why = ret_why};
     size_t bad = 0;
 
     map_init(&making.contexts, materials->secret);
@@ -287,8 +341,16 @@ int worker_sites_create(struct snapshot *snapshot, struct worker_materials *mate
     int r = snapshot->site_count == sites->count ? 0 : ERR_PROTOCOL;
     if (r < 0)
         snprintf(ret_why, WHY_SIZE, "the snapshot does not fit its settings");
+    if (r >= 0) {
+        r = proxy_trust_create(&settings->trusted_proxies, &sites->forwarded_trust, &bad);
+        if (r < 0)
+            snprintf(ret_why, WHY_SIZE, "%s is no network", settings->trusted_proxies.items[bad]);
+    }
+    making.trust = sites->forwarded_trust;
+    make_groups(&making);
     if (r >= 0)
         r = fill_sites(sites, &making);
+    release_groups(&making);
     int fallback = settings_default_site(settings);
     if (fallback >= 0)
         sites->fallback = &sites->items[fallback];

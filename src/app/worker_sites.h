@@ -11,6 +11,7 @@ struct snapshot;
 struct worker_materials {
     struct tls_library *tls;
     struct keys_remote *keys;
+    struct proxy *proxy;
     uint64_t secret[2];
     struct map contexts; /**< TLS contexts in use, by profile and numbers of their keys: one costs
                               half a millisecond to make, which ten thousand sites would feel */

@@ -74,6 +74,7 @@ int ask_and_tell(const struct arguments *arguments, json_t *request, nsec_t time
 extern const struct option control_options[];
 
 extern const struct verb serve_verb;
+extern const struct verb proxy_verb;
 extern const struct verb config_verb;
 extern const struct verb reload_verb;
 extern const struct verb stop_verb;

@@ -7,10 +7,13 @@
 
 #include "app/app.h"
 #include "base/mem.h"
-#include "cli/cli.h"
+#include "cli/serve.h"
 
-static const struct option serve_options[] = {
+const struct option serve_options[] = {
     {"config", "FILE", false, "settings file, in place of FOLDER and NAME"},
+    {"listing", NULL, false, "list what is in folders that have no index.html"},
+    {"spa", NULL, false,
+     "answer paths that are not there with /index.html, for applications of one page"},
     {"https", "ADDR:PORT", true,
      "address for HTTPS, or a port alone, by default :443; `off` for none"},
     {"http", "ADDR:PORT", true,
@@ -19,9 +22,6 @@ static const struct option serve_options[] = {
     {"key", "FILE", false, "its private key, PEM, by default in the certificate's file"},
     {"state", "DIR", false,
      "state folder, by default /var/lib/gardien as root, else that of the XDG standard"},
-    {"listing", NULL, false, "list what is in folders that have no index.html"},
-    {"spa", NULL, false,
-     "answer paths that are not there with /index.html, for applications of one page"},
     {"open", NULL, false, "open the ports in this machine's firewall while it serves"},
     {"router", NULL, false,
      "ask the home router in front (NAT-PMP, UPnP) to send the ports on to this machine"},
@@ -104,31 +104,25 @@ static json_t *common(const struct arguments *arguments, bool with_file)
     return text;
 }
 
-static json_t *names_of(const struct arguments *arguments)
+static json_t *names_of(const char *const *words, size_t count)
 {
-    if (arguments->word_count <= 1)
+    if (count == 0)
         return json_pack("[s, s, s]", "localhost", "127.0.0.1", "::1");
     json_t *names = json_array();
-    for (size_t i = 1; i < arguments->word_count; i++)
-        json_array_append_new(names, json_string(arguments->words[i]));
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(names, json_string(words[i]));
     return names;
 }
 
-static json_t *site_of(const struct arguments *arguments)
+json_t *serve_site(const struct arguments *arguments, const char *const *words, size_t names)
 {
-    const char *folder = arguments->word_count ? arguments->words[0] : ".";
     const char *cert = arguments_get(arguments, "cert"), *key = arguments_get(arguments, "key");
     json_t *site = json_object();
 
-    json_object_set_new(site, "names", names_of(arguments));
+    json_object_set_new(site, "names", names_of(words, names));
     /* Of several names for this machine none is the right one. */
-    if (arguments->word_count <= 1)
+    if (names == 0)
         json_object_set_new(site, "redirect_to_main", json_false());
-    json_object_set_new(site, "files",
-                        json_pack("{s:o?, s:b}", "root", path_value(folder), "listing",
-                                  arguments_get(arguments, "listing") != NULL));
-    if (arguments_get(arguments, "spa"))
-        json_object_set_new(site, "fallback", json_string("/index.html"));
     if (cert) {
         json_t *certificate = json_object();
         json_object_set_new(certificate, "file", path_value(cert));
@@ -136,6 +130,20 @@ static json_t *site_of(const struct arguments *arguments)
             json_object_set_new(certificate, "key", path_value(key));
         json_object_set_new(site, "certificate", json_pack("[o]", certificate));
     }
+    return site;
+}
+
+static json_t *site_of(const struct arguments *arguments)
+{
+    const char *folder = arguments->word_count ? arguments->words[0] : ".";
+    size_t names = arguments->word_count ? arguments->word_count - 1 : 0;
+    json_t *site = serve_site(arguments, arguments->words + 1, names);
+
+    json_object_set_new(site, "files",
+                        json_pack("{s:o?, s:b}", "root", path_value(folder), "listing",
+                                  arguments_get(arguments, "listing") != NULL));
+    if (arguments_get(arguments, "spa"))
+        json_object_set_new(site, "fallback", json_string("/index.html"));
     return site;
 }
 
@@ -188,10 +196,14 @@ static bool has_key(const char *path)
     return found;
 }
 
-static bool names_its_key(const struct arguments *arguments)
+bool serve_certificate_fits(const struct arguments *arguments)
 {
     const char *cert = arguments_get(arguments, "cert");
 
+    if (arguments_get(arguments, "key") && !cert) {
+        print_error("name its certificate with --cert FILE", "--key has no meaning without --cert");
+        return false;
+    }
     if (!arguments_get(arguments, "key") && cert && !has_key(cert)) {
         print_error("name it with --key FILE", "--cert %s has no private key in it", cert);
         return false;
@@ -218,11 +230,7 @@ static bool fits_together(const struct arguments *arguments)
                     "--cert and --key do not go with --config");
         return false;
     }
-    if (arguments_get(arguments, "key") && !arguments_get(arguments, "cert")) {
-        print_error("name its certificate with --cert FILE", "--key has no meaning without --cert");
-        return false;
-    }
-    return names_its_key(arguments);
+    return serve_certificate_fits(arguments);
 }
 
 /* ---- running ---- */
@@ -254,30 +262,51 @@ static int start(const struct settings_source *source, const struct arguments *a
     return guardian_run(&options);
 }
 
-static int serve_run(const struct arguments *arguments)
+static int start_text(const struct arguments *arguments, json_t *text)
 {
-    const char *file = arguments_get(arguments, "config");
     struct settings_source source = {NULL};
-
-    if (!fits_together(arguments) || (!file && !is_folder(arguments)))
-        return APP_USAGE;
-    json_t *text = common(arguments, file != NULL);
-    if (!file)
-        json_object_set_new(text, "sites", json_pack("[o]", site_of(arguments)));
     scoped(mem_release) char *written = json_dumps(text, JSON_COMPACT);
-    scoped(mem_release) char *path = file ? absolute_path(file) : NULL;
-    if (file) {
-        source.path = path;
-        source.overrides = json_object_size(text) ? written : NULL;
-    } else {
-        source.text = written;
+
+    json_decref(text);
+    if (!written) {
+        print_error(NULL, "the command line is not UTF-8");
+        return APP_USAGE;
     }
+    source.text = written;
+    return start(&source, arguments);
+}
+
+int serve_one_site(const struct arguments *arguments, json_t *site)
+{
+    json_t *text = common(arguments, false);
+
+    json_object_set_new(text, "sites", json_pack("[o]", site));
+    return start_text(arguments, text);
+}
+
+static int serve_file(const struct arguments *arguments, const char *file)
+{
+    json_t *text = common(arguments, true);
+    bool overrides = json_object_size(text) > 0;
+    scoped(mem_release) char *written = json_dumps(text, JSON_COMPACT);
+    scoped(mem_release) char *path = absolute_path(file);
+    struct settings_source source = {.path = path, .overrides = overrides ? written : NULL};
+
     json_decref(text);
     if (!written) {
         print_error(NULL, "the command line is not UTF-8");
         return APP_USAGE;
     }
     return start(&source, arguments);
+}
+
+static int serve_run(const struct arguments *arguments)
+{
+    const char *file = arguments_get(arguments, "config");
+
+    if (!fits_together(arguments) || (!file && !is_folder(arguments)))
+        return APP_USAGE;
+    return file ? serve_file(arguments, file) : serve_one_site(arguments, site_of(arguments));
 }
 
 const struct verb serve_verb = {

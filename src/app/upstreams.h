@@ -1,0 +1,19 @@
+/* The upstream servers that settings name, in groups or directly, for those who connect to them and
+ * those who forward to them. */
+#pragma once
+
+#include "app/settings.h"
+
+/** The group of that name, or NULL. */
+const struct upstream_settings *upstreams_find(const struct settings *settings, const char *name);
+/** Calls `each` for every server that requests may be forwarded to.
+ *  @param timeout  for a connection to it */
+void upstreams_each(const struct settings *settings,
+                    void (*each)(void *context, const struct upstream_address *address,
+                                 nsec_t timeout),
+                    void *context);
+/** A group of one server with every setting at its default. `target` lives as long.
+ *  @param ret_server  what the group's list points to */
+void upstreams_single(char *target, char **ret_server, struct upstream_settings *ret_group);
+/** Whether there is anything to forward to. */
+bool upstreams_wanted(const struct settings *settings);
