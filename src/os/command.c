@@ -108,7 +108,8 @@ static int spawn(const struct command *command, int input, int output, pid_t *re
 
 int command_run(const struct command *command, struct command_result *ret_result)
 {
-    struct command_result result = {.output = buffer_make(OUTPUT_MAX)};
+    struct command_result result = {
+        .output = buffer_make(command->output_max ? command->output_max : OUTPUT_MAX)};
     int pipes[2];
     pid_t pid;
 

@@ -14,11 +14,12 @@ struct command {
     const char *const *env;  /**< NULL-terminated; NULL: our own */
     struct span input;       /**< its standard input, at most 1 MiB */
     nsec_t timeout;          /**< > 0; then it and its whole session are killed */
+    size_t output_max;       /**< bytes of output that are kept; 0: 64 KiB */
 };
 
 struct command_result {
     int exit_code;        /**< 0..255, or 128 + the signal that ended it, as shells say it */
-    struct buffer output; /**< standard output and error as they came, at most 64 KiB */
+    struct buffer output; /**< standard output and error as they came */
     bool cut;             /**< there was more output, which was read and dropped */
 };
 

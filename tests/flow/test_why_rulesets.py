@@ -145,6 +145,7 @@ def test_without_the_right_to_send_a_probe_the_rules_tell():
         for path in why("443", "--interface", "eth0", code=1, command=limited).values():
             assert path["told_by"] == "simulator" and path["verdict"] == "dropped"
             assert culprit(path)["rule"] == "tcp dport 443 drop"
-            assert path["hint"] == f"nft delete rule inet t c handle {culprit(path)['handle']}"
+            assert path["hint"] == (
+                f"nft insert rule inet t c handle {culprit(path)['handle']} tcp dport 443 accept")
         for path in why("80", "--interface", "eth0", code=1, command=limited).values():
             assert path["verdict"] == "accepted" and path["obstacle"] == "no listener"

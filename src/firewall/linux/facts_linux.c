@@ -1,16 +1,20 @@
 /* Gathering of the facts on Linux, read-only. */
 #include <glob.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "firewall/linux/bus.h"
 #include "firewall/linux/firewalld.h"
+#include "firewall/linux/iptables_read.h"
 #include "firewall/linux/nft.h"
 #include "firewall/plan/facts.h"
 #include "firewall/plan/journal.h"
+#include "firewall/trace/source.h"
 #include "os/command.h"
 
 /* ---- files ---- */
@@ -42,64 +46,64 @@ static bool ufw_enabled(const struct firewall_facts *facts)
 
 /* ---- programs of the iptables family ---- */
 
-/* @return what it printed for free(), or NULL when it failed */
-static char *ask(const char *program, const char *table, bool *ret_cut)
+/* One table of what iptables-save printed, as `iptables -S` would: "*filter", ":INPUT DROP [0:0]".
+ * @return for free(), or NULL where it is not there */
+static char *table_of(const char *saved, const char *table)
 {
-    const char *argv[] = {program, "-w", "5", "-t", table, "-S", NULL};
-    struct command command = {.argv = argv, .timeout = 10 * NSEC_PER_SEC};
-    struct command_result result;
-    char *text = NULL;
+    scoped(mem_release) char *start = mem_format("*%s", table);
+    struct buffer out = buffer_make(strlen(saved) + 1024);
+    struct span rest = span_str(saved), line;
+    bool inside = false, found = false;
+    int r = 0;
 
-    if (command_run(&command, &result) < 0)
-        return NULL;
-    if (result.exit_code == 0)
-        text = mem_string(buffer_span(&result.output));
-    *ret_cut = *ret_cut || result.cut;
-    command_result_finish(&result);
+    while (r >= 0 && span_next(&rest, '\n', &line)) {
+        if (line.len && line.ptr[0] == '*')
+            inside = span_equal(line, span_str(start));
+        found = found || inside;
+        if (!inside || line.len < 2)
+            continue;
+        struct span words = span_from(line, 1), name;
+        if (line.ptr[0] == ':' && span_next(&words, ' ', &name))
+            r = words.len && words.ptr[0] == '-'
+                    ? buffer_printf(&out, "-N %.*s\n", SPAN_ARGS(name))
+                    : buffer_printf(&out, "-P %.*s %.*s\n", SPAN_ARGS(name),
+                                    (int)strcspn(words.ptr, " \n"), words.ptr);
+        else if (line.ptr[0] == '-')
+            r = buffer_printf(&out, "%.*s\n", SPAN_ARGS(line));
+    }
+    char *text = found && r >= 0 ? mem_string(buffer_span(&out)) : NULL;
+    buffer_finish(&out);
     return text;
 }
 
-/* Legacy tables that are there, named in a file a line each; reading it loads nothing. */
-static bool legacy_table(const char *file, const char *table)
-{
-    const struct firewall_facts nowhere = {0};
-    scoped(mem_release) char *names = firewall_facts_file(&nowhere, file);
-    struct span rest = span_str(names), line;
-
-    while (names && span_next(&rest, '\n', &line))
-        if (span_equal(line, span_str(table)))
-            return true;
-    return false;
-}
-
 /* Tables of iptables' names may be nftables' own; iptables-nft's have its chains. */
-static bool nft_table(const struct firewall_facts *facts, const char *family, const char *table)
+static bool any_nft_table(const struct firewall_facts *facts, const char *family)
 {
-    static const char *const builtin[] = {"INPUT", "FORWARD", "OUTPUT", "PREROUTING",
-                                          "POSTROUTING"};
+    static const char *const tables[] = {"filter", "nat", "mangle", "raw", "security"};
 
-    for (size_t i = 0; i < ARRAY_SIZE(builtin); i++)
-        if (firewall_facts_has_chain(facts, family, table, builtin[i]))
+    for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
+        if (firewall_facts_has_table(facts, family, tables[i]))
             return true;
     return false;
 }
 
 static void take_xt(struct firewall_facts *facts, enum iptables_flavour flavour, int version)
 {
-    static const char *const programs[IPTABLES_FLAVOURS][2] = {
-        {"iptables-nft", "ip6tables-nft"}, {"iptables-legacy", "ip6tables-legacy"}};
-    static const char *const files[2] = {"/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"};
-    static const char *const families[2] = {"ip", "ip6"};
     struct iptables_tables *xt = &facts->xt[flavour][version];
-    char **const results[] = {&xt->filter, &xt->nat};
-    static const char *const tables[] = {"filter", "nat"};
+    const struct {
+        const char *name;
+        char **text;
+    } tables[] = {{"filter", &xt->filter},
+                  {"nat", &xt->nat},
+                  {"mangle", &xt->mangle},
+                  {"raw", &xt->raw},
+                  {"security", &xt->security}};
 
-    for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
-        bool there = flavour == IPTABLES_LEGACY ? legacy_table(files[version], tables[i])
-                                                : nft_table(facts, families[version], tables[i]);
-        if (there)
-            *results[i] = ask(programs[flavour][version], tables[i], &xt->cut);
-    }
+    if (flavour == IPTABLES_NFT && !any_nft_table(facts, version ? "ip6" : "ip"))
+        return;
+    scoped(mem_release) char *saved = iptables_save(flavour, version);
+    for (size_t i = 0; saved && i < ARRAY_SIZE(tables); i++)
+        *tables[i].text = table_of(saved, tables[i].name);
 }
 
 static bool iptables_is_legacy(void)
@@ -113,6 +117,22 @@ static bool iptables_is_legacy(void)
     scoped(mem_release) char *text = mem_string(buffer_span(&result.output));
     command_result_finish(&result);
     return strstr(text, "(legacy)") != NULL;
+}
+
+/* ---- addresses ---- */
+
+static void take_addresses(struct firewall_facts *facts)
+{
+    static const int families[2] = {AF_INET, AF_INET6};
+
+    if (simulate_host_look(&facts->host) < 0)
+        facts->host = (struct simulate_host){.addresses = NULL};
+    for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+        struct firewall_question question = {.port = 443, .protocol = IPPROTO_TCP};
+        scoped(mem_release) char *why = NULL;
+        if (source_choose(&question, families[i], &facts->clients[i], &why) < 0)
+            facts->clients[i] = (struct firewall_probe){.family = 0};
+    }
 }
 
 /* ---- all of it ---- */
@@ -138,6 +158,7 @@ void firewall_facts_take(struct firewall_facts *ret_facts, const char *root, con
     facts.nftables_unit = unit_enabled(&facts, "nftables.service");
     facts.persistent_unit = unit_enabled(&facts, "netfilter-persistent.service");
     facts.docker = if_nametoindex("docker0") != 0;
+    take_addresses(&facts);
     facts.iptables_is_legacy = facts.has_iptables_legacy && iptables_is_legacy();
     for (int version = 0; facts.privileged && version < 2; version++) {
         if (facts.has_iptables)

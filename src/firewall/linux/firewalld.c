@@ -296,6 +296,12 @@ static void note_change(struct buffer *detail, const struct change *change)
 
 /* The steps that open one port in some zones; one record tells of them all, after what is recorded
  * already. */
+/* A firewall that drops everything refuses changes of what counts now. */
+static bool is_panicking(const struct firewall_facts *facts)
+{
+    return json_is_true(json_object_get(facts->firewalld, "panic"));
+}
+
 static void open_port(const struct firewall_facts *facts, const struct firewall_request *request,
                       const json_t *zones, struct port port, struct plan *plan)
 {
@@ -312,6 +318,8 @@ static void open_port(const struct firewall_facts *facts, const struct firewall_
             const struct change change = {facts, json_string_value(zone), scope, &item};
             if (lets_in(settings, port) || has_item(settings, &item))
                 continue;
+            if (scope == SCOPE_RUNTIME && is_panicking(facts))
+                continue; /* it takes no orders then */
             add_step(&change, true, plan);
             note_change(&detail, &change);
         }
@@ -327,6 +335,15 @@ static void open_port(const struct firewall_facts *facts, const struct firewall_
         step->record.before = known ? mem_string(span_str(old ? old : "")) : NULL;
     }
     buffer_finish(&detail);
+}
+
+static void note_panic(const struct firewall_facts *facts, struct plan *plan)
+{
+    if (is_panicking(facts))
+        finding_hint(findings_add(&plan->notes, FINDING_BAD, "panic",
+                                  "firewalld is in panic mode, in which it drops every packet: "
+                                  "what is opened counts once that is over"),
+                     "firewall-cmd --panic-off && firewall-cmd --reload");
 }
 
 static void add_zone(json_t *zones, const char *zone)
@@ -394,6 +411,8 @@ static int plan_open(const struct firewall_facts *facts, const struct firewall_r
                      "firewalld tells its zones to root only: they may be open already");
     for (size_t i = 0; r >= 0 && i < request->ports.count; i++)
         open_port(facts, request, zones, request->ports.items[i], plan);
+    if (r >= 0)
+        note_panic(facts, plan);
     json_decref(zones);
     return r;
 }

@@ -7,8 +7,8 @@
 #define FIREWALLD_PATH "/org/fedoraproject/FirewallD1"
 
 /** Asks the running firewalld:
- *  {"default": ZONE, "services": [NAME, …], "uplinks": [INTERFACE of a default route, …],
- *   "zones": {ZONE: {"path": of its permanent settings, "interfaces": [NAME, …],
+ *  {"default": ZONE, "panic": true in panic mode, "services": [NAME, …], "uplinks": [INTERFACE of a
+ * default route, …], "zones": {ZONE: {"path": of its permanent settings, "interfaces": [NAME, …],
  *                    "runtime": SETTINGS, "permanent": SETTINGS}}}
  *  where SETTINGS are firewalld's own: {"services": [NAME…], "ports": [["443", "tcp"]…],
  *  "rules_str": [RICH RULE…], "target": "default"}.

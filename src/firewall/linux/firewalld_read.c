@@ -106,7 +106,8 @@ json_t *firewalld_read(void)
 
     if (!standard)
         return NULL;
-    return json_pack("{s:o, s:o*, s:o, s:o}", "default", standard, "services",
-                     ask_runtime(FIREWALLD_SERVICE, "listServices", NULL), "uplinks",
+    return json_pack("{s:o, s:o*, s:o*, s:o, s:o}", "default", standard, "services",
+                     ask_runtime(FIREWALLD_SERVICE, "listServices", NULL), "panic",
+                     ask_runtime(FIREWALLD_SERVICE, "queryPanicMode", NULL), "uplinks",
                      read_uplinks(), "zones", read_zones());
 }

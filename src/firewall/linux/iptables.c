@@ -7,7 +7,7 @@
 
 #include "base/buffer.h"
 #include "base/mem.h"
-#include "firewall/linux/flows.h"
+#include "firewall/linux/port_paths.h"
 
 /* ---- facts ---- */
 
@@ -34,31 +34,52 @@ bool iptables_has_ufw(const struct firewall_facts *facts, enum iptables_flavour 
     return false;
 }
 
-void iptables_rules(const struct firewall_facts *facts, enum iptables_flavour flavour, int version,
-                    struct rules *ret_rules)
+struct ruleset *iptables_ruleset(const struct firewall_facts *facts, enum iptables_flavour flavour,
+                                 int version)
 {
+    struct firewall_facts alone = {.has_iptables = true};          /* no other table */
     bool firewalld = firewall_facts_has_firewalld(facts, flavour); /* it writes the whole table */
 
-    rules_of_xt(firewalld ? NULL : facts->xt[flavour][version].filter, version ? "ip6" : "ip",
-                "filter", iptables_has_ufw(facts, flavour), ret_rules);
+    if (!firewalld)
+        alone.xt[flavour][version] = facts->xt[flavour][version];
+    return ruleset_of_facts(&alone);
+}
+
+/* Does any rule of the table drop? */
+static bool drops_anything(const struct ruleset *ruleset, const struct ruleset_table *table)
+{
+    for (const struct ruleset_chain *chain = ruleset->chains; chain; chain = chain->next)
+        for (const struct ruleset_rule *rule = chain->rules; chain->table == table && rule;
+             rule = rule->next)
+            for (size_t i = 0; i < rule->count; i++)
+                if (rule->statements[i].kind == STATEMENT_VERDICT &&
+                    rule->statements[i].left->number == VERDICT_DROP)
+                    return true;
+    return false;
 }
 
 /* Rules of the chain but jumps to what others look after. */
-static size_t count_rules(const struct rules_chain *chain, bool without_ufw)
+static bool has_rules(const struct ruleset_chain *chain, bool without_ufw)
 {
-    size_t count = 0;
-
-    for (size_t i = 0; i < chain->count; i++)
-        count += !(without_ufw && strstr(chain->rules[i], "-j ufw"));
-    return count;
+    for (const struct ruleset_rule *rule = chain->rules; rule; rule = rule->next)
+        if (!(without_ufw && strstr(rule->line, "-j ufw")))
+            return true;
+    return false;
 }
 
-/* @return the name of a chain at input or forward that can close a port, or NULL */
-static const char *find_filtering(const struct rules *rules)
+/* A chain of the filter table with a rule, or one of another that drops.
+ * @return its name, or NULL */
+static const char *find_filtering(const struct ruleset *ruleset, bool without_ufw)
 {
-    for (size_t i = 0; i < rules->count; i++) {
-        const struct rules_chain *chain = &rules->chains[i];
-        if (chain->hook && (chain->drops || count_rules(chain, rules->without_ufw)))
+    for (const struct ruleset_chain *chain = ruleset ? ruleset->chains : NULL; chain;
+         chain = chain->next) {
+        bool filter = strcmp(chain->table->name, "filter") == 0;
+        if (!chain->hook || chain->nat)
+            continue;
+        if ((chain->policy_drops && !(without_ufw && chain->table->ufw)) ||
+            (filter && chain->hook != RULESET_OUTPUT && has_rules(chain, without_ufw)) ||
+            (chain->rules && (!filter || chain->hook == RULESET_OUTPUT) &&
+             has_rules(chain, without_ufw) && drops_anything(ruleset, chain->table)))
             return chain->name;
     }
     return NULL;
@@ -66,26 +87,32 @@ static const char *find_filtering(const struct rules *rules)
 
 /* ---- detect ---- */
 
+static bool is_filtering(const struct firewall_facts *facts, enum iptables_flavour flavour,
+                         int version, struct detection *ret_state)
+{
+    struct ruleset *ruleset = iptables_ruleset(facts, flavour, version);
+    bool without_ufw = iptables_has_ufw(facts, flavour);
+    const char *chain = find_filtering(ruleset, without_ufw);
+
+    if (chain) {
+        ret_state->presence = PRESENCE_IN_FORCE;
+        ret_state->sentence = mem_format("%s shows rules or a policy of DROP in chain %s%s",
+                                         iptables_program(flavour, version), chain,
+                                         without_ufw ? ", beside those of ufw" : "");
+    }
+    ruleset_destroy(ruleset);
+    return chain;
+}
+
 static void detect(const struct firewall_facts *facts, enum iptables_flavour flavour,
                    struct detection *ret_state)
 {
     bool there = flavour == IPTABLES_NFT ? facts->has_iptables : facts->has_iptables_legacy;
-    struct rules rules;
 
     ret_state->presence = there ? PRESENCE_IDLE : PRESENCE_ABSENT;
-    for (int version = 0; there && version < 2; version++) {
-        iptables_rules(facts, flavour, version, &rules);
-        const char *chain = find_filtering(&rules);
-        if (chain) {
-            ret_state->presence = PRESENCE_IN_FORCE;
-            ret_state->sentence = mem_format("%s shows rules or a policy of DROP in chain %s%s",
-                                             iptables_program(flavour, version), chain,
-                                             rules.without_ufw ? ", beside those of ufw" : "");
-        }
-        rules_finish(&rules);
-        if (chain)
+    for (int version = 0; there && version < 2; version++)
+        if (is_filtering(facts, flavour, version, ret_state))
             return;
-    }
     if (there && !facts->privileged)
         ret_state->presence = facts->persistent_unit ? PRESENCE_UNKNOWN : PRESENCE_IDLE;
     ret_state->sentence =
@@ -114,121 +141,131 @@ struct opening {
     const struct firewall_request *request;
     enum iptables_flavour flavour;
     int version;
-    const struct rules *rules;
+    const struct port_paths *paths;
     struct plan *plan;
+    struct moved *moved; /* chains that got rules */
+    size_t moved_count;
 };
 
-/* The words of the rule behind its chain and place, NULL-terminated, borrowed from `room`. */
-struct rule_words {
-    const char *words[32];
-    char port[8], number[16], network[NETWORK_TEXT], tag[TAG_TEXT];
+/* Each rule that is put in moves those behind it by one. */
+struct moved {
+    const struct ruleset_chain *chain;
+    size_t count;
 };
 
-static void put(struct rule_words *words, size_t *count, const char *const *more)
+static size_t *moved_of(struct opening *o, const struct ruleset_chain *chain)
 {
-    for (; *more && *count < ARRAY_SIZE(words->words) - 1; more++)
-        words->words[(*count)++] = *more;
-    words->words[*count] = NULL;
+    for (size_t i = 0; i < o->moved_count; i++)
+        if (o->moved[i].chain == chain)
+            return &o->moved[i].count;
+    o->moved = mem_resize(o->moved, o->moved_count + 1, sizeof *o->moved);
+    o->moved[o->moved_count] = (struct moved){chain, 0};
+    return &o->moved[o->moved_count++].count;
 }
 
-static void rule_words(const struct firewall_request *request, const struct flow *flow,
-                       struct rule_words *out)
-{
-    struct port port = {flow->asked, flow->port.protocol};
-    const char *protocol = port_protocol_name(port.protocol);
-    size_t count = 0;
+/* The words of the rule behind its chain and place, NULL-terminated. */
+struct rule_words {
+    const char *words[32];
+    size_t count;
+    char port[8], network[NETWORK_TEXT], tag[TAG_TEXT];
+};
 
+static void put(struct rule_words *words, const char *const *more)
+{
+    for (; *more && words->count < ARRAY_SIZE(words->words) - 1; more++)
+        words->words[words->count++] = *more;
+    words->words[words->count] = NULL;
+}
+
+static void rule_words(const struct firewall_request *request, struct port port,
+                       const struct passage_block *block, struct rule_words *out)
+{
+    const char *protocol = port_protocol_name(port.protocol);
+    bool answer = block->answer, tracked = !block->early;
+
+    out->count = 0;
     snprintf(out->port, sizeof out->port, "%u", port.number);
     if (request->interface)
-        put(out, &count, (const char *[]){"-i", request->interface, NULL});
+        put(out, (const char *[]){answer ? "-o" : "-i", request->interface, NULL});
     if (request->from.family)
-        put(out, &count, (const char *[]){"-s", network_text(&request->from, out->network), NULL});
-    put(out, &count, (const char *[]){"-p", protocol, NULL});
-    if (flow->translated)
-        put(out, &count,
-            (const char *[]){"-m", "conntrack", "--ctorigdstport", out->port, "--ctdir", "ORIGINAL",
-                             NULL});
+        put(out, (const char *[]){answer ? "-d" : "-s", network_text(&request->from, out->network),
+                                  NULL});
+    put(out, (const char *[]){"-p", protocol, NULL});
+    if (block->translated && tracked)
+        put(out, (const char *[]){"-m", "conntrack", "--ctorigdstport", out->port, "--ctdir",
+                                  answer ? "REPLY" : "ORIGINAL", NULL});
     else
-        put(out, &count, (const char *[]){"-m", protocol, "--dport", out->port, NULL});
-    put(out, &count,
-        (const char *[]){"-m", "comment", "--comment", tag_text(port, out->tag), "-j", "ACCEPT",
-                         NULL});
+        put(out, (const char *[]){"-m", protocol, answer ? "--sport" : "--dport", out->port, NULL});
+    if (answer && tracked && !block->translated)
+        put(out, (const char *[]){"-m", "conntrack", "--ctstate", "ESTABLISHED", NULL});
+    put(out, (const char *[]){"-m", "comment", "--comment", tag_text(port, out->tag), "-j",
+                              "ACCEPT", NULL});
 }
 
 /* Docker asks people to put their own rules into DOCKER-USER, which it never flushes. */
-static const struct rules_chain *place_of(const struct opening *o, const struct rules_chain *base,
-                                          size_t *before)
+static const struct ruleset_chain *place_of(const struct opening *o,
+                                            const struct ruleset_chain *base, size_t *before)
 {
-    const struct rules_chain *user = rules_find(o->rules, base->family, "filter", "DOCKER-USER");
+    const struct ruleset_chain *user =
+        ruleset_chain_find(o->paths->ruleset, base->table, "DOCKER-USER");
 
-    if (strcmp(base->name, "FORWARD") != 0 || !user)
+    if (base->hook != RULESET_FORWARD || !user)
         return base;
     *before = 0;
     return user;
 }
 
-static void plan_rule(const struct opening *o, const struct rules_chain *base,
-                      const struct rules_end *end, size_t moved, const struct flow *flow)
+static void fill(const struct opening *o, const struct ruleset_chain *chain, const char *how,
+                 const char *number, const struct rule_words *words, struct plan_action *action)
 {
-    bool by_rule = end->before < base->count;
-    size_t before = end->before + moved;
-    const struct rules_chain *chain = place_of(o, base, &before);
-    const char *program = iptables_program(o->flavour, o->version);
-    struct port port = {flow->asked, flow->port.protocol};
-    const char *head[] = {program, "-w", "5", "-I", chain->name, NULL, NULL};
-    const char *argv[48];
+    const char *argv[48] = {iptables_program(o->flavour, o->version), "-w", "5"};
+    const char *const place[] = {how, chain->name, number};
+    size_t count = 3;
+
+    if (strcmp(chain->table->name, "filter") != 0) {
+        argv[count++] = "-t";
+        argv[count++] = chain->table->name;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(place) && place[i]; i++)
+        argv[count++] = place[i];
+    for (size_t i = 0; i < words->count; i++)
+        argv[count++] = words->words[i];
+    argv[count] = NULL;
+    plan_command_array(action, argv);
+}
+
+static void plan_rule(struct opening *o, struct port port, const struct passage_block *block)
+{
+    const struct ruleset_chain *base = block->chain;
+    bool by_rule = block->before < base->rule_count;
+    size_t *moved = moved_of(o, base), before = block->before + *moved;
+    const struct ruleset_chain *chain = place_of(o, base, &before);
     char number[24], text[PORT_TEXT];
     struct rule_words words;
-    size_t count = 0;
 
-    rule_words(o->request, flow, &words);
+    rule_words(o->request, port, block, &words);
     snprintf(number, sizeof number, "%zu", before + 1);
-    if (by_rule || chain != base)
-        head[5] = number;
-    else
-        head[3] = "-A";
-    for (size_t i = 0; head[i]; i++)
-        argv[count++] = head[i];
-    for (size_t i = 0; words.words[i]; i++)
-        argv[count++] = words.words[i];
-    argv[count] = NULL;
+    bool inserts = by_rule || chain != base;
     struct plan_step *step =
         plan_add(o->plan, iptables_name(o->flavour),
-                 "%s over IPv%d: chain %s drops it by %s, so the rule %s", port_text(port, text),
-                 o->version ? 6 : 4, base->name, by_rule ? "a rule" : "its policy",
+                 "%s over IPv%d: chain %s drops %s by %s, so the rule %s", port_text(port, text),
+                 o->version ? 6 : 4, base->name, block->answer ? "its answers" : "it",
+                 by_rule ? "a rule" : "its policy",
                  chain != base ? "goes into DOCKER-USER, which Docker leaves to you"
                  : by_rule     ? "goes before that one"
                                : "goes to its end");
-    plan_command_array(&step->action, argv);
-    size_t at = 3;
-    argv[at++] = "-D";
-    argv[at++] = chain->name;
-    for (size_t i = 0; words.words[i]; i++)
-        argv[at++] = words.words[i];
-    argv[at] = NULL;
-    plan_command_array(&step->undo, argv);
+    fill(o, chain, inserts ? "-I" : "-A", inserts ? number : NULL, &words, &step->action);
+    fill(o, chain, "-D", NULL, &words, &step->undo);
     plan_spell(step);
+    ++*moved;
 }
 
-/* Each rule that is put in moves those behind it by one. */
-static void open_port(const struct opening *o, const struct rules *nft, struct port port,
-                      size_t moved[2])
+static bool is_ours_to_change(const struct opening *o, const struct ruleset_table *table)
 {
-    struct flow flow = {.family = o->version ? 6 : 4};
-    struct rules_end end;
-
-    if (!flow_make(o->facts, nft, o->request, port, &flow))
-        return;
-    const struct rules_chain *chain = rules_find(o->rules, o->version ? "ip6" : "ip", "filter",
-                                                 flow.forwarded ? "FORWARD" : "INPUT");
-    if (!chain)
-        return;
-    rules_walk(o->rules, chain, &flow, &end);
-    if (end.outcome != OUTCOME_CLOSED)
-        return;
-    size_t *by = &moved[flow.forwarded];
-    plan_rule(o, chain, &end, *by, &flow);
-    ++*by;
+    return table->source ==
+               (o->flavour == IPTABLES_NFT ? RULESET_IPTABLES_NFT : RULESET_IPTABLES_LEGACY) &&
+           table->family == (o->version ? RULESET_IP6 : RULESET_IP) &&
+           !firewall_facts_has_firewalld(o->facts, o->flavour);
 }
 
 void iptables_plan_save(const struct firewall_facts *facts, enum iptables_flavour flavour,
@@ -259,22 +296,34 @@ void iptables_plan_save(const struct firewall_facts *facts, enum iptables_flavou
                      "flushes the rules of iptables-nft too");
 }
 
+static void open_ports(struct opening *o)
+{
+    for (size_t i = 0; i < o->request->ports.count; i++) {
+        const struct passage *passage = port_paths_of(o->paths, o->request, i, o->version);
+        for (size_t b = 0; passage && b < passage->count; b++)
+            if (is_ours_to_change(o, passage->blocks[b].chain->table))
+                plan_rule(o, o->request->ports.items[i], &passage->blocks[b]);
+    }
+    free(o->moved);
+}
+
 static int plan_open(const struct firewall_facts *facts, const struct firewall_request *request,
                      enum iptables_flavour flavour, struct plan *plan)
 {
     size_t before = plan->count;
-    struct rules nft, rules;
+    struct port_paths paths;
 
-    rules_of_nft(facts, &nft);
+    port_paths_take(facts, request, &paths);
     for (int version = 0; version < 2; version++) {
-        size_t moved[2] = {0, 0};
-        iptables_rules(facts, flavour, version, &rules);
-        const struct opening o = {facts, request, flavour, version, &rules, plan};
-        for (size_t i = 0; i < request->ports.count; i++)
-            open_port(&o, &nft, request->ports.items[i], moved);
-        rules_finish(&rules);
+        struct opening o = {.facts = facts,
+                            .request = request,
+                            .flavour = flavour,
+                            .version = version,
+                            .paths = &paths,
+                            .plan = plan};
+        open_ports(&o);
     }
-    rules_finish(&nft);
+    port_paths_finish(&paths);
     if (plan->count > before)
         iptables_plan_save(facts, flavour, plan);
     return 0;

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "firewall/linux/iptables.h"
+#include "firewall/model/iptables_words.h"
 
 enum { WORDS_MAX = 64, WORD_MAX = 512 };
 
@@ -19,7 +20,7 @@ static void read_line(const char *text, struct line *line)
 {
     line->count = 0;
     while (line->count < WORDS_MAX &&
-           xt_next_word(&text, line->words[line->count], sizeof line->words[0]))
+           iptables_next_word(&text, line->words[line->count], sizeof line->words[0]))
         line->count++;
 }
 
@@ -64,13 +65,24 @@ static bool is_meant(const struct firewall_request *request, const struct line *
     return request->force && accepts_one(line, &port) && ports_have(&request->ports, port);
 }
 
-/* The rule's words behind `-A CHAIN`. */
-static void fill(const char *program, const char *how, const struct line *line, const char *number,
-                 struct plan_action *action)
-{
-    const char *argv[WORDS_MAX + 8] = {program, "-w", "5", how, line->words[1]};
-    size_t count = 5;
+/* Which program changes which table, for whom. */
+struct place {
+    const char *program, *table, *manager;
+};
 
+/* The rule's words behind `-A CHAIN`. */
+static void fill(const struct place *place, const char *how, const struct line *line,
+                 const char *number, struct plan_action *action)
+{
+    const char *argv[WORDS_MAX + 10] = {place->program, "-w", "5"};
+    size_t count = 3;
+
+    if (strcmp(place->table, "filter") != 0) {
+        argv[count++] = "-t";
+        argv[count++] = place->table;
+    }
+    argv[count++] = how;
+    argv[count++] = line->words[1];
     if (number)
         argv[count++] = number;
     for (size_t i = 2; i < line->count; i++)
@@ -79,49 +91,55 @@ static void fill(const char *program, const char *how, const struct line *line, 
     plan_command_array(action, argv);
 }
 
-static void close_rule(const char *program, enum iptables_flavour flavour, const struct line *line,
-                       size_t at, bool ours, const char *text, struct plan *plan)
+static void close_rule(const struct place *place, const struct line *line,
+                       const struct ruleset_rule *rule, bool ours, struct plan *plan)
 {
     char number[24];
     struct plan_step *step =
-        ours ? plan_add(plan, iptables_name(flavour), "the rule in chain %s carries gardien's tag",
+        ours ? plan_add(plan, place->manager, "the rule in chain %s carries gardien's tag",
                         line->words[1])
-             : plan_add(plan, iptables_name(flavour), "somebody else's rule: %s", text);
+             : plan_add(plan, place->manager, "somebody else's rule: %s", rule->line);
 
-    snprintf(number, sizeof number, "%zu", at + 1);
-    fill(program, "-D", line, NULL, &step->action);
-    fill(program, "-I", line, number, &step->undo);
+    snprintf(number, sizeof number, "%zu", rule->index + 1);
+    fill(place, "-D", line, NULL, &step->action);
+    fill(place, "-I", line, number, &step->undo);
     plan_spell(step);
 }
 
 /* From the end of a chain on, so that the places of those before it stay for an undo. */
-static void close_chain(const struct firewall_request *request, enum iptables_flavour flavour,
-                        int version, const struct rules_chain *chain, struct plan *plan)
+static void close_chain(const struct firewall_request *request, const struct place *place,
+                        const struct ruleset_chain *chain, struct plan *plan)
 {
+    const struct ruleset_rule **rules = mem_resize(NULL, chain->rule_count + 1, sizeof *rules);
     struct line *line = mem_new(struct line);
     bool ours;
 
-    for (size_t i = chain->count; i-- > 0;) {
-        read_line(chain->rules[i], line);
+    for (const struct ruleset_rule *rule = chain->rules; rule; rule = rule->next)
+        rules[rule->index] = rule;
+    for (size_t i = chain->rule_count; i-- > 0;) {
+        read_line(rules[i]->line, line);
         if (line->count > 2 && is_meant(request, line, &ours))
-            close_rule(iptables_program(flavour, version), flavour, line, i, ours, chain->rules[i],
-                       plan);
+            close_rule(place, line, rules[i], ours, plan);
     }
     free(line);
+    free(rules);
 }
 
 int iptables_plan_close(const struct firewall_facts *facts, const struct firewall_request *request,
                         enum iptables_flavour flavour, struct plan *plan)
 {
     size_t before = plan->count;
-    struct rules rules;
 
     for (int version = 0; version < 2; version++) {
-        iptables_rules(facts, flavour, version, &rules);
-        for (size_t i = 0; i < rules.count; i++)
-            if (strncmp(rules.chains[i].name, "ufw", 3) != 0)
-                close_chain(request, flavour, version, &rules.chains[i], plan);
-        rules_finish(&rules);
+        struct ruleset *ruleset = iptables_ruleset(facts, flavour, version);
+        for (const struct ruleset_chain *chain = ruleset ? ruleset->chains : NULL; chain;
+             chain = chain->next) {
+            const struct place place = {iptables_program(flavour, version), chain->table->name,
+                                        iptables_name(flavour)};
+            if (strncmp(chain->name, "ufw", 3) != 0)
+                close_chain(request, &place, chain, plan);
+        }
+        ruleset_destroy(ruleset);
     }
     if (plan->count > before)
         iptables_plan_save(facts, flavour, plan);

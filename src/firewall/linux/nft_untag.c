@@ -9,21 +9,12 @@
 #include "firewall/linux/nftables.h"
 
 struct untag {
-    const char *family, *table, *chain;
     char *const *tags;
-    json_t *ruleset;
     struct buffer script;
     int error;
 };
 
-static bool is(const json_t *object, const char *key, const char *wanted)
-{
-    const char *value = json_string_value(json_object_get(object, key));
-
-    return value && strcmp(value, wanted) == 0;
-}
-
-static bool has_tag(const struct untag *u, const json_t *rule)
+static bool has_tag(const struct untag *u, const struct ruleset_rule *rule)
 {
     for (char *const *tag = u->tags; *tag; tag++)
         if (strcmp(nftables_comment(rule), *tag) == 0)
@@ -31,78 +22,82 @@ static bool has_tag(const struct untag *u, const json_t *rule)
     return false;
 }
 
-static void delete_rule(struct untag *u, const json_t *rule)
+static void delete_rule(struct untag *u, const struct ruleset_chain *chain,
+                        const struct ruleset_rule *rule)
 {
     if (u->error >= 0)
-        u->error = buffer_printf(&u->script, "delete rule %s %s %s handle %llu\n", u->family,
-                                 u->table, json_string_value(json_object_get(rule, "chain")),
-                                 (unsigned long long)nftables_handle(rule));
-}
-
-/* Every rule of the table, in its order. */
-static const json_t *next_rule(const struct untag *u, size_t *at)
-{
-    while (*at < json_array_size(u->ruleset)) {
-        const json_t *rule = json_object_get(json_array_get(u->ruleset, (*at)++), "rule");
-        if (rule && is(rule, "family", u->family) && is(rule, "table", u->table))
-            return rule;
-    }
-    return NULL;
+        u->error = buffer_printf(&u->script, "delete rule %s %s %s handle %llu\n",
+                                 ruleset_family_name(chain->table->family), chain->table->name,
+                                 chain->name, (unsigned long long)rule->handle);
 }
 
 /* @return how many other rules stay in the chain */
-static size_t delete_tagged(struct untag *u)
+static size_t delete_tagged(struct untag *u, const struct ruleset_chain *chain)
 {
-    size_t others = 0, at = 0;
+    size_t others = 0;
 
-    for (const json_t *rule; (rule = next_rule(u, &at));) {
-        if (!is(rule, "chain", u->chain))
-            continue;
+    for (const struct ruleset_rule *rule = chain->rules; rule; rule = rule->next) {
         if (has_tag(u, rule))
-            delete_rule(u, rule);
+            delete_rule(u, chain, rule);
         else
             others++;
     }
     return others;
 }
 
-static void delete_chain(struct untag *u)
+static void delete_chain(struct untag *u, const struct ruleset *ruleset,
+                         const struct ruleset_chain *ours)
 {
-    size_t at = 0;
-
-    for (const json_t *rule; (rule = next_rule(u, &at));)
-        if (nftables_jumps_to(rule, u->chain))
-            delete_rule(u, rule);
+    for (const struct ruleset_chain *chain = ruleset->chains; chain; chain = chain->next)
+        for (const struct ruleset_rule *rule = chain->rules; rule; rule = rule->next)
+            if (chain->table == ours->table && nftables_jumps_to(rule, ours->name))
+                delete_rule(u, chain, rule);
     if (u->error >= 0)
         u->error =
-            buffer_printf(&u->script, "delete chain %s %s %s\n", u->family, u->table, u->chain);
+            buffer_printf(&u->script, "delete chain %s %s %s\n",
+                          ruleset_family_name(ours->table->family), ours->table->name, ours->name);
 }
 
-static bool has_chain(const struct untag *u)
+static const struct ruleset_chain *find_chain(const struct ruleset *ruleset, char *const names[3])
 {
-    const struct firewall_facts facts = {.ruleset = u->ruleset};
+    for (const struct ruleset_chain *chain = ruleset->chains; chain; chain = chain->next)
+        if (strcmp(ruleset_family_name(chain->table->family), names[0]) == 0 &&
+            strcmp(chain->table->name, names[1]) == 0 && strcmp(chain->name, names[2]) == 0)
+            return chain;
+    return NULL;
+}
 
-    return firewall_facts_has_chain(&facts, u->family, u->table, u->chain);
+static int read_rules(struct ruleset **ret_ruleset, char **ret_error)
+{
+    scoped(mem_release) char *why = NULL;
+    json_t *array = NULL;
+    int r = nft_ruleset(&array);
+
+    if (r < 0)
+        return r;
+    r = ruleset_read_array(array, ret_ruleset, &why);
+    json_decref(array);
+    if (r < 0 && ret_error)
+        *ret_error = take(why);
+    return r;
 }
 
 int nft_untag(const struct plan_action *action, char **ret_error)
 {
-    struct untag u = {.family = action->argv[0],
-                      .table = action->argv[1],
-                      .chain = action->argv[2],
-                      .tags = action->argv + 3,
-                      .script = buffer_make(256 * 1024)};
-    int r = nft_ruleset(&u.ruleset);
+    struct untag u = {.tags = action->argv + 3, .script = buffer_make(256 * 1024)};
+    struct ruleset *ruleset;
+    int r = read_rules(&ruleset, ret_error);
 
     if (r < 0)
         return r;
-    if (has_chain(&u) && delete_tagged(&u) == 0 && nftables_base_of(u.chain))
-        delete_chain(&u);
+    const struct ruleset_chain *chain = find_chain(ruleset, action->argv);
+    if (chain && delete_tagged(&u, chain) == 0 && nftables_base_of(chain->name))
+        delete_chain(&u, ruleset, chain);
     scoped(mem_release) char *script = mem_string(buffer_span(&u.script));
     r = u.error;
     if (r >= 0 && *script)
         r = nft_run(script, NFT_PLAIN, NULL, ret_error);
-    json_decref(u.ruleset);
+    ruleset_destroy(ruleset);
     buffer_finish(&u.script);
     return r;
 }

@@ -14,10 +14,11 @@ static const char include_line[] = "include \"/etc/nftables.d/gardien*.nft\"";
 
 /* ---- rules of ours ---- */
 
-char *nftables_rule_text(const struct firewall_facts *facts, const struct rules_chain *chain,
+char *nftables_rule_text(const struct firewall_facts *facts, const struct ruleset_chain *chain,
                          uint64_t handle)
 {
-    scoped(mem_release) char *table = mem_format("table %s %s {", chain->family, chain->table);
+    scoped(mem_release) char *table =
+        mem_format("table %s %s {", ruleset_family_name(chain->table->family), chain->table->name);
     scoped(mem_release) char *mark = mem_format(" # handle %llu", (unsigned long long)handle);
     scoped(mem_release) char *start = mem_format("\tchain %s {", chain->name);
     struct span rest = span_str(facts->ruleset_text), line;
@@ -36,18 +37,21 @@ char *nftables_rule_text(const struct firewall_facts *facts, const struct rules_
     return NULL;
 }
 
-static struct ours *ours_of(struct ours_list *list, const struct rules_chain *in, const char *base)
+static struct ours *ours_of(struct ours_list *list, const struct ruleset_chain *in,
+                            const char *base)
 {
+    const char *family = ruleset_family_name(in->table->family), *table = in->table->name;
+
     for (size_t i = 0; i < list->count; i++) {
         struct ours *ours = &list->items[i];
-        if (strcmp(ours->family, in->family) == 0 && strcmp(ours->table, in->table) == 0 &&
+        if (strcmp(ours->family, family) == 0 && strcmp(ours->table, table) == 0 &&
             strcmp(ours->base, base) == 0)
             return ours;
     }
     list->items = mem_resize(list->items, list->count + 1, sizeof *list->items);
     struct ours *ours = &list->items[list->count++];
-    *ours = (struct ours){.family = mem_string(span_str(in->family)),
-                          .table = mem_string(span_str(in->table)),
+    *ours = (struct ours){.family = mem_string(span_str(family)),
+                          .table = mem_string(span_str(table)),
                           .base = mem_string(span_str(base))};
     return ours;
 }
@@ -58,7 +62,8 @@ static void add_body(struct ours *ours, char *body)
     ours->bodies[ours->count++] = body;
 }
 
-void ours_add(struct ours_list *list, const struct rules_chain *base, bool at_end, const char *body)
+void ours_add(struct ours_list *list, const struct ruleset_chain *base, bool at_end,
+              const char *body)
 {
     struct ours *ours = ours_of(list, base, base->name);
 
@@ -67,7 +72,7 @@ void ours_add(struct ours_list *list, const struct rules_chain *base, bool at_en
     add_body(ours, mem_string(span_str(body)));
 }
 
-static bool is_left_out(const struct ports *without, const json_t *rule)
+static bool is_left_out(const struct ports *without, const struct ruleset_rule *rule)
 {
     struct port port;
 
@@ -76,31 +81,28 @@ static bool is_left_out(const struct ports *without, const json_t *rule)
 }
 
 /* Our jump is the chain's last rule where the policy was what decided. */
-static bool jump_is_last(const struct rules *rules, const struct rules_chain *chain,
+static bool jump_is_last(const struct ruleset *ruleset, const struct ruleset_chain *chain,
                          const char *base)
 {
-    const struct rules_chain *from = rules_find(rules, chain->family, chain->table, base);
+    const struct ruleset_chain *from = ruleset_chain_find(ruleset, chain->table, base);
 
-    return from && from->drops && from->count &&
-           nftables_jumps_to(from->rules[from->count - 1], chain->name);
+    return from && from->policy_drops && from->last && nftables_jumps_to(from->last, chain->name);
 }
 
-void ours_read(const struct firewall_facts *facts, const struct rules *rules,
+void ours_read(const struct firewall_facts *facts, const struct ruleset *ruleset,
                const struct ports *without, struct ours_list *ret_list)
 {
     struct ours_list list = {0};
 
-    for (size_t i = 0; i < rules->count; i++) {
-        const struct rules_chain *chain = &rules->chains[i];
+    for (const struct ruleset_chain *chain = ruleset->chains; chain; chain = chain->next) {
         const char *base = nftables_base_of(chain->name);
-        for (size_t j = 0; base && j < chain->count; j++) {
-            char *text = is_left_out(without, chain->rules[j])
-                             ? NULL
-                             : nftables_rule_text(facts, chain, nftables_handle(chain->rules[j]));
+        for (const struct ruleset_rule *rule = chain->rules; base && rule; rule = rule->next) {
+            char *text =
+                is_left_out(without, rule) ? NULL : nftables_rule_text(facts, chain, rule->handle);
             if (!text)
                 continue;
             struct ours *ours = ours_of(&list, chain, base);
-            ours->at_end = jump_is_last(rules, chain, base);
+            ours->at_end = jump_is_last(ruleset, chain, base);
             add_body(ours, text);
         }
     }

@@ -20,10 +20,13 @@ static struct value doubtful(struct match_context *context, struct value value, 
 
 static struct value interface_value(const struct match_context *context, bool in)
 {
+    if (in && context->local_output)
+        return value_known(TYPE_IFNAME, 128, 0);
     if (in)
         return context->interface[0] ? value_of_word(TYPE_IFNAME, 128, context->interface)
                                      : value_unknown(TYPE_IFNAME, 128);
-    if (context->hook == RULESET_FORWARD || context->hook == RULESET_POSTROUTING)
+    if (context->hook == RULESET_FORWARD || context->hook == RULESET_POSTROUTING ||
+        context->hook == RULESET_OUTPUT || context->hook == RULESET_EGRESS)
         return context->out ? value_of_word(TYPE_IFNAME, 128, context->out)
                             : value_unknown(TYPE_IFNAME, 128);
     return value_known(TYPE_IFNAME, 128, 0); /* none yet: the empty name */
@@ -56,7 +59,9 @@ static struct value meta(const struct match_context *context, const struct packe
         return interface_value(context, true);
     if (strcmp(key, "oif") == 0 || strcmp(key, "oifname") == 0)
         return interface_value(context, false);
-    if (strcmp(key, "pkttype") == 0)
+    if (strcmp(key, "skuid") == 0 && context->local_output)
+        return context->user;
+    if (strcmp(key, "pkttype") == 0 && !context->local_output)
         return packet_type(&state->packet);
     return value_unknown(TYPE_NUMBER, 128);
 }
@@ -100,10 +105,22 @@ static struct value ct_known(const struct match_context *context, const struct p
     if (strcmp(expr->word, "status") == 0)
         return state->ct_status;
     if (strcmp(expr->word, "direction") == 0)
-        return value_known(TYPE_CT_DIRECTION, 8, 0);
+        return value_known(TYPE_CT_DIRECTION, 8, context->reply);
     if (strcmp(expr->word, "protocol") == 0)
         return value_known(TYPE_PROTOCOL, 8, (unsigned)state->packet.protocol);
     return value_unknown(TYPE_NUMBER, 128);
+}
+
+/* As iptables asks: the state's bits, and above them those of a translation. */
+static struct value state_or_status(const struct packet_state *state)
+{
+    struct value both = state->ct_state;
+    bits_t translated = CT_STATUS_SNAT | CT_STATUS_DNAT;
+
+    both.type = TYPE_NUMBER;
+    both.number |= (state->ct_status.number & translated) << 8;
+    both.unknown |= (state->ct_status.unknown & translated) << 8;
+    return both;
 }
 
 /* Before conntrack has seen the packet, and without it, only its state can be asked for. */
@@ -115,6 +132,8 @@ static struct value ct(const struct match_context *context, const struct packet_
 
     if (strcmp(expr->word, "state") == 0)
         return state->ct_state;
+    if (strcmp(expr->word, "state or status") == 0)
+        return state_or_status(state);
     enum tri there = value_shares_bit(state->ct_state, tracked);
     if (there == TRI_NO)
         return value_absent();

@@ -28,6 +28,9 @@ struct match_context {
     enum ruleset_hook hook;
     const char *interface;  /**< "": not known */
     const char *out;        /**< interface that the packet is forwarded to; NULL: not known */
+    bool reply;             /**< it is the answer: it goes in the other direction */
+    bool local_output;      /**< this host sent it: it came in nowhere */
+    struct value user;      /**< of the program that sent the answer */
     struct value redirect;  /**< the address that "redirect" sends to */
     struct packet original; /**< before its destination was changed */
     const char *doubt[2];   /**< words for what was not known: {"meta", "skuid"} */

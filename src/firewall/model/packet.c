@@ -182,6 +182,21 @@ void packet_init(struct packet *packet, const struct firewall_probe *probe)
     set_number(packet, "tcp", "flags", 2); /* SYN */
 }
 
+static bool header_same(const struct packet_header *a, const struct packet_header *b)
+{
+    for (unsigned i = 0; i < a->len; i++)
+        if (a->unknown[i] != b->unknown[i] ||
+            ((a->bytes[i] ^ b->bytes[i]) & ~a->unknown[i] & 0xff) != 0)
+            return false;
+    return a->len == b->len;
+}
+
+bool packet_same(const struct packet *a, const struct packet *b)
+{
+    return a->family == b->family && a->protocol == b->protocol &&
+           header_same(&a->network, &b->network) && header_same(&a->transport, &b->transport);
+}
+
 static void header_join(struct packet_header *header, const struct packet_header *other)
 {
     for (unsigned i = 0; i < header->len; i++)
@@ -208,4 +223,29 @@ struct value packet_destination(const struct packet *packet)
 void packet_set_destination(struct packet *packet, struct value address)
 {
     packet_set(packet, network_name(packet), "daddr", address);
+}
+
+void packet_set_source(struct packet *packet, struct value address)
+{
+    packet_set(packet, network_name(packet), "saddr", address);
+}
+
+void packet_turn_round(struct packet *packet)
+{
+    struct value source = packet_source(packet), destination = packet_destination(packet);
+    struct value sport = packet_field(packet, "th", "sport");
+    struct value dport = packet_field(packet, "th", "dport");
+    const char *network = network_name(packet);
+
+    memset(packet->network.unknown, 0xff, packet->network.len);
+    memset(packet->transport.unknown, 0xff, packet->transport.len);
+    set_number(packet, network, "version", packet->family == AF_INET ? 4 : 6);
+    set_number(packet, "ip", "hdrlength", 5);
+    set_number(packet, "ip", "protocol", (unsigned)packet->protocol);
+    set_number(packet, "ip6", "nexthdr", (unsigned)packet->protocol);
+    packet_set_source(packet, destination);
+    packet_set_destination(packet, source);
+    packet_set(packet, "th", "sport", dport);
+    packet_set(packet, "th", "dport", sport);
+    set_number(packet, "tcp", "flags", 2 | 16); /* SYN, ACK */
 }

@@ -32,9 +32,14 @@ struct value packet_bits(const struct packet *packet, const char *base, uint64_t
                          unsigned len);
 /** Changes a field; nothing when the packet has no such header. */
 void packet_set(struct packet *packet, const char *protocol, const char *field, struct value value);
+/** The same in every bit that is known, and in which are. */
+bool packet_same(const struct packet *a, const struct packet *b);
 /** Makes `packet` what is known when it is one or the other. */
 void packet_join(struct packet *packet, const struct packet *other);
 
 struct value packet_source(const struct packet *packet);
 struct value packet_destination(const struct packet *packet);
+void packet_set_source(struct packet *packet, struct value address);
+/** Makes it the answer to itself. */
+void packet_turn_round(struct packet *packet);
 void packet_set_destination(struct packet *packet, struct value address);

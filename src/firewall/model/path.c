@@ -1,14 +1,12 @@
 /* Keeping a packet's path together. How it is printed is in path_print.c. */
 #include "firewall/model/path.h"
 
-#include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
-
-enum { STEPS_MAX = 1000 };
+#include "os/net.h"
 
 static printf_like(1, 0) char *format_text(const char *format, va_list args)
 {
@@ -38,14 +36,21 @@ static void step_finish(struct firewall_step *step)
 
 struct firewall_step *firewall_path_step(struct firewall_path *path)
 {
-    if (path->count == STEPS_MAX) { /* the last place goes to the newest: it may be the culprit */
+    if (path->count ==
+        FIREWALL_STEPS_MAX) { /* the last place goes to the newest: it may be the culprit */
         path->dropped++;
-        step_finish(&path->steps[STEPS_MAX - 1]);
-        return &path->steps[STEPS_MAX - 1];
+        step_finish(&path->steps[FIREWALL_STEPS_MAX - 1]);
+        return &path->steps[FIREWALL_STEPS_MAX - 1];
     }
     path->steps = mem_resize(path->steps, path->count + 1, sizeof *path->steps);
     path->steps[path->count] = (struct firewall_step){0};
     return &path->steps[path->count++];
+}
+
+void firewall_path_cut(struct firewall_path *path, size_t count)
+{
+    while (path->count > count)
+        step_finish(&path->steps[--path->count]);
 }
 
 void firewall_path_blame(struct firewall_path *path)
@@ -98,6 +103,13 @@ const char *firewall_address_text(int family, const unsigned char address[16],
     if (!inet_ntop(family, address, text, FIREWALL_ADDRESS_TEXT))
         text[0] = '\0'; /* no family of ours */
     return text;
+}
+
+void firewall_internet_address(int family, unsigned char ret_address[16])
+{
+    static const unsigned char four[16] = {1, 2, 3, 4}, six[16] = {0x26, 0x00, [15] = 1};
+
+    memcpy(ret_address, family == AF_INET6 ? six : four, 16);
 }
 
 const char *firewall_verdict_name(enum firewall_verdict verdict)

@@ -14,6 +14,7 @@
 struct printer;
 
 enum {
+    FIREWALL_STEPS_MAX = 1000,  /**< of one path that are kept */
     FIREWALL_ADDRESS_TEXT = 46, /**< bytes for an address as text, with its NUL */
     FIREWALL_INTERFACE = 16,    /**< for the name of an interface, likewise: IF_NAMESIZE */
 };
@@ -63,6 +64,9 @@ struct firewall_step {
     uint64_t handle; /**< 0: none */
     char *text;      /**< the rule as its tool writes it */
     char *origin;    /**< what its manager calls it: "ufw rule 3: deny 443/tcp" */
+    bool answer;     /**< the answer met it, on its way out */
+    uint16_t port;   /**< the server\'s, as the packet had it there; 0: that of the probe */
+    char address[FIREWALL_ADDRESS_TEXT]; /**< the same, where it was changed; else "" */
     enum firewall_action action;
     char *
         target; /**< the chain of a jump, "icmp port-unreachable" of a reject, "ADDR:PORT" of NAT */
@@ -115,6 +119,8 @@ struct firewall_path {
 void firewall_path_init(struct firewall_path *path, const struct firewall_probe *probe);
 /** Adds an empty step; at most 1,000 are kept. The result (never NULL) is good until the next. */
 struct firewall_step *firewall_path_step(struct firewall_path *path);
+/** Takes the steps from that one on away. */
+void firewall_path_cut(struct firewall_path *path, size_t count);
 /** Makes the last step the culprit. */
 void firewall_path_blame(struct firewall_path *path);
 void firewall_path_reason(struct firewall_path *path, const char *sentence, ...) printf_like(2, 3);
@@ -127,6 +133,8 @@ void firewall_path_finish(struct firewall_path *path);
 /** The address as text, without brackets. @return `text` */
 const char *firewall_address_text(int family, const unsigned char address[16],
                                   char text[FIREWALL_ADDRESS_TEXT]);
+/** An ordinary address of the Internet. */
+void firewall_internet_address(int family, unsigned char ret_address[16]);
 const char *firewall_verdict_name(enum firewall_verdict verdict); /**< "dropped" */
 const char *firewall_action_name(enum firewall_action action);    /**< "drop" */
 

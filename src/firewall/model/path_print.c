@@ -208,6 +208,8 @@ static json_t *step_json(const struct firewall_step *step)
         set_text(object, "hook", step->hook);
         json_object_set_new(object, "priority", json_integer(step->priority));
     }
+    if (step->answer)
+        json_object_set_new(object, "answer", json_true());
     json_object_set_new(object, "policy", json_boolean(step->policy));
     if (step->handle)
         json_object_set_new(object, "handle", json_integer((json_int_t)step->handle));

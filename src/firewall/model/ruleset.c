@@ -100,28 +100,50 @@ static struct ruleset_table *find_table(const struct ruleset *ruleset, int famil
     return NULL;
 }
 
-static struct ruleset_chain *find_chain(const struct ruleset *ruleset,
-                                        const struct ruleset_table *table, const char *name)
+/* FNV-1a: who can name chains can do worse than to slow their own listing down. */
+static size_t hash_of(const struct ruleset_table *table, const char *name)
 {
-    for (struct ruleset_chain *chain = ruleset->chains; chain; chain = chain->next)
-        if (chain->table == table && strcmp(chain->name, name) == 0)
-            return chain;
-    return NULL;
+    uint64_t hash = 0xcbf29ce484222325u ^ (uintptr_t)table;
+
+    for (; *name; name++)
+        hash = (hash ^ (unsigned char)*name) * 0x100000001b3u;
+    return hash % RULESET_HASH;
+}
+
+struct ruleset_chain *ruleset_chain_of(const struct ruleset *ruleset,
+                                       const struct ruleset_table *table, const char *name)
+{
+    struct ruleset_chain *chain = ruleset->chain_hash[hash_of(table, name)];
+
+    while (chain && (chain->table != table || strcmp(chain->name, name) != 0))
+        chain = chain->same_hash;
+    return chain;
 }
 
 const struct ruleset_chain *ruleset_chain_find(const struct ruleset *ruleset,
                                                const struct ruleset_table *table, const char *name)
 {
-    return find_chain(ruleset, table, name);
+    return ruleset_chain_of(ruleset, table, name);
 }
 
 const struct ruleset_set *ruleset_set_find(const struct ruleset *ruleset,
                                            const struct ruleset_table *table, const char *name)
 {
-    for (const struct ruleset_set *set = ruleset->sets; set; set = set->next)
-        if (set->table == table && strcmp(set->name, name) == 0)
-            return set;
-    return NULL;
+    const struct ruleset_set *set = ruleset->set_hash[hash_of(table, name)];
+
+    while (set && (set->table != table || strcmp(set->name, name) != 0))
+        set = set->same_hash;
+    return set;
+}
+
+bool ruleset_has(const struct ruleset *ruleset, enum statement_kind kind)
+{
+    for (const struct ruleset_chain *chain = ruleset->chains; chain; chain = chain->next)
+        for (const struct ruleset_rule *rule = chain->rules; rule; rule = rule->next)
+            for (size_t i = 0; i < rule->count; i++)
+                if (rule->statements[i].kind == kind)
+                    return true;
+    return false;
 }
 
 /* ---- reading ---- */
@@ -129,7 +151,6 @@ const struct ruleset_set *ruleset_set_find(const struct ruleset *ruleset,
 /* Where the next item of each list goes. */
 struct ends {
     struct ruleset_table **table;
-    struct ruleset_chain **chain;
     struct ruleset_set **set;
 };
 
@@ -160,7 +181,8 @@ static void read_table(struct ruleset_reader *reader, const json_t *object, stru
     }
     table->family = (enum ruleset_family)ruleset_family_of(family);
     table->name = name;
-    table->dormant = says(json_object_get(object, "flags"), "dormant");
+    table->dormant = says(json_object_get(object, "flags"), "dormant") ||
+                     strncmp(name, RULESET_PROBE, sizeof RULESET_PROBE - 1) == 0;
     *ends->table = table;
     ends->table = &table->next;
 }
@@ -214,21 +236,50 @@ static void read_hook(struct ruleset_reader *reader, const json_t *object,
     read_devices(reader, json_object_get(object, "dev"), chain);
 }
 
-static void read_chain(struct ruleset_reader *reader, const json_t *object, struct ends *ends)
+struct ruleset_chain *ruleset_add_chain(struct ruleset_reader *reader,
+                                        const struct ruleset_table *table, struct span name)
+{
+    struct ruleset *ruleset = reader->ruleset;
+    struct ruleset_chain *chain = ruleset_alloc(reader, 1, sizeof *chain);
+    const char *copy = chain ? arena_copy(&ruleset->arena, name) : NULL;
+
+    if (!copy)
+        return NULL;
+    size_t place = hash_of(table, copy);
+    *chain = (struct ruleset_chain){.name = copy,
+                                    .table = table,
+                                    .order = ruleset->chain_count++,
+                                    .same_hash = ruleset->chain_hash[place]};
+    ruleset->chain_hash[place] = chain;
+    *(ruleset->last_chain ? &ruleset->last_chain->next : &ruleset->chains) = chain;
+    ruleset->last_chain = chain;
+    return chain;
+}
+
+struct ruleset_rule *ruleset_add_rule(struct ruleset_reader *reader, struct ruleset_chain *chain)
+{
+    struct ruleset_rule *rule = ruleset_alloc(reader, 1, sizeof *rule);
+
+    if (!rule)
+        return NULL;
+    rule->index = chain->rule_count++;
+    *(chain->last ? &chain->last->next : &chain->rules) = rule;
+    chain->last = rule;
+    reader->ruleset->rule_count++;
+    return rule;
+}
+
+static void read_chain(struct ruleset_reader *reader, const json_t *object)
 {
     const char *name = ruleset_string(reader, object, "name");
     struct ruleset_table *table = table_of(reader, object);
-    struct ruleset_chain *chain = ruleset_alloc(reader, 1, sizeof *chain);
+    struct ruleset_chain *chain =
+        name && table ? ruleset_add_chain(reader, table, span_str(name)) : NULL;
 
-    if (!name || !table || !chain)
+    if (!chain)
         return;
-    chain->name = name;
-    chain->table = table;
     chain->handle = (uint64_t)json_integer_value(json_object_get(object, "handle"));
-    chain->order = reader->ruleset->chain_count++;
     read_hook(reader, object, chain);
-    *ends->chain = chain;
-    ends->chain = &chain->next;
 }
 
 static void read_set(struct ruleset_reader *reader, const json_t *object, struct ends *ends)
@@ -243,6 +294,9 @@ static void read_set(struct ruleset_reader *reader, const json_t *object, struct
     set->table = table;
     ruleset_read_elements(reader, json_object_get(object, "elem"),
                           json_object_get(object, "map") != NULL, &set->elements);
+    size_t place = hash_of(table, name);
+    set->same_hash = reader->ruleset->set_hash[place];
+    reader->ruleset->set_hash[place] = set;
     *ends->set = set;
     ends->set = &set->next;
 }
@@ -251,12 +305,13 @@ static void read_rule(struct ruleset_reader *reader, const json_t *object)
 {
     const char *name = ruleset_string(reader, object, "chain");
     struct ruleset_table *table = table_of(reader, object);
-    struct ruleset_chain *chain = name && table ? find_chain(reader->ruleset, table, name) : NULL;
-    struct ruleset_rule *rule = ruleset_alloc(reader, 1, sizeof *rule);
+    struct ruleset_chain *chain =
+        name && table ? ruleset_chain_of(reader->ruleset, table, name) : NULL;
+    struct ruleset_rule *rule = chain ? ruleset_add_rule(reader, chain) : NULL;
 
     if (!chain)
         ruleset_fail(reader, ERR_SYNTAX, "chain %s is named but not listed", name ? name : "");
-    if (!chain || !rule)
+    if (!rule)
         return;
     rule->handle = (uint64_t)json_integer_value(json_object_get(object, "handle"));
     rule->comment = json_string_value(json_object_get(object, "comment"));
@@ -264,10 +319,6 @@ static void read_rule(struct ruleset_reader *reader, const json_t *object)
     if (rule->handle)
         reader->ruleset->handles_known = true;
     ruleset_read_statements(reader, rule->json, rule);
-    *(chain->last ? &chain->last->next : &chain->rules) = rule;
-    chain->last = rule;
-    chain->rule_count++;
-    reader->ruleset->rule_count++;
 }
 
 static void read_object(struct ruleset_reader *reader, const char *kind, const json_t *object,
@@ -276,7 +327,7 @@ static void read_object(struct ruleset_reader *reader, const char *kind, const j
     if (strcmp(kind, "table") == 0)
         read_table(reader, object, ends);
     else if (strcmp(kind, "chain") == 0)
-        read_chain(reader, object, ends);
+        read_chain(reader, object);
     else if (strcmp(kind, "set") == 0 || strcmp(kind, "map") == 0)
         read_set(reader, object, ends);
 }
@@ -284,7 +335,7 @@ static void read_object(struct ruleset_reader *reader, const char *kind, const j
 /* Rules come last: they name chains that stand behind them in the listing. */
 static int read_all(struct ruleset_reader *reader, const json_t *list)
 {
-    struct ends ends = {&reader->ruleset->tables, &reader->ruleset->chains, &reader->ruleset->sets};
+    struct ends ends = {&reader->ruleset->tables, &reader->ruleset->sets};
 
     for (int rules = 0; rules < 2; rules++) {
         for (size_t i = 0; i < json_array_size(list) && !reader->error; i++) {
@@ -300,30 +351,47 @@ static int read_all(struct ruleset_reader *reader, const json_t *list)
     return reader->error;
 }
 
-int ruleset_parse(struct span text, struct ruleset **ret_ruleset, char **ret_why)
+struct ruleset *ruleset_create(void)
 {
-    struct ruleset_reader reader = {.ruleset = mem_new(struct ruleset)};
-    json_error_t error;
+    struct ruleset *ruleset = mem_new(struct ruleset);
 
-    arena_init(&reader.ruleset->arena, NULL, 0, RULESET_MEMORY_MAX);
-    if (text.len > RULESET_TEXT_MAX)
-        ruleset_fail(&reader, ERR_LIMIT, "the listing has more than %d MiB",
-                     RULESET_TEXT_MAX >> 20);
-    else
-        reader.ruleset->json =
-            json_loadb(text.len ? text.ptr : "", text.len, JSON_REJECT_DUPLICATES, &error);
-    if (!reader.error && !reader.ruleset->json)
-        ruleset_fail(&reader, ERR_SYNTAX, "line %d, column %d: %s", error.line, error.column,
-                     error.text);
-    if (!reader.error && !json_is_array(json_object_get(reader.ruleset->json, "nftables")))
-        ruleset_fail(&reader, ERR_SYNTAX, "there is no array \"nftables\"");
-    if (reader.error || read_all(&reader, json_object_get(reader.ruleset->json, "nftables")) < 0) {
+    arena_init(&ruleset->arena, NULL, 0, RULESET_MEMORY_MAX);
+    return ruleset;
+}
+
+int ruleset_read_array(json_t *array, struct ruleset **ret_ruleset, char **ret_why)
+{
+    struct ruleset_reader reader = {.ruleset = ruleset_create()};
+
+    reader.ruleset->json = json_incref(array);
+    if (read_all(&reader, array) < 0) {
         ruleset_destroy(reader.ruleset);
         *ret_why = reader.why;
         return reader.error;
     }
     *ret_ruleset = reader.ruleset;
     return 0;
+}
+
+int ruleset_parse(struct span text, struct ruleset **ret_ruleset, char **ret_why)
+{
+    json_error_t error;
+
+    if (text.len > RULESET_TEXT_MAX) {
+        *ret_why = mem_format("the listing has more than %d MiB", RULESET_TEXT_MAX >> 20);
+        return ERR_LIMIT;
+    }
+    json_t *json = json_loadb(text.len ? text.ptr : "", text.len, JSON_REJECT_DUPLICATES, &error);
+    json_t *array = json_object_get(json, "nftables");
+    int r = ERR_SYNTAX;
+    if (!json)
+        *ret_why = mem_format("line %d, column %d: %s", error.line, error.column, error.text);
+    else if (!json_is_array(array))
+        *ret_why = mem_string(SPAN("there is no array \"nftables\""));
+    else
+        r = ruleset_read_array(array, ret_ruleset, ret_why);
+    json_decref(json);
+    return r;
 }
 
 void ruleset_destroy(struct ruleset *ruleset)

@@ -14,6 +14,9 @@ enum {
     RULESET_MEMORY_MAX = 256 << 20 /**< bytes of the model, without the JSON behind it */
 };
 
+/** What names of tables begin with that a probe of ours puts up: they are no rules of the host. */
+#define RULESET_PROBE "gardien_probe_"
+
 enum ruleset_family {
     RULESET_IP,
     RULESET_IP6,
@@ -122,17 +125,28 @@ struct statement {
     int family; /**< of dnat and snat: an enum ruleset_family, or -1 */
 };
 
+/** Who reads and writes a table, as far as that tells. */
+enum ruleset_source {
+    RULESET_NATIVE, /**< nft, or a program that speaks to nf_tables itself */
+    RULESET_IPTABLES_NFT,
+    RULESET_IPTABLES_LEGACY, /**< in the kernel's older tables: nftables does not see it */
+};
+
 struct ruleset_rule {
     struct ruleset_rule *next;
+    size_t index;    /**< in its chain, from 0 */
     uint64_t handle; /**< 0: not listed */
     const char *comment;
     struct statement *statements;
     size_t count;
-    const json_t *json; /**< the array that they were read from */
+    const json_t *json; /**< the array that they were read from; NULL for iptables' own */
+    const char *line;   /**< as iptables prints it: "-A INPUT -p tcp ..."; NULL: not known */
+    const char *words;  /**< what of it stands behind its chain */
 };
 
 struct ruleset_chain {
-    struct ruleset_chain *next; /**< in the order of the listing */
+    struct ruleset_chain *next;      /**< in the order of the listing */
+    struct ruleset_chain *same_hash; /**< the next in its place of ruleset.chain_hash */
     const struct ruleset_table *table;
     const char *name;
     uint64_t handle;
@@ -150,6 +164,7 @@ struct ruleset_chain {
 
 struct ruleset_set {
     struct ruleset_set *next;
+    struct ruleset_set *same_hash;
     const struct ruleset_table *table;
     const char *name;
     struct expr elements; /**< EXPR_SET */
@@ -159,13 +174,20 @@ struct ruleset_table {
     struct ruleset_table *next;
     enum ruleset_family family;
     const char *name;
+    enum ruleset_source source;
     bool dormant; /**< its chains are not hooked in */
+    bool ufw;     /**< ufw has chains in it */
 };
+
+enum { RULESET_HASH = 2048 };
 
 struct ruleset {
     struct ruleset_table *tables;
     struct ruleset_chain *chains;
+    struct ruleset_chain *last_chain;
     struct ruleset_set *sets;
+    struct ruleset_chain *chain_hash[RULESET_HASH]; /**< by table and name */
+    struct ruleset_set *set_hash[RULESET_HASH];
     size_t chain_count;
     size_t rule_count;
     bool handles_known; /**< the listing said them */
@@ -192,6 +214,10 @@ must_check int ruleset_read_live(struct ruleset **ret_ruleset, char **ret_why);
  *  @return as above; a mistake goes to `diags` too, with the way to fix it */
 must_check int ruleset_read_file(const char *path, struct ruleset **ret_ruleset,
                                  struct diags *diags);
+/** An empty one, to which tables can be added. */
+struct ruleset *ruleset_create(void);
+/** Reads the array "nftables" itself. @return as ruleset_parse() */
+must_check int ruleset_read_array(json_t *array, struct ruleset **ret_ruleset, char **ret_why);
 void ruleset_destroy(struct ruleset *ruleset);
 
 /** The chain of a table by name, or NULL. */
@@ -199,6 +225,8 @@ const struct ruleset_chain *ruleset_chain_find(const struct ruleset *ruleset,
                                                const struct ruleset_table *table, const char *name);
 const struct ruleset_set *ruleset_set_find(const struct ruleset *ruleset,
                                            const struct ruleset_table *table, const char *name);
+/** Is there a statement of this kind in any rule? */
+bool ruleset_has(const struct ruleset *ruleset, enum statement_kind kind);
 /** "ip", "inet", ... */
 const char *ruleset_family_name(enum ruleset_family family);
 const char *ruleset_hook_name(enum ruleset_hook hook);

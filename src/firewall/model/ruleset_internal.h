@@ -17,6 +17,14 @@ int ruleset_fail(struct ruleset_reader *reader, int error, const char *sentence,
 void *ruleset_alloc(struct ruleset_reader *reader, size_t count, size_t size);
 /** A string member that must be there, or NULL once a trouble is noted. */
 const char *ruleset_string(struct ruleset_reader *reader, const json_t *object, const char *key);
+/** Adds an empty chain at the end of the list, or NULL once a trouble is noted. */
+struct ruleset_chain *ruleset_add_chain(struct ruleset_reader *reader,
+                                        const struct ruleset_table *table, struct span name);
+/** Adds an empty rule at the end of a chain, likewise. */
+struct ruleset_rule *ruleset_add_rule(struct ruleset_reader *reader, struct ruleset_chain *chain);
+/** ruleset_chain_find() for who may change it. */
+struct ruleset_chain *ruleset_chain_of(const struct ruleset *ruleset,
+                                       const struct ruleset_table *table, const char *name);
 /** The elements of a set or map. */
 void ruleset_read_elements(struct ruleset_reader *reader, const json_t *elements, bool map,
                            struct expr *ret_set);

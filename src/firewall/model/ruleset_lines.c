@@ -103,7 +103,8 @@ void ruleset_take_devices(struct ruleset *ruleset, struct span text)
         else if (count >= 2 && span_equal(words[0], SPAN("chain")))
             chain = chain_of(ruleset, table, words[1]);
         else if (count > 4 && span_equal(words[0], SPAN("type")) && chain &&
-                 chain->hook == RULESET_INGRESS && chain->device_count == 0)
+                 (chain->hook == RULESET_INGRESS || chain->hook == RULESET_EGRESS) &&
+                 chain->device_count == 0)
             take_line_devices(ruleset, chain, words, count);
     }
 }

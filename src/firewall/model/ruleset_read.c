@@ -1,6 +1,6 @@
-/* Where rulesets come from: the kernel, or a file of either form that nftables writes. Text is
+/* Rulesets from files, in the forms that nftables and iptables write. Text of nftables is
  * understood by nftables alone: a process of its own loads it into an empty network namespace that
- * ends with it, and lists it as JSON. The machine's own rules are only ever read. */
+ * ends with it, and lists it as JSON. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -202,88 +202,6 @@ static int parse_text(const char *text, struct ruleset **ret_ruleset, char **ret
     }
     buffer_finish(&json);
     return r;
-}
-
-/* ---- the kernel ---- */
-
-static bool lacks_devices(const struct ruleset *ruleset)
-{
-    for (const struct ruleset_chain *chain = ruleset->chains; chain; chain = chain->next)
-        if (chain->hook == RULESET_INGRESS && chain->device_count == 0)
-            return true;
-    return false;
-}
-
-static bool has_extensions(const struct ruleset *ruleset)
-{
-    for (const struct ruleset_chain *chain = ruleset->chains; chain; chain = chain->next)
-        for (const struct ruleset_rule *rule = chain->rules; rule; rule = rule->next)
-            for (size_t i = 0; i < json_array_size(rule->json); i++)
-                if (json_object_get(json_array_get(rule->json, i), "xt"))
-                    return true;
-    return false;
-}
-
-/* iptables' extensions have no JSON, but nftables writes what it can of them as text of its own. */
-static void translate_extensions(struct ruleset **ruleset, const char *text)
-{
-    scoped(mem_release) char *why = NULL;
-    struct ruleset *translated;
-
-    if (parse_text(text, &translated, &why) < 0)
-        return; /* then they stay unsure */
-    if (!translated->handles_known || translated->rule_count != (*ruleset)->rule_count) {
-        ruleset_destroy(translated);
-        return;
-    }
-    ruleset_destroy(*ruleset);
-    *ruleset = translated;
-}
-
-/* What JSON leaves out. */
-static void complete(struct ruleset **ruleset)
-{
-    scoped(mem_release) char *text = NULL;
-
-    if (nft_run("list ruleset", NFT_HANDLES, &text, NULL) < 0)
-        return;
-    ruleset_take_devices(*ruleset, span_str(text));
-    if (has_extensions(*ruleset))
-        translate_extensions(ruleset, text);
-}
-
-/* Where libnftables gives no whole JSON at once. */
-static int read_parts(struct ruleset **ret_ruleset, char **ret_why)
-{
-    json_t *array = NULL;
-    int r = nft_ruleset(&array);
-
-    if (r < 0)
-        return r;
-    json_t *root = json_pack("{s:o}", "nftables", array);
-    scoped(mem_release) char *text = json_dumps(root, JSON_COMPACT);
-    json_decref(root);
-    return text ? ruleset_parse(span_str(text), ret_ruleset, ret_why) : -ENOMEM;
-}
-
-int ruleset_read_live(struct ruleset **ret_ruleset, char **ret_why)
-{
-    scoped(mem_release) char *text = NULL;
-    scoped(mem_release) char *why = NULL;
-    struct ruleset *ruleset;
-    int r = nft_run("list ruleset", NFT_JSON, &text, ret_why);
-
-    if (r < 0)
-        return r;
-    r = ruleset_parse(span_str(text), &ruleset, &why);
-    if (r == ERR_SYNTAX)
-        r = read_parts(&ruleset, ret_why);
-    if (r < 0)
-        return r;
-    if (has_extensions(ruleset) || lacks_devices(ruleset))
-        complete(&ruleset);
-    *ret_ruleset = ruleset;
-    return 0;
 }
 
 /* ---- files ---- */

@@ -552,6 +552,8 @@ char *ruleset_rule_text(const struct ruleset_rule *rule)
 {
     struct buffer out = buffer_make(TEXT_MAX);
 
+    if (!rule->json && rule->line)
+        return mem_string(span_of(rule->line, strnlen(rule->line, TEXT_MAX)));
     for (size_t i = 0; i < json_array_size(rule->json); i++) {
         put(&out, "%s", i ? " " : "");
         put_statement(&out, json_array_get(rule->json, i), 0);

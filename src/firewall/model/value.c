@@ -1,13 +1,12 @@
 /* Three-valued comparisons, and the words that nftables prints for numbers. */
 #include "firewall/model/value.h"
 
-#include <arpa/inet.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/macros.h"
 #include "firewall/model/packet.h"
+#include "os/net.h"
 
 /* ---- words ---- */
 
@@ -244,4 +243,21 @@ enum tri value_is_interface(struct value name, const char *pattern)
         return value_equal(name, interface_name(pattern));
     memcpy(beginning, pattern, len - 1);
     return value_in_prefix(name, interface_name(beginning), 8 * (unsigned)(len - 1));
+}
+
+bool value_same(struct value a, struct value b)
+{
+    return a.type == b.type && a.bits == b.bits && a.absent == b.absent && a.unknown == b.unknown &&
+           ((a.number ^ b.number) & ~a.unknown) == 0;
+}
+
+const char *value_address_text(struct value address, int family, char text[46])
+{
+    size_t size = family == AF_INET ? 4 : 16;
+    unsigned char bytes[16];
+
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = (unsigned char)(address.number >> 8 * (size - 1 - i));
+    inet_ntop(family, bytes, text, 46);
+    return text;
 }

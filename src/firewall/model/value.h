@@ -27,8 +27,13 @@ enum value_type {
     TYPE_ROUTE,
 };
 
-enum { CT_INVALID = 1, CT_NEW = 8, CT_UNTRACKED = 64 };
-enum { CT_STATUS_SNAT = 16, CT_STATUS_DNAT = 32 };
+enum { CT_INVALID = 1, CT_ESTABLISHED = 2, CT_NEW = 8, CT_UNTRACKED = 64 };
+enum {
+    CT_STATUS_SEEN_REPLY = 2,
+    CT_STATUS_CONFIRMED = 8,
+    CT_STATUS_SNAT = 16,
+    CT_STATUS_DNAT = 32
+};
 enum { ROUTE_UNICAST = 1, ROUTE_LOCAL = 2 };
 
 struct value {
@@ -66,6 +71,10 @@ struct value value_of_word(enum value_type type, unsigned bits, const char *word
 /** The address, with the prefix length's lower bits unknown. */
 struct value value_of_address(int family, const unsigned char address[16]);
 
+/** The same in every bit that is known, and in which are. */
+bool value_same(struct value a, struct value b);
+/** An address that is known as text; yields `text`. */
+const char *value_address_text(struct value address, int family, char text[46]);
 enum tri tri_not(enum tri a);
 enum tri tri_and(enum tri a, enum tri b);
 enum tri tri_or(enum tri a, enum tri b);

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "base/mem.h"
+#include "firewall/model/walk_memo.h"
 
 enum { DEPTH_MAX = 16 }; /* NFT_JUMP_STACK_SIZE */
 
@@ -30,7 +31,7 @@ struct rule_cursor {
     struct outcome out;
 };
 
-static unsigned walk_chain(struct walk *walk, const struct ruleset_chain *chain,
+static unsigned walk_known(struct walk *walk, const struct ruleset_chain *chain,
                            struct packet_state *state, unsigned depth);
 
 void packet_state_join(struct packet_state *state, const struct packet_state *other)
@@ -42,6 +43,19 @@ void packet_state_join(struct packet_state *state, const struct packet_state *ot
     state->ct_status = value_join(state->ct_status, other->ct_status);
     state->translated = value_join(state->translated, other->translated);
     state->local = value_join(state->local, other->local);
+}
+
+bool packet_state_equal(const struct packet_state *a, const struct packet_state *b)
+{
+    const struct value *const x[] = {&a->mark,      &a->ct_mark,    &a->ct_state,
+                                     &a->ct_status, &a->translated, &a->local};
+    const struct value *const y[] = {&b->mark,      &b->ct_mark,    &b->ct_state,
+                                     &b->ct_status, &b->translated, &b->local};
+
+    for (size_t i = 0; i < ARRAY_SIZE(x); i++)
+        if (!value_same(*x[i], *y[i]))
+            return false;
+    return packet_same(&a->packet, &b->packet);
 }
 
 static void add(struct outcome *outcome, unsigned may, const struct packet_state *state)
@@ -73,6 +87,7 @@ struct firewall_step *walk_step(struct walk *walk, const struct ruleset_chain *c
 {
     struct firewall_step *step = firewall_path_step(walk->path);
 
+    walk->rules[walk->path->count - 1] = NULL;
     step->action = action;
     if (!chain)
         return step;
@@ -85,18 +100,35 @@ struct firewall_step *walk_step(struct walk *walk, const struct ruleset_chain *c
     return step;
 }
 
+/* The server's address and port as they are at a step. */
+static void note_server(const struct walk *walk, const struct packet_state *state,
+                        struct firewall_step *step)
+{
+    const struct packet *packet = &state->packet;
+    bool reply = walk->context.reply;
+    struct value port = packet_field(packet, "th", reply ? "sport" : "dport");
+    struct value address = reply ? packet_source(packet) : packet_destination(packet);
+    struct value asked = packet_destination(&walk->context.original);
+
+    if (!port.unknown)
+        step->port = (uint16_t)port.number;
+    if (!address.unknown && value_equal(address, asked) == TRI_NO)
+        value_address_text(address, packet->family, step->address);
+}
+
 static struct firewall_step *rule_step(struct walk *walk, const struct rule_cursor *cursor,
                                        enum firewall_action action)
 {
     struct firewall_step *step =
         walk_step(walk, cursor->chain, cursor->certain && walk->met ? action : FIREWALL_MAYBE);
 
+    note_server(walk, &cursor->state, step);
     if (walk->matches == 0)
         walk->too_deep = true;
     else
         walk->matches--;
     step->handle = cursor->rule->handle;
-    step->text = ruleset_rule_text(cursor->rule);
+    walk->rules[walk->path->count - 1] = cursor->rule;
     return step;
 }
 
@@ -120,6 +152,8 @@ static void cause(struct walk *walk, struct walk_cause *cause, uint64_t handle)
     cause->count++;
     cause->step = walk->path->count - 1;
     cause->handle = handle;
+    if (walk->root < walk->first_root)
+        walk->first_root = walk->root;
 }
 
 /* ---- verdicts ---- */
@@ -143,6 +177,11 @@ static void leave(struct walk *walk, struct rule_cursor *cursor, const char *tar
     const struct ruleset_chain *chain =
         ruleset_chain_find(walk->context.ruleset, cursor->chain->table, target);
     struct packet_state state = cursor->state;
+
+    if (walk->without_ufw && strncmp(target, "ufw", 3) == 0) {
+        add(&cursor->out, MAY_NEXT, &state);
+        return;
+    }
     struct firewall_step *step = rule_step(walk, cursor, jump ? FIREWALL_JUMP : FIREWALL_GOTO);
 
     step->target = mem_string(span_str(target));
@@ -151,7 +190,7 @@ static void leave(struct walk *walk, struct rule_cursor *cursor, const char *tar
         walk->too_deep = true;
         return;
     }
-    unsigned may = walk_chain(walk, chain, &state, cursor->depth + 1);
+    unsigned may = walk_known(walk, chain, &state, cursor->depth + 1);
     cursor->out.may |= may & ~(unsigned)MAY_RETURN;
     if (may & MAY_RETURN)
         add(&cursor->out, jump ? MAY_NEXT : MAY_RETURN, &state);
@@ -203,6 +242,8 @@ static bool mangle(struct walk *walk, struct rule_cursor *cursor, const struct s
         hint = packet_field(&cursor->state.packet, what->word, what->more);
     struct value value = match_eval(&walk->context, &cursor->state, statement->right, hint);
     if (value.absent == TRI_YES || hint.absent == TRI_YES)
+        return false;
+    if (value.absent == TRI_MAYBE && walk->sure_only)
         return false;
     if (value.absent == TRI_MAYBE)
         cursor->certain = false;
@@ -259,14 +300,11 @@ static void translate(struct walk *walk, struct rule_cursor *cursor, struct valu
     state->translated = value_known(TYPE_NUMBER, 1, 1);
     state->local = redirect ? value_known(TYPE_NUMBER, 1, 1) : value_unknown(TYPE_NUMBER, 1);
     struct firewall_step *step = rule_step(walk, cursor, FIREWALL_NAT);
+    bool ipv4 = state->packet.family == AF_INET;
     char text[FIREWALL_ADDRESS_TEXT] = "?";
-    unsigned char bytes[16];
-    size_t size = state->packet.family == AF_INET ? 4 : 16;
-    for (size_t i = 0; i < size; i++)
-        bytes[i] = (unsigned char)(address.number >> 8 * (size - 1 - i));
     if (!address.unknown)
-        firewall_address_text(state->packet.family, bytes, text);
-    step->target = mem_format(size == 4 ? "%s:%u" : "[%s]:%u", text, (unsigned)port.number);
+        value_address_text(address, state->packet.family, text);
+    step->target = mem_format(ipv4 ? "%s:%u" : "[%s]:%u", text, (unsigned)port.number);
     note_doubt(walk, cursor);
     add_accepted(walk, state);
     add(&cursor->out, MAY_ACCEPT, state);
@@ -292,6 +330,8 @@ static bool destination_nat(struct walk *walk, struct rule_cursor *cursor,
     if (statement->right)
         port = match_eval(&walk->context, &cursor->state, statement->right, port);
     if (address.absent == TRI_YES || port.absent == TRI_YES)
+        return false;
+    if ((address.absent || port.absent) && walk->sure_only)
         return false;
     if (address.absent || port.absent)
         cursor->certain = false;
@@ -331,7 +371,8 @@ static void foreign(struct walk *walk, struct rule_cursor *cursor,
                     const struct statement *statement)
 {
     walk->context.doubt[0] = WALK_EXTENSION, walk->context.doubt[1] = statement->word;
-    anything(walk, cursor);
+    if (!walk->sure_only)
+        anything(walk, cursor);
 }
 
 /* ---- maps of verdicts ---- */
@@ -348,7 +389,7 @@ static void verdict_map(struct walk *walk, struct rule_cursor *cursor,
 
     walk->context.doubt[0] = "vmap", walk->context.doubt[1] = "";
     match_key(&walk->context, &cursor->state, statement->left, &key);
-    if (key.absent == TRI_YES)
+    if (key.absent == TRI_YES || (walk->sure_only && (key.absent || !set)))
         return;
     if (!set) {
         match_doubt_set(&walk->context, statement->right);
@@ -358,6 +399,8 @@ static void verdict_map(struct walk *walk, struct rule_cursor *cursor,
     if (key.absent == TRI_MAYBE)
         certain = false;
     while ((element = match_next(&walk->context, &cursor->state, set, &key, &at, &match))) {
+        if (match == TRI_MAYBE && walk->sure_only)
+            continue;
         cursor->certain = certain && match == TRI_YES;
         if (match == TRI_MAYBE)
             certain = false;
@@ -387,14 +430,18 @@ static bool reject(struct walk *walk, struct rule_cursor *cursor, const char *ty
     if (!fits)
         return false;
     end(walk, cursor, MAY_REJECT, FIREWALL_REJECT);
-    struct firewall_step *step = &walk->path->steps[walk->path->count - 1];
-    const char *with = strstr(step->text, "reject with ");
-    if (with)
-        step->target = mem_string(span_str(with + strlen("reject with ")));
     return false;
 }
 
 /* ---- rules ---- */
+
+static bool is_decisive(const struct walk *walk, const struct ruleset_rule *rule)
+{
+    for (size_t i = 0; i < walk->decisive_count; i++)
+        if (walk->decisive[i] == rule)
+            return true;
+    return false;
+}
 
 /* @return false when the rule ends here */
 static bool condition(struct walk *walk, struct rule_cursor *cursor,
@@ -407,6 +454,8 @@ static bool condition(struct walk *walk, struct rule_cursor *cursor,
     walk->context.doubt[1] = statement->extension ? statement->word : "";
     if (statement->kind == STATEMENT_MATCH)
         match = match_statement(&walk->context, &cursor->state, statement);
+    if (match == TRI_MAYBE && walk->sure_only)
+        match = is_decisive(walk, cursor->rule) ? TRI_YES : TRI_NO;
     if (match == TRI_MAYBE && cursor->certain)
         cursor->certain = false;
     else
@@ -498,6 +547,8 @@ static unsigned walk_chain(struct walk *walk, const struct ruleset_chain *chain,
             return all.may | MAY_END;
         }
         walk->budget--;
+        if (depth == 0)
+            walk->root = cursor.rule->index;
         may = walk_rule(walk, &cursor, state, &back);
         all.may |= may & (MAY_ACCEPT | MAY_END);
         if (may & MAY_RETURN)
@@ -510,16 +561,76 @@ static unsigned walk_chain(struct walk *walk, const struct ruleset_chain *chain,
     return all.may;
 }
 
+static void cause_join(struct walk_cause *cause, const struct walk_cause *more)
+{
+    size_t count = cause->count + more->count;
+
+    if (more->count)
+        *cause = *more;
+    cause->count = count;
+}
+
+/* What a chain left behind becomes part of what its caller does. */
+static unsigned take_result(struct walk *walk, const struct walk_result *result,
+                            struct packet_state *state)
+{
+    if (result->any_accepted)
+        add_accepted(walk, &result->accepted);
+    if ((result->drop.count || result->reject.count) && walk->root < walk->first_root)
+        walk->first_root = walk->root;
+    cause_join(&walk->drop, &result->drop);
+    cause_join(&walk->reject, &result->reject);
+    if (result->may & MAY_RETURN)
+        *state = result->back;
+    return result->may;
+}
+
+/* Runs a chain that is jumped to, or remembers what came of it for such a packet. Its steps are
+ * shown once. */
+static unsigned walk_known(struct walk *walk, const struct ruleset_chain *chain,
+                           struct packet_state *state, unsigned depth)
+{
+    const struct walk_result *known = walk_memo_find(walk->memo, chain, state);
+    struct walk outer = *walk;
+    struct packet_state before = *state;
+
+    if (known) {
+        walk->too_deep = walk->too_deep || depth + known->depth > DEPTH_MAX;
+        return take_result(walk, known, state);
+    }
+    walk->any_accepted = false;
+    walk->drop = walk->reject = (struct walk_cause){0};
+    walk->depth = depth;
+    struct walk_result result = {.may = walk_chain(walk, chain, state, depth)};
+    result.back = *state;
+    result.accepted = walk->accepted;
+    result.any_accepted = walk->any_accepted;
+    result.drop = walk->drop;
+    result.reject = walk->reject;
+    result.depth = walk->depth - depth;
+    if (!walk->too_deep && walk->context.updated_count == outer.context.updated_count)
+        walk_memo_add(walk->memo, chain, &before, &result);
+    walk->accepted = outer.accepted;
+    walk->any_accepted = outer.any_accepted;
+    walk->drop = outer.drop;
+    walk->reject = outer.reject;
+    walk->depth = walk->depth > outer.depth ? walk->depth : outer.depth;
+    return take_result(walk, &result, state);
+}
+
 /* What happens to packets that no rule decided about. */
 static unsigned policy(struct walk *walk, const struct ruleset_chain *chain,
                        const struct packet_state *state)
 {
-    enum firewall_action action = chain->policy_drops ? FIREWALL_DROP : FIREWALL_ACCEPT;
+    bool drops = chain->policy_drops && !(walk->without_ufw && chain->table->ufw);
+    enum firewall_action action = drops ? FIREWALL_DROP : FIREWALL_ACCEPT;
     struct firewall_step *step = walk_step(walk, chain, walk->met ? action : FIREWALL_MAYBE);
 
+    note_server(walk, state, step);
     step->policy = true;
-    step->text = mem_format("policy %s", chain->policy_drops ? "drop" : "accept");
-    if (!chain->policy_drops)
+    step->text = mem_format("policy %s", drops ? "drop" : "accept");
+    walk->root = chain->rule_count;
+    if (!drops)
         return add_accepted(walk, state), MAY_ACCEPT;
     cause(walk, &walk->drop, 0);
     return MAY_DROP;
@@ -533,6 +644,9 @@ unsigned walk_base_chain(struct walk *walk, const struct ruleset_chain *chain, b
     walk->context.table = chain->table;
     walk->any_accepted = false;
     walk->met = certain;
+    walk->first_root = SIZE_MAX;
+    walk->depth = 0;
+    walk_memo_clear(walk->memo);
     unsigned may = walk_chain(walk, chain, &inner, 0);
     if (may & MAY_RETURN)
         may |= policy(walk, chain, &inner);
@@ -543,4 +657,30 @@ unsigned walk_base_chain(struct walk *walk, const struct ruleset_chain *chain, b
     if (walk->any_accepted)
         *state = walk->accepted;
     return may & (MAY_ACCEPT | MAY_END);
+}
+
+/* ---- begin and end ---- */
+
+void walk_begin(struct walk *walk)
+{
+    walk->rules = mem_resize(NULL, FIREWALL_STEPS_MAX, sizeof *walk->rules);
+    memset(walk->rules, 0, FIREWALL_STEPS_MAX * sizeof *walk->rules);
+    walk->memo = walk_memo_create(walk->context.ruleset->chain_count);
+    walk->first_root = SIZE_MAX;
+}
+
+void walk_finish(struct walk *walk)
+{
+    for (size_t i = 0; i < walk->path->count; i++) {
+        struct firewall_step *step = &walk->path->steps[i];
+        if (!walk->rules[i])
+            continue;
+        step->text = ruleset_rule_text(walk->rules[i]);
+        const char *with =
+            step->action == FIREWALL_REJECT ? strstr(step->text, "reject with ") : NULL;
+        if (with)
+            step->target = mem_string(span_str(with + strlen("reject with ")));
+    }
+    walk_memo_destroy(walk->memo);
+    free(walk->rules);
 }

@@ -15,6 +15,11 @@ enum {
     MAY_END = MAY_DROP | MAY_REJECT | MAY_QUEUE,
 };
 
+enum {
+    WALK_RULES_MAX = 200000,  /**< looked at for one packet */
+    WALK_MATCHES_MAX = 10000, /**< of them, rules that match */
+};
+
 #define WALK_EXTENSION "iptables' extension" /**< a doubt about one */
 
 /** Rules that lead to one verdict. */
@@ -24,11 +29,24 @@ struct walk_cause {
     uint64_t handle; /**< of the last */
 };
 
+struct walk_memo;
+
 struct walk {
     struct match_context context;
     struct firewall_path *path;
-    bool tracked;                 /**< the kernel tracks connections of the packet's family */
-    bool met;                     /**< the packet surely meets the base chain that is walked */
+    const struct ruleset_rule **rules; /**< of the path's steps; their text is made at the end */
+    struct walk_memo *memo;
+    bool sure_only; /**< what may or may not match does not: for whoever plans for everybody */
+    /** In spite of that: rules that were seen to decide about such a packet; NULL for none */
+    const struct ruleset_rule *const *decisive;
+    size_t decisive_count;
+    bool any_interface; /**< the packet came in by any: chains of all devices see it */
+    bool without_ufw;   /**< as if ufw had left its jumps and policies out: it looks after them */
+    size_t root;        /**< the base chain's rule that is run, an index; rule_count: its policy */
+    size_t first_root;  /**< of the first that may end the way; SIZE_MAX: none does */
+    unsigned depth;     /**< of jumps, the deepest since it was set to 0 */
+    bool tracked;       /**< the kernel tracks connections of the packet's family */
+    bool met;           /**< the packet surely meets the base chain that is walked */
     struct packet_state accepted; /**< of packets that the base chain accepts */
     bool any_accepted;
     struct walk_cause drop, reject;
@@ -46,7 +64,12 @@ unsigned walk_base_chain(struct walk *walk, const struct ruleset_chain *chain, b
                          struct packet_state *state);
 /** Makes *state what is known when it is one or the other. */
 void packet_state_join(struct packet_state *state, const struct packet_state *other);
-/** Adds a step for something that is no rule of nftables. */
+bool packet_state_equal(const struct packet_state *a, const struct packet_state *b);
+/** Memory for a walk, to be ended by walk_finish(). */
+void walk_begin(struct walk *walk);
+/** Gives the path's steps their text, which few of them are asked for. */
+void walk_finish(struct walk *walk);
+/** Adds a step; chain is NULL for something that is no rule of nftables. */
 struct firewall_step *walk_step(struct walk *walk, const struct ruleset_chain *chain,
                                 enum firewall_action action);
 /** Keeps the first doubt and the step that it stands in. */

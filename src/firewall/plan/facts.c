@@ -37,13 +37,18 @@ void firewall_facts_finish(struct firewall_facts *facts)
 {
     for (int flavour = 0; flavour < IPTABLES_FLAVOURS; flavour++)
         for (int version = 0; version < 2; version++) {
-            free(facts->xt[flavour][version].filter);
-            free(facts->xt[flavour][version].nat);
+            struct iptables_tables *xt = &facts->xt[flavour][version];
+            free(xt->filter);
+            free(xt->nat);
+            free(xt->mangle);
+            free(xt->raw);
+            free(xt->security);
         }
     json_decref(facts->done);
     json_decref(facts->firewalld);
     json_decref(facts->ruleset);
     free(facts->ruleset_text);
+    free(facts->host.addresses);
     policy_finish(&facts->policy);
     pf_finish(&facts->pf);
     free(facts->root);

@@ -7,13 +7,16 @@
 
 #include "base/macros.h"
 #include "firewall/macos/pf.h"
+#include "firewall/model/simulate.h"
 #include "firewall/windows/policy.h"
 
 /** Of a program of the iptables family and one IP version: `iptables-nft -S`, ... */
 struct iptables_tables {
     char *filter; /**< what `-S` says of the filter table; NULL: not there, or not to be seen */
-    char *nat;    /**< the same of the nat table */
-    bool cut;     /**< there was more than could be taken */
+    char *nat;    /**< the same of the nat table, and so on */
+    char *mangle;
+    char *raw;
+    char *security;
 };
 
 enum iptables_flavour { IPTABLES_NFT, IPTABLES_LEGACY, IPTABLES_FLAVOURS };
@@ -31,6 +34,11 @@ struct firewall_facts {
     struct iptables_tables xt[IPTABLES_FLAVOURS][2]; /**< [flavour][0: IPv4, 1: IPv6] */
 
     json_t *firewalld; /**< what firewalld says of itself: see firewalld.h; NULL: not there */
+
+    struct simulate_host host; /**< its addresses; all zero: not known */
+    /** The first packet of a client on the Internet, for IPv4 and IPv6. Family 0: this machine has
+     *  no address of it */
+    struct firewall_probe clients[2];
 
     bool has_nft, has_iptables, has_iptables_legacy, has_ufw, has_firewalld, has_persistent;
     bool iptables_is_legacy; /**< `iptables` without a suffix is the legacy one */

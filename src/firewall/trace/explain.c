@@ -196,6 +196,17 @@ const char *explain_destination(const struct prober_trace *trace, int family, ch
     return text;
 }
 
+/* The server's address and port once they were changed. */
+static void note_server(const struct prober_trace *trace, struct firewall_path *path)
+{
+    struct firewall_step *step = &path->steps[path->count - 1];
+    const struct firewall_probe *probe = &path->probe;
+
+    step->port = trace->port;
+    if (memcmp(trace->destination, probe->destination, sizeof probe->destination) != 0)
+        firewall_address_text(probe->family, trace->destination, step->address);
+}
+
 /* The rule that changed the destination is the last that accepted before the change was seen. */
 static void mark_nat(const struct prober_trace *trace, struct firewall_path *path)
 {
@@ -279,12 +290,17 @@ static void explain_queue(struct firewall_path *path, unsigned queue)
 void explain_trace(struct explain_chains *chains, const struct prober_trace *trace,
                    struct firewall_path *path)
 {
+    bool moved = false;
     const struct prober_event *last = trace->count ? &trace->events[trace->count - 1] : NULL;
 
     path->witness = FIREWALL_BY_TRACE;
     /* Steps and events go side by side: the end of a called chain is a step only of the trace. */
-    for (size_t i = 0; i < trace->count; i++)
+    for (size_t i = 0; i < trace->count; i++) {
+        moved = moved || trace->events[i].moved;
         add_step(chains, &trace->events[i], path);
+        if (moved)
+            note_server(trace, path);
+    }
     if (trace->moved)
         mark_nat(trace, path);
     if (trace->place == PROBER_INPUT_END) {

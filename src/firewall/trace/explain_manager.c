@@ -1,46 +1,23 @@
 /* Which manager a rule belongs to, told from the names that each gives its tables and chains, and
  * the command in that manager's own words that lets the packet through just before the rule. */
-#include <ctype.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/nsec.h"
 #include "firewall/trace/explain.h"
+#include "firewall/trace/hint.h"
 #include "os/command.h"
 
 enum { LINE_MAX_BYTES = 1024 };
 
-/* What a packet looks like where the culprit meets it. */
-struct aim {
-    const char *protocol; /* "tcp" */
-    char port[8];
-    char address[FIREWALL_ADDRESS_TEXT]; /* "" unless the packet is forwarded there */
-};
-
 static bool starts(const char *text, const char *with)
 {
     return text && strncmp(text, with, strlen(with)) == 0;
-}
-
-static struct aim aim_of(const struct firewall_path *path)
-{
-    struct aim aim = {.protocol = path->probe.protocol == IPPROTO_UDP ? "udp" : "tcp"};
-    const char *colon = path->forwarded ? strrchr(path->forwarded, ':') : NULL;
-
-    snprintf(aim.port, sizeof aim.port, "%u", (unsigned)path->probe.port);
-    if (!colon)
-        return aim;
-    const char *from = path->forwarded + (path->forwarded[0] == '[');
-    size_t len = strcspn(from, "]");
-    if (from == path->forwarded)
-        len = (size_t)(colon - from);
-    snprintf(aim.port, sizeof aim.port, "%s", colon + 1);
-    snprintf(aim.address, sizeof aim.address, "%.*s", (int)len, from);
-    return aim;
 }
 
 static const struct firewall_step *step_named(const struct firewall_path *path, const char *prefix)
@@ -55,6 +32,22 @@ static void set_origin(struct firewall_step *step, char *origin)
 {
     free(step->origin);
     step->origin = origin;
+}
+
+/* Is there a line of a file that says just that? */
+static bool file_says(const char *path, const char *wanted)
+{
+    FILE *file = fopen(path, "re");
+    char line[LINE_MAX_BYTES];
+    bool says = false;
+
+    while (file && !says && fgets(line, sizeof line, file)) {
+        line[strcspn(line, "\r\n")] = '\0';
+        says = strcasecmp(line, wanted) == 0;
+    }
+    if (file)
+        fclose(file);
+    return says;
 }
 
 /* ---- ufw ---- */
@@ -83,26 +76,43 @@ static char *ufw_tuple(bool six, const char *chain, size_t index)
     return found && *tuple ? mem_string(span_str(tuple)) : NULL;
 }
 
-/* The command that takes a plain rule back; NULL for rules with addresses. */
-static char *ufw_delete(const char *tuple)
+/* Is it a rule for just this port, whatever its action? Such a one ufw changes in its place. */
+static bool is_same_rule(const char *tuple, const struct hint_aim *aim)
 {
-    char action[16], protocol[16], port[48], to[64], from_port[48], from[64];
+    char protocol[16], port[48], to[64], from_port[48], from[64], direction[16];
 
-    if (sscanf(tuple, "%15s %15s %47s %63s %47s %63s", action, protocol, port, to, from_port,
-               from) != 6)
-        return NULL;
-    bool all = strcmp(from_port, "any") == 0 &&
-               (strcmp(to, "0.0.0.0/0") == 0 || strcmp(to, "::/0") == 0) &&
-               (strcmp(from, "0.0.0.0/0") == 0 || strcmp(from, "::/0") == 0);
-    if (!all)
-        return NULL;
-    if (strcmp(protocol, "any") == 0)
-        return mem_format("ufw delete %s %s", action, port);
-    return mem_format("ufw delete %s %s/%s", action, port, protocol);
+    return tuple &&
+           sscanf(tuple, "%*s %15s %47s %63s %47s %63s %15s", protocol, port, to, from_port, from,
+                  direction) == 6 &&
+           strcmp(protocol, aim->protocol) == 0 && strcmp(port, aim->port) == 0 &&
+           (strcmp(to, "0.0.0.0/0") == 0 || strcmp(to, "::/0") == 0) &&
+           strcmp(from_port, "any") == 0 && strcmp(from, to) == 0 && strcmp(direction, "in") == 0;
 }
 
-static void explain_ufw(struct firewall_path *path, struct firewall_step *step, size_t index,
-                        const struct aim *aim)
+/* Rules that users wrote are asked in order: before the first one an accept always counts. */
+static void hint_ufw(struct firewall_path *path, const struct firewall_step *step,
+                     const char *tuple)
+{
+    struct hint_aim aim = hint_aim_of(path, step);
+    bool user =
+        !step->policy && (starts(step->chain, "ufw-user-") || starts(step->chain, "ufw6-user-"));
+    const char *first = user && !is_same_rule(tuple, &aim) ? "insert 1 " : "";
+    bool own = strstr(step->chain, "-before-") && !step->policy;
+
+    if (own && !starts(step->text, "counter jump"))
+        firewall_path_hint(path, "take the rule out of /etc/ufw/%s and run: ufw reload",
+                           starts(step->chain, "ufw6-") ? "before6.rules" : "before.rules");
+    else if (aim.answer)
+        firewall_path_hint(path, "ufw %sallow out proto %s from any port %s", first, aim.protocol,
+                           aim.port);
+    else if (aim.address[0])
+        firewall_path_hint(path, "ufw route %sallow proto %s from any to %s port %s", first,
+                           aim.protocol, aim.address, aim.port);
+    else
+        firewall_path_hint(path, "ufw %sallow %s/%s", first, aim.port, aim.protocol);
+}
+
+static void explain_ufw(struct firewall_path *path, struct firewall_step *step, size_t index)
 {
     bool here = index != EXPLAIN_ELSEWHERE;
     bool user = starts(step->chain, "ufw-user-") || starts(step->chain, "ufw6-user-");
@@ -110,7 +120,6 @@ static void explain_ufw(struct firewall_path *path, struct firewall_step *step, 
         user && here && !step->policy
             ? ufw_tuple(path->probe.family == AF_INET6, step->chain, index)
             : NULL;
-    char *delete = tuple ? ufw_delete(tuple) : NULL;
 
     if (tuple)
         set_origin(step, mem_format("ufw: %s", tuple));
@@ -118,68 +127,165 @@ static void explain_ufw(struct firewall_path *path, struct firewall_step *step, 
         set_origin(step, mem_string(span_str(step->policy ? "ufw: the default for what no rule "
                                                             "allows"
                                                           : "a rule of ufw's own")));
-    if (delete)
-        firewall_path_hint(path, "%s", delete);
-    else if (aim->address[0])
-        firewall_path_hint(path, "ufw route allow proto %s from any to %s port %s", aim->protocol,
-                           aim->address, aim->port);
-    else if (user)
-        firewall_path_hint(path, "ufw insert 1 allow %s/%s", aim->port, aim->protocol);
-    else
-        firewall_path_hint(path, "ufw allow %s/%s", aim->port, aim->protocol);
-    free(delete);
+    hint_ufw(path, step, tuple);
+}
+
+/* With IPV6=no ufw drops all of IPv6 but what stays on lo, and writes no rule for it. */
+static bool is_ufw_without_ipv6(const struct firewall_step *step)
+{
+    return step->policy && strcmp(step->family, "ip6") == 0 &&
+           file_says("/etc/ufw/ufw.conf", "ENABLED=yes") &&
+           file_says("/etc/default/ufw", "IPV6=no");
+}
+
+static void explain_ufw_without_ipv6(struct firewall_path *path, struct firewall_step *step)
+{
+    struct hint_aim aim = hint_aim_of(path, step);
+
+    set_origin(step, mem_string(SPAN("ufw with IPV6=no, which closes IPv6 altogether")));
+    firewall_path_hint(path,
+                       "sed -i 's/^IPV6=.*/IPV6=yes/' /etc/default/ufw && ufw reload && ufw allow "
+                       "%s/%s",
+                       aim.port, aim.protocol);
 }
 
 /* ---- firewalld ---- */
 
-/* "public" of "filter_IN_public_allow". @return for free(), or NULL */
-static char *firewalld_zone(const struct firewall_path *path)
+/* A zone or policy, as a chain's name tells it: "filter_IN_public_allow", "filter_IN_policy_web".
+ */
+struct firewalld_part {
+    char *name;      /* for free(); NULL: neither */
+    char *option;    /* " --zone=public", quoted; "" */
+    const char *end; /* "_allow", "" */
+};
+
+static struct firewalld_part firewalld_part_of(const char *chain)
 {
     static const char *const ends[] = {"_pre", "_log", "_deny", "_allow", "_post"};
+    bool in = starts(chain, "filter_IN_"), forward = starts(chain, "filter_FWD_");
+    struct firewalld_part part = {.option = mem_string(SPAN("")), .end = ""};
 
-    for (size_t i = path->count; i-- > 0;) {
-        const char *chain = path->steps[i].chain;
-        bool in = starts(chain, "filter_IN_"), forward = starts(chain, "filter_FWD_");
-        if ((!in && !forward) || starts(chain, "filter_IN_policy_"))
-            continue;
-        struct span zone = span_str(chain + (in ? 10 : 11));
-        for (size_t e = 0; e < ARRAY_SIZE(ends); e++)
-            if (span_ends(zone, span_str(ends[e])))
-                zone.len -= strlen(ends[e]);
-        return mem_string(zone);
-    }
-    return NULL;
+    if (!in && !forward)
+        return part;
+    struct span name = span_str(chain + (in ? 10 : 11));
+    bool policy = span_starts(name, SPAN("policy_"));
+    name = span_from(name, policy ? 7 : 0);
+    for (size_t e = 0; e < ARRAY_SIZE(ends); e++)
+        if (span_ends(name, span_str(ends[e]))) {
+            name.len -= strlen(ends[e]);
+            part.end = ends[e];
+        }
+    part.name = mem_string(name);
+    scoped(mem_release) char *quoted = hint_quote(part.name);
+    free(part.option);
+    part.option = mem_format(" --%s=%s", policy ? "policy" : "zone", quoted);
+    return part;
 }
 
-static void explain_firewalld(struct firewall_path *path, struct firewall_step *step,
-                              const struct aim *aim)
+static void firewalld_part_finish(struct firewalld_part *part)
 {
-    scoped(mem_release) char *zone = firewalld_zone(path);
-    scoped(mem_release) char *option = zone ? mem_format(" --zone=%s", zone) : NULL;
-    const char *said = option ? option : "";
+    free(part->name);
+    free(part->option);
+}
 
-    set_origin(step, zone ? mem_format("firewalld, zone %s", zone)
-                          : mem_string(SPAN("firewalld: no zone takes it")));
-    if (strstr(step->chain, "_deny"))
-        firewall_path_hint(path,
-                           "firewall-cmd%s --list-rich-rules shows the rule; take it back "
-                           "with firewall-cmd --permanent%s --remove-rich-rule='...' and "
-                           "firewall-cmd --reload",
-                           said, said);
+/* The zone that the packet is in. */
+static struct firewalld_part firewalld_zone(const struct firewall_path *path)
+{
+    for (size_t i = path->count; i-- > 0;) {
+        struct firewalld_part part =
+            firewalld_part_of(path->steps[i].chain ? path->steps[i].chain : "");
+        if (part.name && starts(part.option, " --zone="))
+            return part;
+        firewalld_part_finish(&part);
+    }
+    return (struct firewalld_part){.option = mem_string(SPAN("")), .end = ""};
+}
+
+/* The one rich rule of a zone or policy that drops or rejects. @return for free(), or NULL where
+ * there is none, or more than one */
+static char *only_closing_rule(const struct firewalld_part *part)
+{
+    scoped(mem_release) char *words =
+        mem_format("--%s=%s", starts(part->option, " --policy=") ? "policy" : "zone", part->name);
+    const char *argv[] = {"firewall-cmd", words, "--list-rich-rules", NULL};
+    struct command command = {.argv = argv, .timeout = 5 * NSEC_PER_SEC};
+    struct command_result result;
+    struct span rest, line;
+    char *found = NULL;
+    size_t count = 0;
+
+    if (command_run(&command, &result) < 0)
+        return NULL;
+    rest = buffer_span(&result.output);
+    while (result.exit_code == 0 && span_next(&rest, '\n', &line)) {
+        scoped(mem_release) char *text = mem_string(span_trim(line));
+        if (!strstr(text, " drop") && !strstr(text, " reject"))
+            continue;
+        if (count++ == 0)
+            found = take(text);
+    }
+    command_result_finish(&result);
+    if (count != 1)
+        free(take(found));
+    return found;
+}
+
+static void hint_rich_rule(struct firewall_path *path, const struct firewalld_part *part)
+{
+    scoped(mem_release) char *rule = only_closing_rule(part);
+
+    if (rule) {
+        scoped(mem_release) char *quoted = hint_quote(rule);
+        firewall_path_hint(
+            path, "firewall-cmd --permanent%s --remove-rich-rule=%s && firewall-cmd --reload",
+            part->option, quoted);
+        return;
+    }
+    firewall_path_hint(path,
+                       "firewall-cmd%s --list-rich-rules shows the rule; take it back with "
+                       "firewall-cmd --permanent%s --remove-rich-rule='...' and firewall-cmd "
+                       "--reload",
+                       part->option, part->option);
+}
+
+static void explain_firewalld(struct firewall_path *path, struct firewall_step *step)
+{
+    struct firewalld_part at = firewalld_part_of(step->chain), zone = firewalld_zone(path);
+    struct hint_aim aim = hint_aim_of(path, step);
+    bool policy = starts(at.option, " --policy=");
+
+    if (policy)
+        set_origin(step, mem_format("firewalld, policy %s", at.name));
     else
+        set_origin(step, zone.name ? mem_format("firewalld, zone %s", zone.name)
+                                   : mem_string(SPAN("firewalld: no zone takes it")));
+    if (starts(step->table, "firewalld_")) {
+        set_origin(step, mem_string(SPAN("firewalld in panic mode")));
+        firewall_path_hint(path, "firewall-cmd --panic-off && firewall-cmd --reload");
+    } else if (*at.end && strcmp(at.end, "_allow") != 0) {
+        hint_rich_rule(path, &at);
+    } else if (policy) {
         firewall_path_hint(path,
-                           "firewall-cmd --permanent%s --add-port=%s/%s && firewall-cmd "
+                           "firewall-cmd --permanent%s --set-target=CONTINUE && firewall-cmd "
                            "--reload",
-                           said, aim->port, aim->protocol);
+                           at.option);
+    } else {
+        firewall_path_hint(path,
+                           "firewall-cmd --permanent%s --add-port=%s/%s && firewall-cmd --reload",
+                           zone.option, aim.port, aim.protocol);
+    }
+    firewalld_part_finish(&at);
+    firewalld_part_finish(&zone);
 }
 
 /* ---- fail2ban ---- */
 
 static void hint_ban(struct firewall_path *path, const char *jail)
 {
+    scoped(mem_release) char *quoted = hint_quote(jail);
     char source[FIREWALL_ADDRESS_TEXT];
 
-    firewall_path_hint(path, "fail2ban-client set %s unbanip %s", jail,
+    firewall_path_hint(path, "fail2ban-client set %s unbanip %s", quoted,
                        firewall_address_text(path->probe.family, path->probe.source, source));
 }
 
@@ -210,7 +316,7 @@ static bool explain_fail2ban(struct firewall_path *path, struct firewall_step *s
 
 static bool is_iptables(const struct firewall_path *path, const struct firewall_step *step)
 {
-    static const char *const chains[] = {"INPUT", "FORWARD", "PREROUTING"};
+    static const char *const chains[] = {"INPUT", "FORWARD", "PREROUTING", "OUTPUT", "POSTROUTING"};
     static const char *const tables[] = {"filter", "raw", "mangle", "nat", "security"};
     bool known = false;
 
@@ -255,80 +361,51 @@ static bool calls_docker_user(const struct firewall_path *path)
     return false;
 }
 
-static void explain_iptables(struct firewall_path *path, struct firewall_step *step, size_t index,
-                             const struct aim *aim)
+/* The program without a suffix is the other one where an alternative says so. */
+static const char *program_of(const struct firewall_step *step, size_t index)
 {
-    const char *program = strcmp(step->family, "ip6") == 0 ? "ip6tables" : "iptables";
-    bool docker = aim->address[0] && calls_docker_user(path);
-    const char *chain = docker ? "DOCKER-USER" : step->chain;
-    scoped(mem_release) char *table =
-        strcmp(step->table, "filter") == 0 ? NULL : mem_format(" -t %s", step->table);
-    scoped(mem_release) char *to = aim->address[0] ? mem_format(" -d %s", aim->address) : NULL;
+    bool six = strcmp(step->family, "ip6") == 0;
+    char link[256] = "";
+
+    if (index != EXPLAIN_ELSEWHERE &&
+        readlink(six ? "/etc/alternatives/ip6tables" : "/etc/alternatives/iptables", link,
+                 sizeof link - 1) > 0 &&
+        strstr(link, "legacy"))
+        return six ? "ip6tables-nft" : "iptables-nft";
+    return six ? "ip6tables" : "iptables";
+}
+
+static void explain_iptables(struct firewall_path *path, struct firewall_step *step, size_t index)
+{
+    bool docker = step->address[0] && calls_docker_user(path);
     char *rule = iptables_rule(step, index);
-    char place[24] = "";
+    size_t place = index == EXPLAIN_ELSEWHERE ? 1 : index + 1;
 
     set_origin(step, rule ? mem_format("iptables: %s", rule) : mem_string(SPAN("iptables")));
     free(rule);
-    if (starts(chain, "f2b-")) {
-        hint_ban(path, chain + 4);
-        return;
-    }
-    if (!step->policy && index != EXPLAIN_ELSEWHERE)
-        snprintf(place, sizeof place, " %zu", docker ? (size_t)1 : index + 1);
-    firewall_path_hint(path, "%s%s %s %s%s%s -p %s --dport %s -j ACCEPT", program,
-                       table ? table : "", step->policy && !docker ? "-A" : "-I", chain, place,
-                       to ? to : "", aim->protocol, aim->port);
-}
-
-/* ---- nftables itself ---- */
-
-/* Is the rule about this port alone, so that it may go? */
-static bool is_about_port(const struct firewall_step *step, const struct aim *aim)
-{
-    char about[32];
-
-    if (!step->text)
-        return false;
-    snprintf(about, sizeof about, "%s dport %s ", aim->protocol, aim->port);
-    return starts(step->text, about);
-}
-
-static void explain_nftables(struct firewall_path *path, const struct firewall_step *step,
-                             const struct aim *aim)
-{
-    scoped(mem_release) char *to =
-        aim->address[0]
-            ? mem_format("%s daddr %s ", strchr(aim->address, ':') ? "ip6" : "ip", aim->address)
-            : NULL;
-
-    if (step->policy)
-        firewall_path_hint(path, "nft add rule %s %s %s %s%s dport %s accept", step->family,
-                           step->table, step->chain, to ? to : "", aim->protocol, aim->port);
-    else if (!step->handle)
-        firewall_path_hint(path, "nft insert rule %s %s %s %s%s dport %s accept", step->family,
-                           step->table, step->chain, to ? to : "", aim->protocol, aim->port);
-    else if (is_about_port(step, aim))
-        firewall_path_hint(path, "nft delete rule %s %s %s handle %llu", step->family, step->table,
-                           step->chain, (unsigned long long)step->handle);
+    if (docker)
+        hint_iptables(path, step, program_of(step, index), "DOCKER-USER", 1);
+    else if (starts(step->chain, "f2b-"))
+        hint_ban(path, step->chain + 4);
     else
-        firewall_path_hint(path, "nft insert rule %s %s %s handle %llu %s%s dport %s accept",
-                           step->family, step->table, step->chain, (unsigned long long)step->handle,
-                           to ? to : "", aim->protocol, aim->port);
+        hint_iptables(path, step, program_of(step, index), step->chain, step->policy ? 0 : place);
 }
 
 void explain_manager(struct firewall_path *path, size_t index)
 {
     struct firewall_step *step = &path->steps[path->culprit];
-    struct aim aim = aim_of(path);
+    bool here = index != EXPLAIN_ELSEWHERE, xt = is_iptables(path, step);
 
     if (explain_fail2ban(path, step))
         return;
-    if (strcmp(step->table, "firewalld") == 0)
-        explain_firewalld(path, step, &aim);
-    else if (is_iptables(path, step) && (step_named(path, "ufw-") || step_named(path, "ufw6-")))
-        explain_ufw(path, step, index, &aim);
-    else if (is_iptables(path, step))
-        explain_iptables(path, step, index, &aim);
+    if (strcmp(step->table, "firewalld") == 0 || starts(step->table, "firewalld_"))
+        explain_firewalld(path, step);
+    else if (xt && here && is_ufw_without_ipv6(step))
+        explain_ufw_without_ipv6(path, step);
+    else if (xt && (step_named(path, "ufw-") || step_named(path, "ufw6-")))
+        explain_ufw(path, step, index);
+    else if (xt)
+        explain_iptables(path, step, index);
     else
-        explain_nftables(path, step, &aim);
+        hint_nft(path, step);
 }

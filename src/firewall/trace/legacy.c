@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/nsec.h"
 #include "firewall/trace/drop_reason.h"
+#include "firewall/trace/hint.h"
 #include "os/command.h"
 
 enum { BURST = 64 };
@@ -168,12 +169,31 @@ static bool compare(struct span before, struct span after, struct found *ret_fou
     return any;
 }
 
+/* Behind the translation of addresses the packet has the port and address that it led to. */
+static void note_server(const struct firewall_path *path, const char *chain,
+                        struct firewall_step *step)
+{
+    const char *colon = path->forwarded ? strrchr(path->forwarded, ':') : NULL;
+    char own[FIREWALL_ADDRESS_TEXT];
+    uint64_t port;
+
+    if (!colon || strcmp(chain, "PREROUTING") == 0 ||
+        span_to_uint(span_str(colon + 1), &port) < 0 || port > UINT16_MAX)
+        return;
+    bool bracket = path->forwarded[0] == '[';
+    step->port = (uint16_t)port;
+    snprintf(step->address, sizeof step->address, "%.*s",
+             (int)(colon - path->forwarded - 2 * bracket), path->forwarded + bracket);
+    firewall_address_text(path->probe.family, path->probe.destination, own);
+    if (strcmp(step->address, own) == 0)
+        step->address[0] = '\0';
+}
+
 static void blame(struct firewall_path *path, const char *table, const struct found *found)
 {
     struct firewall_step *step = firewall_path_step(path);
     bool six = path->probe.family == AF_INET6, rejects = strcmp(found->target, "REJECT") == 0;
-    const char *protocol = path->probe.protocol == IPPROTO_UDP ? "udp" : "tcp";
-    char with[48], place[24] = "";
+    char with[48];
 
     step->layer = FIREWALL_IPTABLES;
     step->policy = found->rule.len == 0;
@@ -183,7 +203,6 @@ static void blame(struct firewall_path *path, const char *table, const struct fo
     step->action = rejects ? FIREWALL_REJECT : FIREWALL_DROP;
     if (!step->policy) {
         step->text = mem_string(found->rule);
-        snprintf(place, sizeof place, " %zu", found->index + 1);
         if (rejects && word_after(found->rule, "--reject-with ", with, sizeof with))
             step->target = mem_string(span_str(with));
     }
@@ -193,12 +212,9 @@ static void blame(struct firewall_path *path, const char *table, const struct fo
     firewall_path_reason(path, "%s in chain %s of iptables-legacy's table %s %s it",
                          step->policy ? "the policy" : "a rule", step->chain, table,
                          rejects ? "rejects" : "drops");
-    scoped(mem_release) char *option =
-        strcmp(table, "filter") == 0 ? NULL : mem_format(" -t %s", table);
-    firewall_path_hint(path, "%s%s %s %s%s -p %s --dport %u -j ACCEPT",
-                       six ? "ip6tables-legacy" : "iptables-legacy", option ? option : "",
-                       step->policy ? "-A" : "-I", step->chain, place, protocol,
-                       (unsigned)path->probe.port);
+    note_server(path, step->chain, step);
+    hint_iptables(path, step, six ? "ip6tables-legacy" : "iptables-legacy", step->chain,
+                  step->policy ? 0 : found->index + 1);
 }
 
 /* The table and chain where it was lost, without the rule. */
@@ -210,10 +226,9 @@ static void blame_table(struct firewall_path *path, const struct seat *seat, con
     blame(path, seat->table, &found);
     firewall_path_reason(path, "iptables-legacy drops it in or below chain %s of its table %s; %s",
                          seat->chain, seat->table, why);
-    firewall_path_hint(path, "%s -I %s -p %s --dport %u -j ACCEPT",
-                       path->probe.family == AF_INET6 ? "ip6tables-legacy" : "iptables-legacy",
-                       seat->chain, path->probe.protocol == IPPROTO_UDP ? "udp" : "tcp",
-                       (unsigned)path->probe.port);
+    hint_iptables(path, &path->steps[path->count - 1],
+                  path->probe.family == AF_INET6 ? "ip6tables-legacy" : "iptables-legacy",
+                  seat->chain, 1);
 }
 
 bool legacy_blame(struct prober *prober, enum prober_place place, bool exactly,

@@ -20,6 +20,7 @@
 
 #include "base/buffer.h"
 #include "base/mem.h"
+#include "firewall/model/ruleset.h"
 #include "os/bpf.h"
 
 enum {
@@ -248,7 +249,7 @@ int prober_open(const char *interface, struct prober **ret_prober, char **ret_wh
     int r;
 
     prober->receiver = -1;
-    snprintf(prober->table, sizeof prober->table, "gardien_probe_%d", (int)getpid());
+    snprintf(prober->table, sizeof prober->table, RULESET_PROBE "%d", (int)getpid());
     r = prober->netlink = open_netlink();
     if (r >= 0)
         r = prober->receiver = bpf_receiver_open();

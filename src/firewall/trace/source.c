@@ -15,13 +15,6 @@
 
 /* Hosts out there, for a probe "from the Internet": ordinary addresses, which lists of addresses
  * that nobody may use do not hold. */
-static const unsigned char internet4[16] = {1, 2, 3, 4};
-static const unsigned char internet6[16] = {0x26, 0x00, [15] = 1};
-
-void source_internet(int family, unsigned char ret_address[16])
-{
-    memcpy(ret_address, family == AF_INET6 ? internet6 : internet4, 16);
-}
 
 static size_t address_size(int family)
 {
@@ -133,9 +126,9 @@ static const struct ifaddrs *choose_interface(const struct ifaddrs *all,
                                               const struct firewall_question *question,
                                               const struct firewall_probe *probe, bool from)
 {
-    const unsigned char *internet = probe->family == AF_INET6 ? internet6 : internet4;
-    unsigned char local[16];
+    unsigned char internet[16], local[16];
 
+    firewall_internet_address(probe->family, internet);
     if (question->interface)
         return best_address(all, probe->family, question->interface);
     if (!from && question->to_family) {
@@ -154,9 +147,10 @@ static const struct ifaddrs *choose_interface(const struct ifaddrs *all,
 /* The source for packets that come in by an interface. */
 static void choose_source(const struct ifaddrs *of, struct firewall_probe *probe)
 {
-    const unsigned char *internet = probe->family == AF_INET6 ? internet6 : internet4;
+    unsigned char internet[16];
     char way[IF_NAMESIZE];
 
+    firewall_internet_address(probe->family, internet);
     if (!(of->ifa_flags & IFF_LOOPBACK) &&
         strcmp(source_route_to(probe->family, internet, way), of->ifa_name) == 0)
         memcpy(probe->source, internet, 16);

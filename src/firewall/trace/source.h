@@ -22,8 +22,6 @@ struct firewall_question {
  */
 must_check int source_choose(const struct firewall_question *question, int family,
                              struct firewall_probe *ret_probe, char **ret_why);
-/** An ordinary address of the Internet. */
-void source_internet(int family, unsigned char ret_address[16]);
 /** The interface by which packets to an address leave. @return its name in `name`, or "" */
 const char *source_route_to(int family, const unsigned char address[16],
                             char name[FIREWALL_INTERFACE]);

@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "firewall/trace/answer_rules.h"
 #include "firewall/trace/drop_reason.h"
 #include "firewall/trace/explain.h"
 #include "firewall/trace/prober.h"
@@ -42,6 +43,7 @@ static void say_link_down(struct firewall_path *path)
 
 struct heard {
     bool here;      /* somebody takes the packet */
+    unsigned user;  /* whose program that is */
     bool elsewhere; /* somebody listens on the port, but not at this address */
     char where[80];
 };
@@ -71,6 +73,7 @@ static int listen_for(const struct firewall_path *path, const struct prober_trac
     for (size_t i = 0; r == 0 && i < list.count; i++) {
         if (takes(&list.items[i], path, trace->destination)) {
             ret_heard->here = true;
+            ret_heard->user = list.items[i].uid;
         } else {
             ret_heard->elsewhere = true;
             sockdiag_text(&list.items[i], ret_heard->where);
@@ -187,10 +190,10 @@ static void look_behind(struct firewall_path *path)
 }
 
 /* No probe: the simulator, when there is one, says what it can. */
-static void do_without(struct firewall_path *path, firewall_simulate *simulate, int error,
+static void do_without(struct firewall_path *path, firewall_simulate *fallback, int error,
                        const char *why)
 {
-    int r = simulate ? simulate(path) : ERR_NOT_FOUND;
+    int r = fallback ? fallback(path) : ERR_NOT_FOUND;
 
     if (r == 0) {
         findings_add(&path->notes, FINDING_NOTE, "probe", "told from the rules alone: %s", why);
@@ -204,11 +207,12 @@ static void do_without(struct firewall_path *path, firewall_simulate *simulate, 
                            path->probe.protocol == IPPROTO_UDP ? "udp" : "tcp");
 }
 
-/* What is kept for the next question: a prober for the same interface, and the texts of
- * chains. */
+/* What is kept for the next question: a prober for the same interface, the texts of chains, and the
+ * rules that answers meet. */
 struct stage {
     struct prober *prober;
     struct explain_chains *chains;
+    struct answer_rules *rules;
     char interface[IF_NAMESIZE];
     int error; /* of opening it there, with `why`: it would be the same again */
     char *why;
@@ -235,9 +239,23 @@ static void stage_close(struct stage *stage)
     prober_close(stage->prober);
     free(stage->why);
     explain_chains_destroy(stage->chains);
+    answer_rules_destroy(stage->rules);
 }
 
-static void ask(struct firewall_path *path, firewall_simulate *simulate, struct stage *stage)
+/* No answer is sent: what becomes of it the rules tell. */
+static void follow_answer(struct stage *stage, const struct prober_trace *trace,
+                          struct firewall_path *path)
+{
+    struct simulate_arrival arrival = {.moved = trace->moved, .port = trace->port};
+    struct heard heard = {0};
+    bool known =
+        path->verdict == FIREWALL_ACCEPTED && listen_for(path, trace, &heard) == 0 && heard.here;
+
+    memcpy(arrival.destination, trace->destination, sizeof arrival.destination);
+    answer_rules_follow(stage->rules, &arrival, known ? &heard.user : NULL, path);
+}
+
+static void ask(struct firewall_path *path, firewall_simulate *fallback, struct stage *stage)
 {
     struct prober_trace trace;
     char *why = NULL;
@@ -252,11 +270,13 @@ static void ask(struct firewall_path *path, firewall_simulate *simulate, struct 
                       : mem_format("the probe could not be sent: %s", error_text(r));
     }
     if (r < 0) {
-        do_without(path, simulate, r, why);
+        do_without(path, fallback, r, why);
     } else {
         explain_trace(stage->chains, &trace, path);
         if (path->verdict == FIREWALL_UNKNOWN && !path->reason)
             drop_reason_explain(stage->prober, &trace, path);
+        if (firewall_proved(path) && (path->verdict == FIREWALL_ACCEPTED || trace.moved))
+            follow_answer(stage, &trace, path);
         look_at_destination(&trace, path);
         drop_reason_warn_of_xdp(path);
         warn_of_carrier(path);
@@ -270,7 +290,7 @@ static void ask(struct firewall_path *path, firewall_simulate *simulate, struct 
     free(why);
 }
 
-static int answer(const struct firewall_question *question, int family, firewall_simulate *simulate,
+static int answer(const struct firewall_question *question, int family, firewall_simulate *fallback,
                   struct stage *stage, struct firewall_path *ret_path)
 {
     struct firewall_probe probe = {
@@ -287,27 +307,27 @@ static int answer(const struct firewall_question *question, int family, firewall
     if (!(flags_of(probe.interface) & IFF_UP))
         say_link_down(ret_path);
     else
-        ask(ret_path, simulate, stage);
+        ask(ret_path, fallback, stage);
     return 0;
 }
 
-int firewall_why(const struct firewall_question *question, int family, firewall_simulate *simulate,
+int firewall_why(const struct firewall_question *question, int family, firewall_simulate *fallback,
                  struct firewall_path *ret_path)
 {
-    struct stage stage = {.chains = explain_chains_create()};
-    int r = answer(question, family, simulate, &stage, ret_path);
+    struct stage stage = {.chains = explain_chains_create(), .rules = answer_rules_create()};
+    int r = answer(question, family, fallback, &stage, ret_path);
 
     stage_close(&stage);
     return r;
 }
 
-void firewall_why_each(firewall_simulate *simulate, struct firewall_answer *answers, size_t count)
+void firewall_why_each(firewall_simulate *fallback, struct firewall_answer *answers, size_t count)
 {
-    struct stage stage = {.chains = explain_chains_create()};
+    struct stage stage = {.chains = explain_chains_create(), .rules = answer_rules_create()};
 
     for (size_t i = 0; i < count; i++)
         answers[i].result =
-            answer(answers[i].question, answers[i].family, simulate, &stage, &answers[i].path);
+            answer(answers[i].question, answers[i].family, fallback, &stage, &answers[i].path);
     stage_close(&stage);
 }
 

@@ -15,13 +15,13 @@ typedef int firewall_simulate(struct firewall_path *path);
  *  CAP_NET_ADMIN and CAP_BPF, and with CAP_PERFMON also learns the kernel's own reasons to drop. No
  *  packet leaves the host and no listener sees one. Counters, logs and sets of the rules that the
  *  probe meets do change, as by any packet.
- *  @param simulate  asked when no probe can be sent; may be NULL
+ *  @param fallback  asked when no probe can be sent; may be NULL
  *  @param ret_path  to be finished; its verdict is FIREWALL_UNKNOWN with a reason where it cannot
  * be told
  *  @return 0, or ERR_NOT_FOUND when this host has no address of the family or no such interface:
  *  the path's reason says which, and it is to be finished too */
 must_check int firewall_why(const struct firewall_question *question, int family,
-                            firewall_simulate *simulate, struct firewall_path *ret_path);
+                            firewall_simulate *fallback, struct firewall_path *ret_path);
 
 /** Such another way: this host's rules as nftables lists them, and its addresses. Needs
  *  CAP_NET_ADMIN alone. @return 0, or as ruleset_read_live() */
@@ -42,7 +42,7 @@ struct firewall_answer {
 
 /** The same for several ports and families, faster than one by one: what the first needs is kept
  *  for those that come in by the same interface. Each path is to be finished. */
-void firewall_why_each(firewall_simulate *simulate, struct firewall_answer *answers, size_t count);
+void firewall_why_each(firewall_simulate *fallback, struct firewall_answer *answers, size_t count);
 
 /** Is a port open to the Internet? For `gardien open`, which asks before its plan to learn the
  * chain that drops (path.steps[path.culprit], when the verdict is dropped or rejected), and

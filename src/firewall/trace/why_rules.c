@@ -30,6 +30,12 @@ static bool is_closed_by_rules(const struct firewall_path *path)
            path->culprit < path->count && path->steps[path->culprit].layer == FIREWALL_NFTABLES;
 }
 
+void explain_rules(struct firewall_path *path, const struct ruleset *ruleset)
+{
+    if (is_closed_by_rules(path))
+        explain_manager(path, place_in_chain(ruleset, &path->steps[path->culprit]));
+}
+
 int firewall_simulate_live(struct firewall_path *path)
 {
     struct ruleset *ruleset;
@@ -44,8 +50,8 @@ int firewall_simulate_live(struct firewall_path *path)
         simulate(ruleset, &host, path);
         simulate_host_finish(&host);
     }
-    if (r == 0 && is_closed_by_rules(path))
-        explain_manager(path, place_in_chain(ruleset, &path->steps[path->culprit]));
+    if (r == 0)
+        explain_rules(path, ruleset);
     ruleset_destroy(ruleset);
     return r;
 }
@@ -59,7 +65,7 @@ void firewall_why_rules(const struct firewall_question *question, int family,
     if (question->from_family == family)
         memcpy(probe.source, question->from, sizeof probe.source);
     else
-        source_internet(family, probe.source);
+        firewall_internet_address(family, probe.source);
     if (question->to_family == family)
         memcpy(probe.destination, question->to, sizeof probe.destination);
     if (question->interface)

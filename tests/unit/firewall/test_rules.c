@@ -1,63 +1,127 @@
 /* Where chains end a connection, and what managers plan, from facts that are made up here. */
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
+#include "base/buffer.h"
 #include "base/mem.h"
+#include "base/nsec.h"
 #include "firewall/firewall.h"
-#include "firewall/model/rules.h"
+#include "firewall/model/passage.h"
+#include "firewall/model/ruleset_iptables.h"
 
 /* ---- iptables ---- */
 
-static struct rules_end walk_xt(const char *text, const struct flow *flow)
+/* A TCP packet to port 443 over IPv4, from anywhere, through one table of `iptables -S`. */
+static struct passage passage_of(const char *text, const char *table)
 {
-    struct rules rules;
-    struct rules_end end;
+    const struct ruleset_iptables what = {
+        .family = RULESET_IP, .source = RULESET_IPTABLES_LEGACY, .table = table};
+    struct passage_question question = {
+        .ruleset = ruleset_create(),
+        .probe = {.family = AF_INET, .protocol = IPPROTO_TCP, .source = {1, 2, 3, 4}, .port = 443}};
+    struct passage passage;
 
-    rules_of_xt(text, "ip", "filter", false, &rules);
-    rules_walk(&rules, rules_find(&rules, "ip", "filter", "INPUT"), flow, &end);
-    rules_finish(&rules);
-    return end;
-}
-
-static const struct network everybody = {0};
-
-static struct flow https(void)
-{
-    return (struct flow){.family = 4, .port = {443, PORT_TCP}, .asked = 443, .from = &everybody};
+    assert_int_equal(
+        ruleset_add_iptables((struct ruleset *)(uintptr_t)question.ruleset, text, &what), 0);
+    passage_find(&question, &passage);
+    for (size_t i = 0; i < passage.count; i++) /* which the test needs no more of */
+        passage.blocks[i].chain = NULL;
+    ruleset_destroy((struct ruleset *)(uintptr_t)question.ruleset);
+    return passage;
 }
 
 static void test_policy_and_trailing_reject_are_told_apart(void **state)
 {
-    struct flow flow = https();
-    struct rules_end end =
-        walk_xt("-P INPUT DROP\n-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n", &flow);
+    struct passage passage =
+        passage_of("-P INPUT DROP\n-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n", "filter");
 
-    assert_int_equal(end.outcome, OUTCOME_CLOSED);
-    assert_int_equal(end.before, 1);
-    end = walk_xt("-P INPUT ACCEPT\n-A INPUT -p icmp -j ACCEPT\n"
-                  "-A INPUT -j REJECT --reject-with icmp-host-prohibited\n",
-                  &flow);
-    assert_int_equal(end.outcome, OUTCOME_CLOSED);
-    assert_int_equal(end.before, 1);
+    assert_int_equal(passage.count, 1);
+    assert_int_equal(passage.blocks[0].before, 1);
+    passage = passage_of("-P INPUT ACCEPT\n-A INPUT -p icmp -j ACCEPT\n"
+                         "-A INPUT -j REJECT --reject-with icmp-host-prohibited\n",
+                         "filter");
+    assert_int_equal(passage.count, 1);
+    assert_int_equal(passage.blocks[0].before, 1);
 }
 
 static void test_what_holds_for_some_does_not_decide(void **state)
 {
-    struct flow flow = https();
-    struct rules_end end = walk_xt("-P INPUT ACCEPT\n-A INPUT -s 192.0.2.0/24 -j DROP\n"
-                                   "-A INPUT -m recent --update --seconds 60 -j DROP\n",
-                                   &flow);
+    struct passage passage = passage_of("-P INPUT ACCEPT\n-A INPUT -s 192.0.2.0/24 -j DROP\n"
+                                        "-A INPUT -m recent --update --seconds 60 -j DROP\n",
+                                        "filter");
 
-    assert_int_equal(end.outcome, OUTCOME_OPEN);
-    assert_true(end.some_dropped);
-    end = walk_xt("-P INPUT DROP\n-A INPUT -s 192.0.2.0/24 -p tcp --dport 443 -j ACCEPT\n", &flow);
-    assert_int_equal(end.outcome, OUTCOME_CLOSED);
+    assert_int_equal(passage.count, 0);
+    passage = passage_of("-P INPUT ACCEPT\n-A INPUT -s 192.0.2.0/24 -j DROP\n-A INPUT -j DROP\n",
+                         "filter");
+    assert_int_equal(passage.count, 1);
+    assert_int_equal(passage.blocks[0].before, 1);
+    assert_true(passage.blocks[0].some_dropped);
+    passage = passage_of("-P INPUT DROP\n-A INPUT -s 192.0.2.0/24 -p tcp --dport 443 -j ACCEPT\n",
+                         "filter");
+    assert_int_equal(passage.count, 1);
+}
+
+static void test_an_accept_for_one_address_is_not_for_everybody(void **state)
+{
+    struct passage passage =
+        passage_of("-P INPUT DROP\n-A INPUT -s 1.0.0.0/8 -j ACCEPT\n", "filter");
+
+    assert_int_equal(passage.count, 1); /* though the probe comes from there */
+    assert_int_equal(passage.blocks[0].before, 1);
+}
+
+static void test_rules_for_all_but_some_close_the_port(void **state)
+{
+    static const char *const closing[] = {
+        "-A INPUT ! -s 10.0.0.0/8 -p tcp --dport 443 -j DROP",
+        "-A INPUT -p tcp --tcp-flags FIN,SYN,RST,ACK SYN -m tcp --dport 443 -j DROP",
+        "-A INPUT -m iprange ! --src-range 10.0.0.1-10.0.0.9 -j REJECT",
+        "-A INPUT -m addrtype --dst-type LOCAL -p tcp --dport 443 -j DROP",
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(closing); i++) {
+        scoped(mem_release) char *text = mem_format("-P INPUT ACCEPT\n%s\n", closing[i]);
+        struct passage passage = passage_of(text, "filter");
+        if (passage.count != 1)
+            fail_msg("%s: %zu", closing[i], passage.count);
+        assert_int_equal(passage.blocks[0].before, 0);
+    }
+}
+
+static void test_a_chain_for_what_leaves_closes_the_port_too(void **state)
+{
+    struct passage passage = passage_of("-P INPUT ACCEPT\n-P OUTPUT DROP\n"
+                                        "-A OUTPUT -p udp --dport 53 -j ACCEPT\n",
+                                        "filter");
+
+    assert_int_equal(passage.count, 1);
+    assert_true(passage.blocks[0].answer);
+    assert_int_equal(passage.blocks[0].before, 1);
+    passage = passage_of("-P INPUT ACCEPT\n-P OUTPUT DROP\n-A OUTPUT -m conntrack --ctstate "
+                         "RELATED,ESTABLISHED -j ACCEPT\n",
+                         "filter");
+    assert_int_equal(passage.count, 0);
+}
+
+static void test_tables_before_conntrack_are_told(void **state)
+{
+    struct passage passage =
+        passage_of("-P PREROUTING ACCEPT\n-A PREROUTING -p tcp --dport 443 -j DROP\n", "raw");
+
+    assert_int_equal(passage.count, 1);
+    assert_true(passage.blocks[0].early);
+    passage =
+        passage_of("-P PREROUTING ACCEPT\n-A PREROUTING -p tcp --dport 443 -j DROP\n", "mangle");
+    assert_int_equal(passage.count, 1);
+    assert_false(passage.blocks[0].early);
 }
 
 static void test_matches_of_iptables(void **state)
@@ -69,6 +133,9 @@ static void test_matches_of_iptables(void **state)
         "-A INPUT -m conntrack --ctstate NEW,ESTABLISHED -p tcp --dport 443 -j ACCEPT",
         "-A INPUT ! -i docker0 -p tcp --dport 443 -j ACCEPT",
         "-A INPUT -g web\n-N web\n-A web -p tcp -j ACCEPT",
+        "-A INPUT -j MARK --set-xmark 0x3/0xff\n-A INPUT -m mark --mark 0x1/0x1 -j ACCEPT",
+        "-A INPUT -s 1.2.3.4/0 -p 6 --dport 440:450 -j ACCEPT",
+        "-A INPUT -m pkttype --pkt-type broadcast -j DROP\n-A INPUT -p tcp -j ACCEPT",
     };
     static const char *const closed[] = {
         "-A INPUT -i lo -j ACCEPT",
@@ -77,36 +144,56 @@ static void test_matches_of_iptables(void **state)
         "-A INPUT -p tcp ! --dport 443 -j ACCEPT",
         "-A INPUT -j LOG --log-prefix \"ACCEPT -j ACCEPT\"",
         "-A INPUT -j gone",
-        "-A INPUT -j loop\n-N loop\n-A loop -j loop",
+        "-A INPUT -m set --match-set friends src -j ACCEPT",
+        "-A INPUT -f -j ACCEPT",
+        "-A INPUT -m owner --uid-owner 33 -j ACCEPT",
     };
-    struct flow flow = https();
 
     for (size_t i = 0; i < ARRAY_SIZE(open); i++) {
         scoped(mem_release) char *text = mem_format("-P INPUT DROP\n-N web\n%s\n", open[i]);
-        assert_int_equal(walk_xt(text, &flow).outcome, OUTCOME_OPEN);
+        if (passage_of(text, "filter").count != 0)
+            fail_msg("%s", open[i]);
     }
     for (size_t i = 0; i < ARRAY_SIZE(closed); i++) {
         scoped(mem_release) char *text = mem_format("-P INPUT DROP\n-N loop\n%s\n", closed[i]);
-        assert_int_equal(walk_xt(text, &flow).outcome, OUTCOME_CLOSED);
+        if (passage_of(text, "filter").count != 1)
+            fail_msg("%s", closed[i]);
     }
 }
 
 static void test_docker_sends_elsewhere(void **state)
 {
-    struct flow flow = https();
-    struct rules rules;
+    struct passage passage =
+        passage_of("-P PREROUTING ACCEPT\n-N DOCKER\n"
+                   "-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n"
+                   "-A DOCKER ! -i docker0 -p tcp -m tcp --dport 443 -j DNAT --to-destination "
+                   "172.17.0.2:8443\n",
+                   "nat");
 
-    rules_of_xt("-P PREROUTING ACCEPT\n-N DOCKER\n"
-                "-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n"
-                "-A DOCKER ! -i docker0 -p tcp -m tcp --dport 443 -j DNAT --to-destination "
-                "172.17.0.2:8443\n",
-                "ip", "nat", false, &rules);
-    rules_translate(&rules, &flow);
-    rules_finish(&rules);
-    assert_true(flow.forwarded);
-    assert_int_equal(flow.port.number, 8443);
-    assert_int_equal(flow.asked, 443);
-    assert_string_equal(flow.destination, "172.17.0.2");
+    assert_true(passage.forwarded);
+    assert_int_equal(passage.port, 8443);
+    assert_string_equal(passage.destination, "172.17.0.2");
+}
+
+/* 2^16 ways through 17 chains, of which each jumps twice to the next. */
+static void test_chains_that_jump_to_the_same_again_are_walked_once(void **state)
+{
+    struct buffer text = buffer_make(64 * 1024);
+
+    assert_true(buffer_printf(&text, "-P INPUT DROP\n-A INPUT -j c1\n-A INPUT -j c1\n") >= 0);
+    for (int i = 1; i < 15; i++)
+        assert_true(buffer_printf(&text, "-N c%d\n-A c%d -p tcp -j c%d\n-A c%d -p tcp -j c%d\n", i,
+                                  i, i + 1, i, i + 1) >= 0);
+    assert_true(buffer_printf(&text, "-N c15\n") >= 0);
+    for (int i = 0; i < 100; i++)
+        assert_true(buffer_printf(&text, "-A c15 -s 192.0.2.%d -j DROP\n", i) >= 0);
+    scoped(mem_release) char *rules = mem_string(buffer_span(&text));
+    nsec_t start = nsec_monotonic();
+    struct passage passage = passage_of(rules, "filter");
+    assert_int_equal(passage.count, 1);
+    assert_int_equal(passage.blocks[0].before, 2);
+    assert_true(nsec_monotonic() - start < NSEC_PER_SEC);
+    buffer_finish(&text);
 }
 
 /* ---- managers ---- */
@@ -218,9 +305,12 @@ static void test_nftables_adds_nothing_to_what_is_open(void **state)
 static void test_tables_of_firewalld_and_iptables_are_theirs(void **state)
 {
     json_t *rules = json_loads(
-        "[{\"chain\":{\"family\":\"inet\",\"table\":\"firewalld\",\"name\":\"filter_INPUT\","
-        "\"hook\":\"input\",\"type\":\"filter\",\"policy\":\"drop\"}},"
+        "[{\"table\":{\"family\":\"inet\",\"name\":\"firewalld\"}},"
+        "{\"table\":{\"family\":\"ip\",\"name\":\"filter\"}},"
+        "{\"chain\":{\"family\":\"inet\",\"table\":\"firewalld\",\"name\":\"filter_INPUT\","
+        "\"hook\":\"input\",\"prio\":0,\"type\":\"filter\",\"policy\":\"drop\"}},"
         "{\"chain\":{\"family\":\"ip\",\"table\":\"filter\",\"name\":\"INPUT\",\"hook\":\"input\","
+        "\"prio\":0,"
         "\"type\":\"filter\",\"policy\":\"drop\"}}]",
         0, NULL);
     struct firewall_facts facts = privileged(rules);
@@ -301,7 +391,12 @@ int main(void)
         cmocka_unit_test(test_policy_and_trailing_reject_are_told_apart),
         cmocka_unit_test(test_what_holds_for_some_does_not_decide),
         cmocka_unit_test(test_matches_of_iptables),
+        cmocka_unit_test(test_an_accept_for_one_address_is_not_for_everybody),
+        cmocka_unit_test(test_rules_for_all_but_some_close_the_port),
+        cmocka_unit_test(test_a_chain_for_what_leaves_closes_the_port_too),
+        cmocka_unit_test(test_tables_before_conntrack_are_told),
         cmocka_unit_test(test_docker_sends_elsewhere),
+        cmocka_unit_test(test_chains_that_jump_to_the_same_again_are_walked_once),
         cmocka_unit_test(test_nftables_appends_where_the_policy_drops),
         cmocka_unit_test(test_nftables_goes_before_the_rule_that_decides),
         cmocka_unit_test(test_nftables_adds_nothing_to_what_is_open),
