@@ -4,6 +4,7 @@
  * What it opens itself it enters in the state folder as its own, so that it closes that and nothing
  * else, also when an earlier one was killed. */
 #include <string.h>
+#include <unistd.h>
 
 #include "app/ipc.h"
 #include "app/process_functions.h"
@@ -33,13 +34,17 @@ static void tell_outcome(const struct keeper *keeper, struct port port,
                          const struct opening_plan *planned)
 {
     const struct plan *plan = &planned->plan;
+    bool untold = plan->count == 0 && planned->unseen;
     char text[PORT_TEXT];
     scoped(mem_release) char *line =
-        plan->count
+        untold ? mem_format("whether %s is open could not be told, and nothing was opened: the "
+                            "firewall's rules cannot be seen without CAP_NET_ADMIN",
+                            port_text(port, text))
+        : plan->count
             ? mem_format("%s is opened by %s", port_text(port, text), plan->items[0].manager)
             : mem_format("%s is open already", port_text(port, text));
 
-    process_note(keeper->start, LOG_NOTICE, "%s", line);
+    process_note(keeper->start, untold ? LOG_WARNING : LOG_NOTICE, "%s", line);
     for (size_t i = 0; i < plan->notes.count; i++) /* notes are for who reads a plan */
         if (plan->notes.items[i].grade >= FINDING_WARNING) {
             const struct findings one = {.items = &plan->notes.items[i], .count = 1};
@@ -80,7 +85,10 @@ static int carry_out(const struct keeper *keeper, struct port port, bool opens,
 /* @return 0, or a negative error; what is wrong has been told */
 static int change(const struct keeper *keeper, struct port port, bool opens)
 {
-    struct firewall_request request = {.ports = {.items = {port}, .count = 1}};
+    /* Where the settings of the machine may not be written, as under the systemd unit that comes
+     * with gardien, the rules last as long as this process, which makes them anew at each start. */
+    struct firewall_request request = {.ports = {.items = {port}, .count = 1},
+                                       .live_only = access("/etc", W_OK) < 0};
     struct opening_plan planned;
     struct diags diags = {0};
     struct firewall_facts facts;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "base/buffer.h"
 #include "base/mem.h"
@@ -135,6 +136,25 @@ static void take_addresses(struct firewall_facts *facts)
     }
 }
 
+/* ---- whose files ---- */
+
+static bool is_same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* `ip netns exec` gives a network of its own, and the files of all. */
+static bool has_files_of_others(void)
+{
+    struct stat theirs;
+
+    return stat("/proc/1/ns/net", &theirs) == 0 &&
+           !is_same_file("/proc/self/ns/net", "/proc/1/ns/net") &&
+           is_same_file("/etc", "/proc/1/root/etc");
+}
+
 /* ---- all of it ---- */
 
 void firewall_facts_take(struct firewall_facts *ret_facts, const char *root, const char *state)
@@ -159,6 +179,7 @@ void firewall_facts_take(struct firewall_facts *ret_facts, const char *root, con
     facts.persistent_unit = unit_enabled(&facts, "netfilter-persistent.service");
     facts.docker = if_nametoindex("docker0") != 0;
     take_addresses(&facts);
+    facts.files_of_others = has_files_of_others();
     facts.iptables_is_legacy = facts.has_iptables_legacy && iptables_is_legacy();
     for (int version = 0; facts.privileged && version < 2; version++) {
         if (facts.has_iptables)

@@ -320,6 +320,8 @@ static void open_port(const struct firewall_facts *facts, const struct firewall_
                 continue;
             if (scope == SCOPE_RUNTIME && is_panicking(facts))
                 continue; /* it takes no orders then */
+            if (scope != SCOPE_RUNTIME && leaves_files(facts, request))
+                continue;
             add_step(&change, true, plan);
             note_change(&detail, &change);
         }

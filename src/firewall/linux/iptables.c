@@ -324,7 +324,7 @@ static int plan_open(const struct firewall_facts *facts, const struct firewall_r
         open_ports(&o);
     }
     port_paths_finish(&paths);
-    if (plan->count > before)
+    if (plan->count > before && !leaves_files(facts, request))
         iptables_plan_save(facts, flavour, plan);
     return 0;
 }

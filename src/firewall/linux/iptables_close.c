@@ -141,7 +141,7 @@ int iptables_plan_close(const struct firewall_facts *facts, const struct firewal
         }
         ruleset_destroy(ruleset);
     }
-    if (plan->count > before)
+    if (plan->count > before && !facts->files_of_others)
         iptables_plan_save(facts, flavour, plan);
     return 0;
 }

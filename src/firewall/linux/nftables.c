@@ -381,7 +381,7 @@ static int plan_open(const struct firewall_facts *facts, const struct firewall_r
         }
         free(need.rules);
     }
-    if (any)
+    if (any && !leaves_files(facts, request))
         nftables_plan_file(facts, &list, plan);
     ours_finish(&list);
     port_paths_finish(&paths);

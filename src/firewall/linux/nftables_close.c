@@ -218,7 +218,7 @@ int nftables_plan_close(const struct firewall_facts *facts, const struct firewal
     if (!ruleset)
         return 0;
     ours_read(facts, ruleset, &request->ports, &left);
-    if (left.count == 0 || plan->count)
+    if (!facts->files_of_others && (left.count == 0 || plan->count))
         nftables_plan_file(facts, &left, plan);
     ours_finish(&left);
     ruleset_destroy(ruleset);

@@ -119,8 +119,8 @@ static bool has_ufw(const struct firewall_facts *facts)
     return iptables_has_ufw(facts, IPTABLES_NFT) || iptables_has_ufw(facts, IPTABLES_LEGACY);
 }
 
-void port_paths_take(const struct firewall_facts *facts, const struct firewall_request *request,
-                     struct port_paths *ret_paths)
+static void take_paths(const struct firewall_facts *facts, const struct firewall_request *request,
+                       bool without_ufw, struct port_paths *ret_paths)
 {
     struct port_paths paths = {.ruleset = ruleset_of_facts(facts), .count = request->ports.count};
 
@@ -133,11 +133,23 @@ void port_paths_take(const struct firewall_facts *facts, const struct firewall_r
                 .host = facts->host.addresses ? &facts->host : NULL,
                 .probe = probe_of(facts, request, request->ports.items[i], version),
                 .from = &request->from,
-                .without_ufw = has_ufw(facts)};
+                .without_ufw = without_ufw};
             if (is_about(request, version))
                 passage_find(&question, &paths.passages[2 * i + (size_t)version]);
         }
     *ret_paths = paths;
+}
+
+void port_paths_take(const struct firewall_facts *facts, const struct firewall_request *request,
+                     struct port_paths *ret_paths)
+{
+    take_paths(facts, request, has_ufw(facts), ret_paths);
+}
+
+void port_paths_take_all(const struct firewall_facts *facts, const struct firewall_request *request,
+                         struct port_paths *ret_paths)
+{
+    take_paths(facts, request, false, ret_paths);
 }
 
 void port_paths_finish(struct port_paths *paths)

@@ -17,6 +17,9 @@ struct ruleset *ruleset_of_facts(const struct firewall_facts *facts);
 /** @param ret_paths  to be finished; the request must outlive it */
 void port_paths_take(const struct firewall_facts *facts, const struct firewall_request *request,
                      struct port_paths *ret_paths);
+/** The same with the rules of ufw, which are left to it otherwise. */
+void port_paths_take_all(const struct firewall_facts *facts, const struct firewall_request *request,
+                         struct port_paths *ret_paths);
 void port_paths_finish(struct port_paths *paths);
 /** Of a port, by its place in the request. @param version  0: IPv4, 1: IPv6
  *  @return NULL when the request is not about this IP version */

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "firewall/linux/port_paths.h"
 #include "firewall/linux/ufw_rules.h"
 #include "firewall/plan/manager.h"
 
@@ -67,8 +68,9 @@ static void put_pair(struct words *words, const char *key, const char *value)
 
 /* What a request and a port become: `allow 443/tcp`, or ufw's long form where more is said. */
 struct allowance {
-    int version; /* 4 or 6: for that IP version alone; 0: for both, or those of the network */
-    bool first;  /* before all other rules */
+    int version;    /* 4 or 6: for that IP version alone; 0: for both, or those of the network */
+    bool first;     /* before all other rules */
+    bool only_ipv4; /* ufw has no rules for IPv6 */
     char port[PORT_TEXT], number[8], network[NETWORK_TEXT], tag[TAG_TEXT];
     struct words allow, erase;
 };
@@ -140,6 +142,12 @@ static bool is_request(const struct ufw_rule *rule, const struct firewall_reques
            strcmp(rule->from, network_text(&request->from, network)) == 0;
 }
 
+/* A port, and whether DNAT sends it on to another host, by IP version. */
+struct forwarding {
+    struct port port;
+    bool forwarded[2];
+};
+
 enum state { STATE_OPEN, STATE_UNSAID, STATE_REFUSED };
 
 /* What ufw does with the port in one IP version: its first rule that speaks of it decides. Rules
@@ -193,6 +201,7 @@ static void add_step(const struct firewall_request *request, struct port port,
                  text.version == 4      ? " over IPv4, as it is already over IPv6"
                  : text.version == 6    ? " over IPv6, as it is already over IPv4"
                  : request->from.family ? ""
+                 : text.only_ipv4       ? " over IPv4"
                                         : ", for IPv4 and IPv6 alike",
                  text.first ? ", before the rule of ufw that keeps it out" : "");
     plan_command_array(&step->action, text.allow.items);
@@ -211,14 +220,57 @@ static int refuse(const struct ufw_rule *rule, struct port port, struct diags *d
     return ERR_SETTINGS;
 }
 
-static int open_port(const struct firewall_facts *facts, const struct ufw_rules *rules,
-                     const struct firewall_request *request, struct port port, struct plan *plan,
-                     struct diags *diags)
+/* `ufw allow` is about packets for this host; those that DNAT sends on are asked of routes. */
+static void open_route(const struct firewall_request *request, struct port port,
+                       const struct passage *passage, struct plan *plan)
 {
+    char number[8], tag[TAG_TEXT], text[PORT_TEXT], network[NETWORK_TEXT];
+    struct words allow = {0}, erase = {0};
+    struct words *const both[] = {&allow, &erase};
+
+    snprintf(number, sizeof number, "%u", passage->port);
+    put_pair(&allow, "ufw", "route");
+    put_pair(&erase, "ufw", "route");
+    put(&erase, "delete");
+    for (size_t i = 0; i < ARRAY_SIZE(both); i++) {
+        put(both[i], "allow");
+        put_pair(both[i], "proto", port_protocol_name(port.protocol));
+        put_pair(both[i], "from",
+                 request->from.family ? network_text(&request->from, network) : "any");
+        put_pair(both[i], "to", passage->destination);
+        put_pair(both[i], "port", number);
+    }
+    put_pair(&allow, "comment", tag_text(port, tag));
+    struct plan_step *step =
+        plan_add(plan, NAME, "DNAT sends %s on to %s port %s, which ufw asks of its routes",
+                 port_text(port, text), passage->destination, number);
+    plan_command_array(&step->action, allow.items);
+    plan_command_array(&step->undo, erase.items);
+    plan_spell(step);
+}
+
+/* Does a chain for forwarded packets close the port, in a table that ufw looks after? */
+static bool needs_route(const struct passage *passage)
+{
+    for (size_t i = 0; passage && passage->forwarded && i < passage->count; i++)
+        if (passage->blocks[i].chain->hook == RULESET_FORWARD && !passage->blocks[i].answer &&
+            passage->blocks[i].chain->table->ufw)
+            return true;
+    return false;
+}
+
+static int open_port(const struct firewall_facts *facts, const struct ufw_rules *rules,
+                     const struct firewall_request *request, const struct forwarding *forwarding,
+                     struct plan *plan, struct diags *diags)
+{
+    struct port port = forwarding->port;
     bool both = !request->from.family && has_ipv6(facts);
-    enum state v4 = request->from.family == 6 ? STATE_OPEN : judge(rules, 4, request, port);
-    enum state v6 =
-        request->from.family != 6 && !both ? STATE_OPEN : judge(rules, 6, request, port);
+    enum state v4 = request->from.family == 6 || forwarding->forwarded[0]
+                        ? STATE_OPEN
+                        : judge(rules, 4, request, port);
+    enum state v6 = (request->from.family != 6 && !both) || forwarding->forwarded[1]
+                        ? STATE_OPEN
+                        : judge(rules, 6, request, port);
 
     if (v4 == STATE_OPEN && v6 == STATE_OPEN)
         return 0;
@@ -231,25 +283,52 @@ static int open_port(const struct firewall_facts *facts, const struct ufw_rules 
                                            : v4 == STATE_OPEN ? 6
                                            : v6 == STATE_OPEN ? 4
                                                               : 0,
-                                .first = v4 == STATE_REFUSED || v6 == STATE_REFUSED},
+                                .first = v4 == STATE_REFUSED || v6 == STATE_REFUSED,
+                                .only_ipv4 = !has_ipv6(facts)},
              plan);
     return 0;
+}
+
+static void note_closed_ipv6(const struct firewall_facts *facts, struct plan *plan)
+{
+    if (facts->here && !has_ipv6(facts))
+        finding_hint(findings_add(&plan->notes, FINDING_WARNING, "firewall",
+                                  "IPV6=no in /etc/default/ufw: ufw drops all of IPv6 but what "
+                                  "stays on this host, so no port is open over it"),
+                     "sed -i 's/^IPV6=.*/IPV6=yes/' /etc/default/ufw && ufw reload, then open the "
+                     "ports again");
 }
 
 static int plan_open(const struct firewall_facts *facts, const struct firewall_request *request,
                      struct plan *plan, struct diags *diags)
 {
     struct ufw_rules rules;
+    struct port_paths paths;
     int r = 0;
 
+    if (facts->files_of_others) {
+        finding_hint(findings_add(&plan->notes, FINDING_BAD, "namespace",
+                                  "ufw keeps its rules in files, which belong to another network "
+                                  "namespace here"),
+                     "run it where ufw was started");
+        return 0;
+    }
+
     ufw_rules_read(facts, &rules);
-    if (facts->here && !has_ipv6(facts))
-        findings_add(&plan->notes, FINDING_WARNING, "firewall",
-                     "IPV6=no in /etc/default/ufw: ufw leaves IPv6 alone");
+    port_paths_take_all(facts, request, &paths);
+    note_closed_ipv6(facts, plan);
     for (size_t i = 0; i < request->ports.count; i++) {
-        int result = open_port(facts, &rules, request, request->ports.items[i], plan, diags);
+        struct forwarding forwarding = {.port = request->ports.items[i]};
+        for (int version = 0; version < 2; version++) {
+            const struct passage *passage = port_paths_of(&paths, request, i, version);
+            forwarding.forwarded[version] = passage && passage->forwarded;
+            if (needs_route(passage))
+                open_route(request, forwarding.port, passage, plan);
+        }
+        int result = open_port(facts, &rules, request, &forwarding, plan, diags);
         r = result < 0 ? result : r;
     }
+    port_paths_finish(&paths);
     ufw_rules_finish(&rules);
     return r;
 }
@@ -267,7 +346,8 @@ static const char *network_word(const char *network, int version)
 /* "443/tcp", where that says all of the rule; for free(). */
 static char *short_form(const struct ufw_rule *rule, int version)
 {
-    if (version || !ufw_rule_for_all(rule) || rule->application || strcmp(rule->ports, "any") == 0)
+    if (version || rule->route || !ufw_rule_for_all(rule) || rule->application ||
+        strcmp(rule->ports, "any") == 0)
         return NULL;
     return strcmp(rule->protocol, "any") == 0 ? mem_format("%s", rule->ports)
                                               : mem_format("%s/%s", rule->ports, rule->protocol);
@@ -278,6 +358,8 @@ static char *short_form(const struct ufw_rule *rule, int version)
 static void put_rule(struct words *words, const struct ufw_rule *rule, const char *brief,
                      int version)
 {
+    if (rule->route && words->count == 1)
+        put(words, "route");
     put(words, rule->action);
     if (rule->interface) {
         put(words, "in");
@@ -335,7 +417,10 @@ static void erase(const struct ufw_rules *rules, const struct ufw_rule *rule, si
     scoped(mem_release) char *brief = short_form(rule, version);
     struct words erase = {0}, again = {0};
 
-    put_pair(&erase, "ufw", "delete");
+    put(&erase, "ufw");
+    if (rule->route)
+        put(&erase, "route");
+    put(&erase, "delete");
     put_rule(&erase, rule, brief, version);
     if (is_planned(plan, from, &erase)) /* one command for IPv4 and IPv6 */
         return;

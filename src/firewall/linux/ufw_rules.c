@@ -76,13 +76,17 @@ static bool read_tuple(struct span line, struct ufw_rule *ret_rule)
 
     if (count && span_starts(words[count - 1], mark))
         comment = span_from(words[--count], mark.len);
-    if ((count != 7 && count != 9) || span_starts(words[0], SPAN("route:")))
+    bool route = span_starts(words[0], SPAN("route:"));
+    if (route)
+        words[0] = span_from(words[0], strlen("route:"));
+    if (count != 7 && count != 9)
         return false;
     struct span direction = words[count - 1];
     bool everywhere = span_equal(direction, SPAN("in"));
     if (!everywhere && !span_starts(direction, SPAN("in_")))
         return false;
     *ret_rule = (struct ufw_rule){
+        .route = route,
         .protocol = mem_string(words[1]),
         .ports = mem_string(words[2]),
         .to = mem_string(words[3]),
@@ -150,6 +154,8 @@ static bool in_range(struct span range, uint16_t number)
 
 static bool speaks(const struct ufw_rule *rule, struct port port)
 {
+    if (rule->route) /* it is about no port of this host */
+        return false;
     return strcmp(rule->protocol, "any") == 0 ||
            strcmp(rule->protocol, port_protocol_name(port.protocol)) == 0;
 }
@@ -195,8 +201,9 @@ static bool same_network(const char *a, const char *b)
 
 bool ufw_rule_same(const struct ufw_rule *a, const struct ufw_rule *b)
 {
-    return same_text(a->action, b->action) && same_text(a->protocol, b->protocol) &&
-           same_text(a->ports, b->ports) && same_text(a->from_ports, b->from_ports) &&
-           same_network(a->from, b->from) && same_network(a->to, b->to) &&
-           same_text(a->interface, b->interface) && same_text(a->application, b->application);
+    return a->route == b->route && same_text(a->action, b->action) &&
+           same_text(a->protocol, b->protocol) && same_text(a->ports, b->ports) &&
+           same_text(a->from_ports, b->from_ports) && same_network(a->from, b->from) &&
+           same_network(a->to, b->to) && same_text(a->interface, b->interface) &&
+           same_text(a->application, b->application);
 }

@@ -12,6 +12,7 @@ enum { UFW_RULES_MAX = 4096 };
 
 /** One rule of ufw, of one IP version. Strings are owned. */
 struct ufw_rule {
+    bool route;      /**< for packets that are sent on to another host or a container */
     int version;     /**< 4 or 6 */
     char *action;    /**< "allow", "deny", "reject", "limit"; "_log" and "_log-all" cut off */
     char *log;       /**< "log", "log-all" or "" */

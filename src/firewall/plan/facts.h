@@ -25,8 +25,11 @@ enum iptables_flavour { IPTABLES_NFT, IPTABLES_LEGACY, IPTABLES_FLAVOURS };
 struct firewall_facts {
     bool here;       /**< it is about this machine */
     bool privileged; /**< the rules may be changed */
-    bool unseen;     /**< the rules could not be read for lack of rights */
-    char *root;      /**< in front of every path that is read or written; "" or NULL for / */
+    /** It runs in another network namespace than process 1, and the files under /etc are those of
+     *  process 1: they are about other rules than these */
+    bool files_of_others;
+    bool unseen; /**< the rules could not be read for lack of rights */
+    char *root;  /**< in front of every path that is read or written; "" or NULL for / */
 
     json_t *done;       /**< what gardien did before: see journal.h */
     json_t *ruleset;    /**< the array "nftables" of `nft -j list ruleset`; NULL: not to be seen */

@@ -15,7 +15,8 @@ struct firewall_request {
     const char *interface; /**< where they come in; NULL: anywhere */
     const char *zone;      /**< of firewalld; NULL: that of the interface, or the default one */
     const char *profile;   /**< of Windows: "domain", "private", "public"; NULL: the first two */
-    bool force;            /**< close: rules that others made for these ports too */
+    bool live_only; /**< open: nothing that outlasts a restart; whoever asks asks again then */
+    bool force;     /**< close: rules that others made for these ports too */
 };
 
 enum presence {
@@ -67,6 +68,9 @@ enum { TAG_TEXT = 24 };
 const char *tag_text(struct port port, char out[TAG_TEXT]);
 /** Reads it back. @return false for a comment that is none of ours */
 bool tag_parse(const char *comment, struct port *ret_port);
+
+/** Are files to be left as they are, because they are about other rules, or nobody wants it? */
+bool leaves_files(const struct firewall_facts *facts, const struct firewall_request *request);
 
 extern const struct manager manager_firewalld;
 extern const struct manager manager_ufw;

@@ -69,3 +69,8 @@ bool tag_parse(const char *comment, struct port *ret_port)
     diags_finish(&diags);
     return ours;
 }
+
+bool leaves_files(const struct firewall_facts *facts, const struct firewall_request *request)
+{
+    return facts->files_of_others || request->live_only;
+}

@@ -98,6 +98,10 @@ int open_plan(const struct firewall_facts *facts, const struct firewall_request 
         else if (ret_plan->states[i].presence == PRESENCE_UNKNOWN)
             note_unknown(ret_plan, i);
     }
+    if (facts->files_of_others && ret_plan->plan.count)
+        findings_add(&ret_plan->plan.notes, FINDING_WARNING, "namespace",
+                     "this is another network namespace than that of process 1, whose files are "
+                     "left as they are: the rules last until the next restart");
     ret_plan->changed_by_root = !facts->privileged;
     ret_plan->unseen = facts->unseen;
     note_unseen(ret_plan);
