@@ -115,7 +115,9 @@ static void test_tuples_are_read_with_their_parts(void **state)
 
     (void)state;
     ufw_rules_parse(span_str(text), 4, &rules);
-    assert_int_equal(rules.count, 3);
+    assert_int_equal(rules.count, 4);
+    assert_true(rules.items[3].route);
+    assert_false(ufw_rule_covers(&rules.items[3], (struct port){443, PORT_TCP}));
     assert_string_equal(rules.items[0].comment, "gardien:443/tcp");
     assert_true(ufw_rule_for_all(&rules.items[0]));
     assert_string_equal(rules.items[1].action, "deny");
