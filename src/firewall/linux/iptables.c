@@ -215,11 +215,13 @@ static const struct ruleset_chain *place_of(const struct opening *o,
     return user;
 }
 
-static void fill(const struct opening *o, const struct ruleset_chain *chain, const char *how,
-                 const char *number, const struct rule_words *words, struct plan_action *action)
+/* @param how  "-I" and the rule's place, or "-A" or "-D" and NULL */
+static void fill(const struct opening *o, const struct ruleset_chain *chain,
+                 const char *const how[2], const struct rule_words *words,
+                 struct plan_action *action)
 {
     const char *argv[48] = {iptables_program(o->flavour, o->version), "-w", "5"};
-    const char *const place[] = {how, chain->name, number};
+    const char *const place[] = {how[0], chain->name, how[1]};
     size_t count = 3;
 
     if (strcmp(chain->table->name, "filter") != 0) {
@@ -254,8 +256,9 @@ static void plan_rule(struct opening *o, struct port port, const struct passage_
                  chain != base ? "goes into DOCKER-USER, which Docker leaves to you"
                  : by_rule     ? "goes before that one"
                                : "goes to its end");
-    fill(o, chain, inserts ? "-I" : "-A", inserts ? number : NULL, &words, &step->action);
-    fill(o, chain, "-D", NULL, &words, &step->undo);
+    fill(o, chain, (const char *[]){inserts ? "-I" : "-A", inserts ? number : NULL}, &words,
+         &step->action);
+    fill(o, chain, (const char *[]){"-D", NULL}, &words, &step->undo);
     plan_spell(step);
     ++*moved;
 }
@@ -290,6 +293,12 @@ void iptables_plan_save(const struct firewall_facts *facts, enum iptables_flavou
                          "restart");
         finding_hint(note, "apt install iptables-persistent, then run: netfilter-persistent save");
     }
+    if (facts->firewalld_on_bus)
+        finding_hint(findings_add(&plan->notes, FINDING_WARNING, "restart",
+                                  "firewalld takes rules away from iptables' tables when it "
+                                  "reloads: these last until then"),
+                     "take the rule that closes the port out of firewalld: firewall-cmd --direct "
+                     "--get-all-rules shows those of iptables");
     if (flavour == IPTABLES_NFT && facts->nftables_unit)
         findings_add(&plan->notes, FINDING_WARNING, "restart",
                      "nftables.service is enabled as well: when it starts, reloads or stops it "

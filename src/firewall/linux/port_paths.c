@@ -91,10 +91,9 @@ static struct firewall_probe probe_of(const struct firewall_facts *facts,
     struct firewall_probe probe = facts->clients[version];
     size_t size = version ? 16 : 4;
 
-    if (!probe.family) {
+    if (!probe.family)
         probe = (struct firewall_probe){.family = version ? AF_INET6 : AF_INET};
-        firewall_internet_address(probe.family, probe.source);
-    }
+    firewall_internet_address(probe.family, probe.source); /* no neighbour, who may be banned */
     probe.protocol = port.protocol == PORT_UDP ? IPPROTO_UDP : IPPROTO_TCP;
     probe.port = port.number;
     if (request->interface)

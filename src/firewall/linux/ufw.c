@@ -292,11 +292,12 @@ static int open_port(const struct firewall_facts *facts, const struct ufw_rules 
 static void note_closed_ipv6(const struct firewall_facts *facts, struct plan *plan)
 {
     if (facts->here && !has_ipv6(facts))
-        finding_hint(findings_add(&plan->notes, FINDING_WARNING, "firewall",
-                                  "IPV6=no in /etc/default/ufw: ufw drops all of IPv6 but what "
-                                  "stays on this host, so no port is open over it"),
-                     "sed -i 's/^IPV6=.*/IPV6=yes/' /etc/default/ufw && ufw reload, then open the "
-                     "ports again");
+        finding_hint(
+            findings_add(&plan->notes, FINDING_WARNING, "firewall",
+                         "IPV6=no in /etc/default/ufw: ufw drops all of IPv6 but what "
+                         "stays on this host; what gardien opens over it lasts until ufw reloads"),
+            "sed -i 's/^IPV6=.*/IPV6=yes/' /etc/default/ufw && ufw reload, then open the "
+            "ports again");
 }
 
 static int plan_open(const struct firewall_facts *facts, const struct firewall_request *request,

@@ -239,7 +239,8 @@ static bool read_bits(const char *list, const char *const *names, size_t count, 
     return true;
 }
 
-/* xt_conntrack(): the states of conntrack, and above them whether addresses were translated. */
+/* As the kernel's xt_conntrack matches: the states of conntrack, and above them whether addresses
+ * were translated. */
 static void match_state(struct reading *r, const char *list)
 {
     static const char *const names[] = {"INVALID", "ESTABLISHED", "RELATED", "NEW", NULL,

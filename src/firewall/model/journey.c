@@ -303,7 +303,7 @@ unsigned journey_arrive(struct journey *journey)
 /* ---- the answer ---- */
 
 /* What conntrack makes of the answer. Without having seen the first packet of a TCP connection it
- * takes the second for invalid (nf_conntrack_proto_tcp.c, tcp_new()). */
+ * takes the second for invalid. */
 static struct value reply_state(const struct packet_state *state)
 {
     bool tcp = state->packet.protocol == IPPROTO_TCP;

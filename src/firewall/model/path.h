@@ -62,6 +62,7 @@ struct firewall_step {
     char *hook;      /**< "input", for base chains only */
     int priority;    /**< with a hook */
     uint64_t handle; /**< 0: none */
+    size_t index;    /**< of the rule in its chain, from 0; where the model told the way */
     char *text;      /**< the rule as its tool writes it */
     char *origin;    /**< what its manager calls it: "ufw rule 3: deny 443/tcp" */
     bool answer;     /**< the answer met it, on its way out */

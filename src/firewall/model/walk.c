@@ -91,6 +91,8 @@ struct firewall_step *walk_step(struct walk *walk, const struct ruleset_chain *c
     step->action = action;
     if (!chain)
         return step;
+    if (chain->table->source == RULESET_IPTABLES_LEGACY)
+        step->layer = FIREWALL_IPTABLES;
     step->family = mem_string(span_str(ruleset_family_name(chain->table->family)));
     step->table = mem_string(span_str(chain->table->name));
     step->chain = mem_string(span_str(chain->name));
@@ -128,6 +130,7 @@ static struct firewall_step *rule_step(struct walk *walk, const struct rule_curs
     else
         walk->matches--;
     step->handle = cursor->rule->handle;
+    step->index = cursor->rule->index;
     walk->rules[walk->path->count - 1] = cursor->rule;
     return step;
 }

@@ -52,5 +52,5 @@ void answer_rules_follow(struct answer_rules *rules, const struct simulate_arriv
     rules->host.user = user ? *user : 0;
     simulate_answer(rules->ruleset, &rules->host, arrival, path);
     if (path->verdict == FIREWALL_DROPPED)
-        explain_rules(path, rules->ruleset);
+        explain_rules(path);
 }

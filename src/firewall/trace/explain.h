@@ -6,7 +6,6 @@
 #include "firewall/trace/prober.h"
 
 /** The texts of chains, each asked for once: for as long as one question is answered. */
-struct ruleset;
 struct explain_chains;
 struct explain_chains *explain_chains_create(void);
 void explain_chains_destroy(struct explain_chains *chains);
@@ -26,4 +25,4 @@ const char *explain_destination(const struct prober_trace *trace, int family, ch
 void explain_manager(struct firewall_path *path, size_t index);
 
 /** The same for a path through rules of this host, whose culprit need not be one of them. */
-void explain_rules(struct firewall_path *path, const struct ruleset *ruleset);
+void explain_rules(struct firewall_path *path);

@@ -396,6 +396,12 @@ void explain_manager(struct firewall_path *path, size_t index)
     struct firewall_step *step = &path->steps[path->culprit];
     bool here = index != EXPLAIN_ELSEWHERE, xt = is_iptables(path, step);
 
+    if (step->layer == FIREWALL_IPTABLES) {
+        hint_iptables(path, step,
+                      strcmp(step->family, "ip6") == 0 ? "ip6tables-legacy" : "iptables-legacy",
+                      step->chain, step->policy ? 0 : index + 1);
+        return;
+    }
     if (explain_fail2ban(path, step))
         return;
     if (strcmp(step->table, "firewalld") == 0 || starts(step->table, "firewalld_"))

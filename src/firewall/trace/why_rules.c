@@ -9,31 +9,18 @@
 #include "firewall/trace/explain.h"
 #include "firewall/trace/why.h"
 
-static size_t place_in_chain(const struct ruleset *ruleset, const struct firewall_step *step)
-{
-    size_t index = 0;
-
-    for (const struct ruleset_chain *chain = ruleset->chains; chain; chain = chain->next) {
-        if (strcmp(chain->name, step->chain) != 0 || strcmp(chain->table->name, step->table) != 0 ||
-            strcmp(ruleset_family_name(chain->table->family), step->family) != 0)
-            continue;
-        for (const struct ruleset_rule *rule = chain->rules; rule; rule = rule->next, index++)
-            if (rule->handle == step->handle)
-                return index;
-    }
-    return EXPLAIN_ELSEWHERE;
-}
-
 static bool is_closed_by_rules(const struct firewall_path *path)
 {
     return (path->verdict == FIREWALL_DROPPED || path->verdict == FIREWALL_REJECTED) &&
-           path->culprit < path->count && path->steps[path->culprit].layer == FIREWALL_NFTABLES;
+           path->culprit < path->count &&
+           (path->steps[path->culprit].layer == FIREWALL_NFTABLES ||
+            path->steps[path->culprit].layer == FIREWALL_IPTABLES);
 }
 
-void explain_rules(struct firewall_path *path, const struct ruleset *ruleset)
+void explain_rules(struct firewall_path *path)
 {
     if (is_closed_by_rules(path))
-        explain_manager(path, place_in_chain(ruleset, &path->steps[path->culprit]));
+        explain_manager(path, path->steps[path->culprit].index);
 }
 
 int firewall_simulate_live(struct firewall_path *path)
@@ -51,7 +38,7 @@ int firewall_simulate_live(struct firewall_path *path)
         simulate_host_finish(&host);
     }
     if (r == 0)
-        explain_rules(path, ruleset);
+        explain_rules(path);
     ruleset_destroy(ruleset);
     return r;
 }
