@@ -235,11 +235,37 @@ class Generator:
         return ("table netdev early {\n  chain in {\n    type filter hook ingress device \"eth0\" "
                 f"priority 0; policy accept;\n{rules}    {self.change('ingress')}\n  }}\n}}\n")
 
+    def answer_rule(self):
+        """A rule about what leaves: of the answer it sees the port that was translated."""
+        protocol = self.pick("tcp", "tcp", "tcp", "udp")
+        match = self.pick(f"{protocol} sport {self.ports()}", f"{protocol} sport {self.port()}",
+                          f"{protocol} dport 1-1000", "ct state established", "ct state new",
+                          "ct direction reply", "ct status dnat", "meta mark 0x1",
+                          "ct mark & 0x1 == 0x1", f"meta l4proto tcp ct original proto-dst {self.port()}",
+                          "tcp flags & (syn|ack) == syn|ack", 'oifname "eth1"')
+        narrow = self.pick("", "", 'oifname "eth0" ', "ct state established ")
+        return narrow + match + self.pick(" accept", " drop", " drop", " counter", " return")
+
+    def answers(self):
+        """A table for what leaves. ICMP and resets, which tell of a reject, get out."""
+        self.family, self.chains = "inet", []
+        text = ("table inet leaving {\n  set ports { type inet_service; flags interval; "
+                f"elements = {{ {self.pick('443', '80', '400-500, 22')} }}; }}\n")
+        for hook in self.pick(("output",), ("output",), ("postrouting",), ("output", "postrouting")):
+            rules = "".join(f"    {self.answer_rule()}\n" for _ in range(self.random.randint(1, 4)))
+            priority = self.pick(-150, 0, 0, 150)
+            text += (f"  chain {hook} {{\n    type filter hook {hook} priority {priority}; policy "
+                     f"{self.pick('accept', 'accept', 'drop')};\n"
+                     "    meta l4proto { icmp, ipv6-icmp } accept\n"
+                     '    tcp flags & rst != 0 accept\n    iifname "eth0" accept\n'
+                     f"{rules}  }}\n")
+        return text + "}\n"
+
     def ruleset(self):
         text = self.ingress() if self.chance(0.15) else ""
         for number in range(self.random.randint(1, 3)):
             text += self.table(number)
-        return text
+        return text + (self.answers() if self.chance(0.5) else "")
 
 
 def generate(seed):

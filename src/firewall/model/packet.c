@@ -176,8 +176,10 @@ void packet_init(struct packet *packet, const struct firewall_probe *probe)
     init_network(packet, probe);
     packet->transport.len = packet->protocol == IPPROTO_TCP ? 20 : 8;
     memset(packet->transport.unknown, 0xff, packet->transport.len);
-    if (probe->source_port)
-        set_number(packet, "th", "sport", probe->source_port);
+    packet_set(packet, "th", "sport",
+               probe->source_port
+                   ? value_known(TYPE_NUMBER, 16, probe->source_port)
+                   : (struct value){.bits = 16, .number = 0x8000, .unknown = 0x7fff});
     set_number(packet, "th", "dport", probe->port);
     set_number(packet, "tcp", "flags", 2); /* SYN */
 }

@@ -26,7 +26,7 @@ struct firewall_probe {
     /** In network order; the first 4 bytes for IPv4. A destination of zeros is any of the host's.
      */
     unsigned char source[16], destination[16];
-    uint16_t source_port; /**< host order; 0: any */
+    uint16_t source_port; /**< host order; 0: an ephemeral one, 32768 or above */
     uint16_t port;        /**< host order, 1..65535 */
     char interface[FIREWALL_INTERFACE];
 };

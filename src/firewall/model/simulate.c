@@ -174,12 +174,25 @@ void simulate(const struct ruleset *ruleset, const struct simulate_host *host,
     journey_finish(&journey);
 }
 
-/* Marks and states that a packet of the path may have got from rules that match on anything. */
-static void track_connection(struct journey *journey)
+/* What the rules make of the packet on its way in, where they tell the same as the trace: its
+ * marks, and whether conntrack saw it. Else what they may make of it. */
+static void take_state(struct journey *journey, const struct simulate_host *host)
 {
     const struct ruleset *ruleset = journey->walk.context.ruleset;
     struct value fresh = value_known(TYPE_CT_STATE, 32, CT_NEW);
+    struct firewall_path path;
+    struct journey in;
 
+    firewall_path_init(&path, &journey->walk.path->probe);
+    journey_begin(&in, ruleset, host, &path);
+    bool same = journey_arrive(&in) == MAY_ACCEPT && !in.walk.too_deep &&
+                in.local == journey->local && in.forwarded == journey->forwarded;
+    if (same)
+        journey->state = in.state;
+    journey_finish(&in);
+    firewall_path_finish(&path);
+    if (same)
+        return;
     journey->state.ct_state = ruleset_has(ruleset, STATEMENT_NOTRACK)
                                   ? value_join(fresh, value_known(TYPE_CT_STATE, 32, CT_UNTRACKED))
                                   : fresh;
@@ -196,7 +209,7 @@ void simulate_answer(const struct ruleset *ruleset, const struct simulate_host *
     journey_begin(&journey, ruleset, host, path);
     journey.forwarded = path->verdict == FIREWALL_FORWARDED;
     journey.local = !journey.forwarded;
-    track_connection(&journey);
+    take_state(&journey, host);
     if (arrival->moved) {
         packet_set_destination(&state->packet,
                                value_of_address(path->probe.family, arrival->destination));
