@@ -85,6 +85,7 @@ class Wine:
         self.env = {**os.environ, "HOME": str(self.folder), "WINEPREFIX": str(self.folder / "prefix"),
                     "WINEDLLOVERRIDES": "winemenubuilder.exe=d;mscoree=d;mshtml=d"}
         self.env.pop("DISPLAY", None)
+        self.env.pop("TMPDIR", None)  # wine 10 ends with "free(): invalid pointer" where it is set
         (self.folder / "prefix").mkdir()
         # One server for all programs, and what it starts beside them, which would keep the output of
         # the first program open.

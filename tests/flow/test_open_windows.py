@@ -3,6 +3,7 @@ keeps no rules but tells each call with its arguments, then against a stand-in t
 
 import json
 import re
+import shutil
 import time
 from pathlib import Path
 
@@ -21,9 +22,23 @@ ALL = 0x7fffffff
 IN, OUT = 1, 2
 
 
+#: wine 10 starts programs without an administrator's rights unless their manifest asks for them.
+MANIFEST = """<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
+<assembly xmlns="urn:schemas-microsoft-com:asm.v1" manifestVersion="1.0">
+  <trustInfo xmlns="urn:schemas-microsoft-com:asm.v3"><security><requestedPrivileges>
+    <requestedExecutionLevel level="requireAdministrator" uiAccess="false"/>
+  </requestedPrivileges></security></trustInfo>
+</assembly>
+"""
+
+
 @pytest.fixture(scope="module")
-def program():
-    return cross.windows()
+def program(tmp_path_factory):
+    """The program, started as administrator."""
+    program = tmp_path_factory.mktemp("windows") / "gardien.exe"
+    shutil.copy(cross.windows(), program)
+    program.with_name("gardien.exe.manifest").write_text(MANIFEST)
+    return program
 
 
 @pytest.fixture(scope="module")
