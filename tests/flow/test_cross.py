@@ -66,16 +66,21 @@ def test_the_program_for_windows_says_what_it_can(wine):
 
 @contextlib.contextmanager
 def speaker(greeting):
-    """A server on loopback that speaks first; yields its port."""
+    """A server on loopback that speaks first, and reads what the client says until it closes (to close
+    before is a reset, which may overtake the greeting); yields its port."""
+    def serve_one(connection):
+        connection.settimeout(10 * lib.PATIENCE)
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(greeting)
+            while connection.recv(4096):
+                pass
+
     with socket.create_server(("127.0.0.1", 0)) as listener:
         def serve():
-            try:
+            with contextlib.suppress(OSError):  # it was closed
                 while True:
                     connection, _ = listener.accept()
-                    with connection:
-                        connection.sendall(greeting)
-            except OSError:
-                pass  # it was closed
+                    threading.Thread(target=serve_one, args=(connection,), daemon=True).start()
         threading.Thread(target=serve, daemon=True).start()
         yield listener.getsockname()[1]
         listener.shutdown(socket.SHUT_RDWR)
