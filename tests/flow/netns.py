@@ -37,7 +37,9 @@ class Host:
 
     def command(self, *words):
         """A command line that runs in this host."""
-        return ["nsenter", "-t", str(self.pid), *self.enter, "--", *[str(word) for word in words]]
+        # A mount namespace is entered at its own root, which in a chroot is not the holder's.
+        root = ["-r"] if "-m" in self.enter else []
+        return ["nsenter", "-t", str(self.pid), *self.enter, *root, "--", *map(str, words)]
 
     def run(self, *words, check=True, **more):
         """Runs a command in this host to its end; see lib.run()."""
