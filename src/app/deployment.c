@@ -86,65 +86,103 @@ static int open_site(struct guardian *g, const struct settings_site *site,
 
 /* ---- log files ---- */
 
-/* @param ret_fd  a descriptor, or -1 for "off"
- * @return 0, or -errno with a diag */
-static int open_log(const char *path, struct diags *diags, int *ret_fd)
-{
-    static const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+enum { LOG_MODE = 0640 };
 
-    if (strcmp(path, "off") == 0) {
-        *ret_fd = -1;
-        return 0;
-    }
-    bool standard = strcmp(path, "stdout") == 0 || strcmp(path, "stderr") == 0;
-    int fd = standard ? fcntl(strcmp(path, "stdout") == 0 ? 1 : 2, F_DUPFD_CLOEXEC, 3)
-                      : open(path, flags, 0640);
-    if (fd < 0 && errno == ENOENT && !standard) {
+/* The descriptor that a word or a path stands for; -1: a file. /dev/stdout cannot be opened where
+ * it is a socket, and would be truncated by others where it is a file. */
+static int standard_fd(const char *path)
+{
+    static const struct {
+        const char *name;
+        int fd;
+    } names[] = {{"stdout", 1},          {"stderr", 2},         {"/dev/stdout", 1},
+                 {"/dev/stderr", 2},     {"/dev/fd/1", 1},      {"/dev/fd/2", 2},
+                 {"/proc/self/fd/1", 1}, {"/proc/self/fd/2", 2}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (strcmp(path, names[i].name) == 0)
+            return names[i].fd;
+    return -1;
+}
+
+/* A file that we made gets the group of its folder and lets it read, whatever the umask: logs are
+ * for who may enter the folder. */
+static void give_to_group(int fd, const char *path)
+{
+    scoped(mem_release) char *copy = mem_string(span_str(path));
+    struct stat folder;
+
+    if (stat(dirname(copy), &folder) == 0 && fchown(fd, (uid_t)-1, folder.st_gid) == 0)
+        (void)!fchmod(fd, LOG_MODE);
+}
+
+/* O_NONBLOCK: a pipe that nobody reads is an error, and a slow reader keeps nobody waiting.
+ * @return a descriptor, or -errno */
+static int open_file(const char *path)
+{
+    static const int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+    int fd = open(path, flags);
+
+    if (fd >= 0 || errno != ENOENT)
+        return fd < 0 ? -errno : fd;
+    fd = open(path, flags | O_CREAT, LOG_MODE);
+    if (fd < 0 && errno == ENOENT) {
         scoped(mem_release) char *copy = mem_string(span_str(path));
         mkdir(dirname(copy), 0750);
-        fd = open(path, flags, 0640);
+        fd = open(path, flags | O_CREAT, LOG_MODE);
     }
-    if (fd < 0) {
-        int error = errno;
-        diag_hint(
-            diags_add(diags, "the log file %s cannot be opened: %s", path, error_text(-error)),
-            "name another one, or off, as `access` or `error` of `logs`, or with --access-log");
-        return -error;
+    if (fd < 0)
+        return -errno;
+    give_to_group(fd, path);
+    return fd;
+}
+
+/* @param ret_output  fd -1 for "off"
+ * @return 0, or -errno with a diag */
+static int open_log(const char *path, struct diags *diags, struct output *ret_output)
+{
+    int standard = standard_fd(path);
+    int r = 0;
+
+    if (strcmp(path, "off") == 0)
+        return 0;
+    if (standard >= 0) {
+        r = output_open(ret_output, standard);
+    } else {
+        int fd = open_file(path);
+        if (fd >= 0)
+            output_adopt(ret_output, fd);
+        r = fd < 0 ? fd : 0;
     }
-    /* O_NONBLOCK was for a pipe that nobody reads: its writer waits for no reader to come, but may
-     * wait for one to catch up. */
-    if (!standard)
-        fcntl(fd, F_SETFL, O_APPEND);
-    *ret_fd = fd;
-    return 0;
+    if (r < 0)
+        diag_hint(diags_add(diags, "the log file %s cannot be opened: %s", path, error_text(r)),
+                  "name another one, `stdout`, or off, as `access` or `error` of `logs`, or with "
+                  "--access-log");
+    return r;
 }
 
 static void close_logs(struct deployment *deployment)
 {
-    if (deployment->access_fd >= 0)
-        close(deployment->access_fd);
-    if (deployment->error_fd >= 0)
-        close(deployment->error_fd);
+    output_close(&deployment->access);
+    output_close(&deployment->error);
 }
 
 int deployment_open_logs(struct deployment *deployment, struct diags *diags)
 {
     const struct settings *settings = deployment->prepared.settings;
-    scoped(mem_release) char *access = settings_access_log(settings, deployment->prepared.state);
-    int access_fd = -1, error_fd = -1;
+    scoped(mem_release) char *path = settings_access_log(settings, deployment->prepared.state);
+    struct output access = {.fd = -1}, error = {.fd = -1};
 
-    int access_result = open_log(access, diags, &access_fd);
-    int error_result = open_log(settings->logs.error, diags, &error_fd);
+    int access_result = open_log(path, diags, &access);
+    int error_result = open_log(settings->logs.error, diags, &error);
     if (access_result < 0 || error_result < 0) {
-        if (access_fd >= 0)
-            close(access_fd);
-        if (error_fd >= 0)
-            close(error_fd);
+        output_close(&access);
+        output_close(&error);
         return access_result < 0 ? access_result : error_result;
     }
     close_logs(deployment);
-    deployment->access_fd = access_fd;
-    deployment->error_fd = error_fd;
+    deployment->access = access;
+    deployment->error = error;
     return 0;
 }
 
@@ -174,7 +212,7 @@ int deployment_create(struct guardian *g, struct prepared *prepared, struct diag
 
     d->prepared = *prepared;
     *prepared = (struct prepared){0};
-    d->access_fd = d->error_fd = -1;
+    d->access.fd = d->error.fd = -1;
     int r = fill(g, d, diags);
     if (r < 0) {
         deployment_destroy(g, d);
@@ -201,10 +239,15 @@ static int renew_site(const struct settings_site *settings, const struct deploye
     return set_root(to, fcntl(from->root_fd, F_DUPFD_CLOEXEC, 3));
 }
 
-static int copy_log(int fd, int *ret_fd)
+static int copy_log(const struct output *from, struct output *ret_output)
 {
-    *ret_fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    return fd >= 0 && *ret_fd < 0 ? -errno : 0;
+    int fd = from->fd < 0 ? -1 : fcntl(from->fd, F_DUPFD_CLOEXEC, 3);
+
+    if (from->fd >= 0 && fd < 0)
+        return -errno;
+    *ret_output = *from;
+    ret_output->fd = fd;
+    return 0;
 }
 
 int deployment_renew_folders(struct guardian *g, struct diags *diags,
@@ -216,14 +259,14 @@ int deployment_renew_folders(struct guardian *g, struct diags *diags,
 
     d->prepared = live->prepared;
     d->borrows = true;
-    d->access_fd = d->error_fd = -1;
+    d->access.fd = d->error.fd = -1;
     d->sites = mem_zalloc((live->site_count + 1) * sizeof *d->sites);
     int r = endpoints_open(&live->endpoints, settings, settings_workers(settings), diags,
                            &d->endpoints);
     if (r >= 0)
-        r = copy_log(live->access_fd, &d->access_fd);
+        r = copy_log(&live->access, &d->access);
     if (r >= 0)
-        r = copy_log(live->error_fd, &d->error_fd);
+        r = copy_log(&live->error, &d->error);
     for (; r >= 0 && d->site_count < live->site_count; d->site_count++)
         r = renew_site(&settings_sites(settings)[d->site_count], &live->sites[d->site_count],
                        &d->sites[d->site_count]);
@@ -261,13 +304,13 @@ void deployment_send_logs(struct guardian *g, const struct deployment *deploymen
 {
     struct ipc_message message = {.kind = IPC_LOG_FILES};
 
-    if (deployment->access_fd >= 0) {
+    if (deployment->access.fd >= 0) {
         message.text[message.text_len++] = IPC_LOG_ACCESS;
-        message.fds[message.fd_count++] = deployment->access_fd;
+        message.fds[message.fd_count++] = deployment->access.fd;
     }
-    if (deployment->error_fd >= 0) {
+    if (deployment->error.fd >= 0) {
         message.text[message.text_len++] = IPC_LOG_ERROR;
-        message.fds[message.fd_count++] = deployment->error_fd;
+        message.fds[message.fd_count++] = deployment->error.fd;
     }
     int r = processes_order(&g->processes, PROCESS_LOGS, &message);
     if (r < 0 && r != -ENOTCONN) /* one that does not run gets them when it is started */

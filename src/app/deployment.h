@@ -4,6 +4,7 @@
 #include "app/endpoints.h"
 #include "app/key_ring.h"
 #include "app/prepare.h"
+#include "os/output.h"
 #include <sys/types.h>
 
 struct guardian;
@@ -28,8 +29,8 @@ struct deployment {
     struct endpoints endpoints;
     struct deployed_site *sites;
     size_t site_count;
-    int access_fd; /* log files, -1 for none */
-    int error_fd;
+    struct output access; /* log files, fd -1 for none */
+    struct output error;
     bool borrows; /* `prepared` is that of the deployment before it, whose folders it renews */
 };
 

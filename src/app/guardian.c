@@ -33,12 +33,10 @@ enum { DESCRIPTORS = 1 << 19 };
 
 static void to_error_log(void *context, struct span line)
 {
-    const struct guardian *g = context;
-    int fd = g->live && g->live->error_fd >= 0 ? g->live->error_fd : STDERR_FILENO;
+    struct guardian *g = context;
 
-    /* There is nowhere to say that the log cannot be written. */
-    ssize_t n = write(fd, line.ptr, line.len);
-    (void)n;
+    /* Never waits: what finds no room is dropped and counted. */
+    output_line(g->live && g->live->error.fd >= 0 ? &g->live->error : &g->standard_error, line);
 }
 
 /* ---- settling: what follows from the first settings ---- */
@@ -239,6 +237,22 @@ static void on_process_channel(void *context, enum process_id id)
     supervise_connect(context, id);
 }
 
+static void log_trouble(const struct guardian *g, const struct ipc_message *message)
+{
+    const char *name = message->text_len && message->text[0] == IPC_LOG_ACCESS ? "access" : "error";
+    uint64_t lines = 0;
+
+    if (message->text_len < 2 ||
+        span_to_uint(span_of(message->text + 1, message->text_len - 1), &lines) < 0)
+        return;
+    if (message->value == 0)
+        log_event(&g->log, LOG_WARNING, "a log is written again", "log=%s dropped=%llu", name,
+                  (unsigned long long)lines);
+    else
+        log_event(&g->log, LOG_ERROR, "lines of a log are lost", "log=%s reason=\"%s\"", name,
+                  message->value == EAGAIN ? "nobody reads it" : error_text(-(int)message->value));
+}
+
 static void on_process_message(void *context, enum process_id id, const struct ipc_message *message)
 {
     struct guardian *g = context;
@@ -246,9 +260,7 @@ static void on_process_message(void *context, enum process_id id, const struct i
     if (id == PROCESS_KEYS)
         key_ring_hear(g, message);
     else if (id == PROCESS_LOGS && message->kind == IPC_LOG_TROUBLE)
-        log_event(&g->log, LOG_ERROR, "lines of a log are lost", "log=%s reason=\"%s\"",
-                  message->text[0] == IPC_LOG_ACCESS ? "access" : "error",
-                  error_text(-(int)message->value));
+        log_trouble(g, message);
 }
 
 static bool is_loopback(const struct socket_address *address)
@@ -435,6 +447,7 @@ static void finish(struct guardian *g)
     if (g->peers)
         munmap(g->peers, peers_size(g->rows));
     loop_destroy(g->loop);
+    output_close(&g->standard_error);
     free(g->user);
     free(g->state);
     explicit_bzero(g->ticket_keys, sizeof g->ticket_keys);
@@ -455,6 +468,9 @@ int guardian_run(const struct guardian_options *options)
     list_init(&g.workers);
     list_init(&g.clients);
     acme_init(&g);
+    /* Without standard error there is nobody to tell. */
+    if (output_open(&g.standard_error, STDERR_FILENO) < 0)
+        g.standard_error.fd = -1;
     wire_processes(&g);
     int r = begin(&g);
     if (r < 0) {

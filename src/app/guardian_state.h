@@ -19,6 +19,7 @@ struct guardian {
     const struct guardian_options *options;
     struct loop *loop;
     struct log log;
+    struct output standard_error; /* for the log, where it has no file */
     enum guardian_phase phase;
     int exit_code;
     struct loop_watch signals;

@@ -48,7 +48,8 @@ enum ipc_kind {
     /* keys → guardian */
     IPC_DONE, /**< value: 0, or the negated error of KEY_LOAD */
     /* logs → guardian */
-    IPC_LOG_TROUBLE, /**< value: errno; text: which stream; lines were lost */
+    IPC_LOG_TROUBLE, /**< value: errno (EAGAIN: nobody reads), or 0: there is room again; text:
+                        which stream, then how many lines were dropped in decimal */
     /* guardian → worker, processes with a heartbeat */
     IPC_PING, /**< answered by PONG, as a sign of life */
     /* those → guardian */

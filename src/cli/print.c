@@ -73,8 +73,14 @@ static void print_one(FILE *out, const struct diag *diag, const struct printer *
 
 void print_diags(FILE *out, const struct diags *diags)
 {
-    struct printer printer = printer_of(out);
+    print_diags_as(out, out, diags);
+}
 
+void print_diags_as(FILE *out, FILE *like, const struct diags *diags)
+{
+    struct printer printer = printer_of(like);
+
+    printer.out = out;
     for (size_t i = 0; i < diags->count; i++)
         print_one(out, &diags->items[i], &printer);
     if (diags->dropped)

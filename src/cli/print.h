@@ -9,6 +9,8 @@
 /** Prints each mistake as `file:line:column: sentence`, the line with a caret, and the hint.
  * Colours on a terminal without NO_COLOR. */
 void print_diags(FILE *out, const struct diags *diags);
+/** The same with the style of another stream, such as colours on a terminal. */
+void print_diags_as(FILE *out, FILE *like, const struct diags *diags);
 /** One mistake without a place, printed at once to standard error. */
 void print_error(const char *hint, const char *sentence, ...) printf_like(2, 3);
 /** Prints text for people, escaped (base/escape.h) but for its line ends. */

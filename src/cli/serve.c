@@ -8,6 +8,7 @@
 #include "app/app.h"
 #include "base/mem.h"
 #include "cli/serve.h"
+#include "os/output.h"
 
 const struct option serve_options[] = {
     {"config", "FILE", false, "settings file, in place of FOLDER and NAME"},
@@ -150,7 +151,7 @@ static json_t *site_of(const struct arguments *arguments)
 /* ---- the folder ---- */
 
 /* What visitors get where there is no page to begin with. */
-static void tell_of_index(const struct arguments *arguments)
+static void tell_of_index(FILE *out, const struct arguments *arguments)
 {
     const char *folder = arguments->word_count ? arguments->words[0] : ".";
     scoped(mem_release) char *index = mem_format("%s/index.html", folder);
@@ -158,7 +159,7 @@ static void tell_of_index(const struct arguments *arguments)
     if (arguments_get(arguments, "listing") || access(folder, F_OK) < 0 ||
         access(index, F_OK) == 0 || errno != ENOENT)
         return;
-    print_escaped(stdout,
+    print_escaped(out,
                   "note: %s has no index.html, so visitors of / get an error page; --listing shows "
                   "them what is in it\n",
                   folder);
@@ -235,31 +236,68 @@ static bool fits_together(const struct arguments *arguments)
 
 /* ---- running ---- */
 
+/* Nobody may read what is said here: the guardian does not wait for it. */
+struct said {
+    const struct arguments *arguments;
+    struct output standard_output;
+    struct output standard_error;
+};
+
+/* Writes what was printed to a stream of open_memstream(). */
+static void say(struct output *output, FILE *memory, char *const *text, const size_t *len)
+{
+    fclose(memory);
+    if (*len)
+        output_line(output, span_of(*text, *len));
+    free(*text);
+}
+
 static void on_step(void *context, const char *step, const char *text)
 {
-    const struct arguments *arguments = context;
+    struct said *said = context;
+    char *line = NULL;
+    size_t len = 0;
+    FILE *memory = open_memstream(&line, &len);
 
-    print_escaped(stdout, "%s: %s\n", step, text);
-    if (strcmp(step, "folder") == 0 && !arguments_get(arguments, "config"))
-        tell_of_index(arguments);
-    fflush(stdout);
+    if (!memory)
+        return;
+    print_escaped(memory, "%s: %s\n", step, text);
+    if (strcmp(step, "folder") == 0 && !arguments_get(said->arguments, "config"))
+        tell_of_index(memory, said->arguments);
+    say(&said->standard_output, memory, &line, &len);
 }
 
 static void on_diags(void *context, const struct diags *diags)
 {
-    (void)context;
-    print_diags(stderr, diags);
+    struct said *said = context;
+    char *text = NULL;
+    size_t len = 0;
+    FILE *memory = open_memstream(&text, &len);
+
+    if (!memory)
+        return;
+    print_diags_as(memory, stderr, diags);
+    say(&said->standard_error, memory, &text, &len);
 }
 
 static int start(const struct settings_source *source, const struct arguments *arguments)
 {
+    struct said said = {arguments, {.fd = -1}, {.fd = -1}};
     struct guardian_options options = {.source = *source,
                                        .argv = cli_argv(),
                                        .on_step = on_step,
                                        .on_diags = on_diags,
-                                       .context = (void *)arguments};
+                                       .context = &said};
 
-    return guardian_run(&options);
+    /* What is closed is not written to. */
+    if (output_open(&said.standard_output, STDOUT_FILENO) < 0)
+        said.standard_output.fd = -1;
+    if (output_open(&said.standard_error, STDERR_FILENO) < 0)
+        said.standard_error.fd = -1;
+    int code = guardian_run(&options);
+    output_close(&said.standard_output);
+    output_close(&said.standard_error);
+    return code;
 }
 
 static int start_text(const struct arguments *arguments, json_t *text)
