@@ -176,11 +176,10 @@ static void do_reload(struct guardian *g, struct control_client *client)
 
 static void do_upgrade(struct guardian *g, struct control_client *client, const char *program)
 {
-    int r = upgrade_begin(g, program);
+    const char *why;
 
-    if (r < 0) {
-        scoped(mem_release) char *text =
-            mem_format("the new program cannot be started: %s", error_text(r));
+    if (upgrade_begin(g, program, &why) < 0) {
+        scoped(mem_release) char *text = mem_format("the new program cannot be started: %s", why);
         answer(client, failure(text));
         return;
     }

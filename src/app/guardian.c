@@ -198,6 +198,7 @@ void guardian_stop(struct guardian *g, nsec_t deadline)
         loop_stop(g->loop);
         return;
     }
+    upgrade_cancel(g);
     g->phase = PHASE_STOPPING;
     process_notify("STOPPING=1");
     log_event(&g->log, LOG_NOTICE, "stopping", "deadline=%llds",
@@ -334,6 +335,26 @@ static nsec_t stop_deadline(const struct guardian *g)
     return g->live ? g->live->prepared.settings->stop_deadline : 0;
 }
 
+static void begin_upgrade(struct guardian *g)
+{
+    const char *why;
+
+    if (upgrade_begin(g, NULL, &why) < 0)
+        log_event(&g->log, LOG_ERROR, "the upgrade could not begin", "reason=\"%s\"", why);
+}
+
+static void obey_signal(struct guardian *g, int number)
+{
+    if (number == SIGHUP && g->phase < PHASE_STOPPING)
+        reload_begin(g);
+    else if (number == SIGUSR1)
+        reload_reopen_logs(g);
+    else if (number == SIGUSR2)
+        begin_upgrade(g);
+    else if (number == SIGTERM || number == SIGINT)
+        guardian_stop(g, stop_deadline(g));
+}
+
 static void on_signal(struct loop_watch *watch, unsigned events)
 {
     struct guardian *g = container_of(watch, struct guardian, signals);
@@ -342,23 +363,12 @@ static void on_signal(struct loop_watch *watch, unsigned events)
     (void)events;
     if (read(watch->fd, &info, sizeof info) != sizeof info)
         return;
-    switch (info.ssi_signo) {
-    case SIGCHLD:
+    if (info.ssi_signo == SIGCHLD)
         reap(g);
-        break;
-    case SIGHUP:
-        reload_begin(g);
-        break;
-    case SIGUSR1:
-        reload_reopen_logs(g);
-        break;
-    case SIGUSR2:
-        if (upgrade_begin(g, NULL) < 0)
-            log_event(&g->log, LOG_ERROR, "the upgrade could not begin", "%s", "");
-        break;
-    default:
-        guardian_stop(g, stop_deadline(g));
-    }
+    else if (g->phase == PHASE_HANDED_OVER && g->successor && getpid() == 1)
+        kill(g->successor, (int)info.ssi_signo); /* who signals process 1 means who serves */
+    else
+        obey_signal(g, (int)info.ssi_signo);
 }
 
 static int watch_signals(struct guardian *g)
@@ -477,6 +487,9 @@ int guardian_run(const struct guardian_options *options)
         log_event(&g.log, LOG_ERROR, "the guardian cannot go on", "reason=\"%s\"", error_text(r));
         g.exit_code = APP_FAILED;
     }
+    scoped(mem_release) char *state = g.state ? mem_string(span_str(g.state)) : NULL;
     finish(&g);
+    if (g.successor && getpid() == 1)
+        return upgrade_remain(g.successor, state);
     return g.exit_code;
 }

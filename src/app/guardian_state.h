@@ -66,6 +66,7 @@ struct guardian {
     struct list clients;
     size_t client_count;
     struct upgrade upgrade;
+    pid_t successor; /* that took over from us, or 0 */
     int predecessor; /* socket to the program that we take over from, or -1 */
 };
 

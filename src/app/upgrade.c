@@ -93,6 +93,11 @@ static void become(struct guardian *g, const char *program, int state, int socke
     setenv(variable, value, 1);
     unsetenv("LISTEN_PID");
     unsetenv("LISTEN_FDS");
+    unsetenv("LISTEN_FDNAMES");
+    if (getenv("WATCHDOG_PID")) { /* the manager watches the new program then */
+        snprintf(value, sizeof value, "%d", (int)getpid());
+        setenv("WATCHDOG_PID", value, 1);
+    }
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     execv(program, g->options->argv);
@@ -128,6 +133,7 @@ static void hand_over(struct guardian *g)
     process_notify(main_pid);
     control_upgrade_done(g, true, "");
     control_finish(g, false);
+    g->successor = g->upgrade.pid;
     forget(g);
     g->phase = PHASE_HANDED_OVER;
     processes_abandon(&g->processes);
@@ -143,7 +149,7 @@ static void on_ready_word(struct loop_watch *watch, unsigned events)
     char word;
 
     (void)events;
-    if (read(watch->fd, &word, 1) == 1)
+    if (read(watch->fd, &word, 1) == 1 && g->phase == PHASE_SERVING)
         hand_over(g);
     else
         loop_remove(g->loop, watch); /* its end follows */
@@ -187,24 +193,86 @@ static int start(struct guardian *g, const char *program)
     return r;
 }
 
-int upgrade_begin(struct guardian *g, const char *program)
+static const char *refusal(const struct guardian *g)
+{
+    if (g->upgrade.pid)
+        return "another upgrade is under way";
+    if (g->next || g->prepare.pid)
+        return "a reload is under way; try again when it is over";
+    if (g->phase == PHASE_HANDED_OVER)
+        return "another program has taken over already: ask that one";
+    return g->phase == PHASE_SERVING ? NULL : "gardien is not serving now";
+}
+
+int upgrade_begin(struct guardian *g, const char *program, const char **ret_why)
 {
     scoped(mem_release) char *own = self_program();
+    int r = 0;
 
-    if (g->phase != PHASE_SERVING || g->upgrade.pid || g->next || g->prepare.pid)
+    *ret_why = refusal(g);
+    if (*ret_why)
         return -EBUSY;
     if (!program)
         program = own;
     if (!program || access(program, X_OK) < 0)
-        return program ? -errno : -ENOENT;
-    int r = start(g, program);
+        r = program ? -errno : -ENOENT;
+    if (r >= 0)
+        r = start(g, program);
     if (r < 0) {
         g->upgrade.pid = 0;
+        *ret_why = error_text(r);
         return r;
     }
     g->upgrade.deadline.on_timeout = on_deadline;
     loop_timer_set(g->loop, &g->upgrade.deadline, nsec_monotonic() + UPGRADE_TIMEOUT);
     return loop_add(g->loop, &g->upgrade.watch, LOOP_LEVEL);
+}
+
+void upgrade_cancel(struct guardian *g)
+{
+    static const char why[] = "gardien was told to stop";
+
+    if (!g->upgrade.pid)
+        return;
+    log_event(&g->log, LOG_NOTICE, "the upgrade is given up", "reason=\"%s\"", why);
+    kill(g->upgrade.pid, SIGKILL); /* reaped like any child */
+    control_upgrade_done(g, false, why);
+    forget(g);
+}
+
+/* ---- process 1 after it has handed over ---- */
+
+/* Who serves now: the program that took over may have been followed by another one. */
+static pid_t serving_pid(pid_t successor, const char *state)
+{
+    scoped(mem_release) char *path = mem_format("%s/lock", state);
+    char text[32] = "";
+    int fd = open(path, O_RDONLY | O_CLOEXEC), pid = 0;
+
+    if (fd < 0)
+        return successor;
+    ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    return n > 0 && sscanf(text, "%d", &pid) == 1 && pid > 1 && kill(pid, 0) == 0 ? pid : successor;
+}
+
+int upgrade_remain(pid_t successor, const char *state)
+{
+    sigset_t all;
+    int number, status, code = 0;
+
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, NULL);
+    for (;;) {
+        pid_t serving = serving_pid(successor, state), pid;
+        while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+            if (pid == serving || pid == successor)
+                code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        if (pid < 0 && errno == ECHILD)
+            return code;
+        if (sigwait(&all, &number) == 0 && number != SIGCHLD)
+            kill(serving_pid(successor, state), number);
+    }
 }
 
 /* ---- the new program ---- */
