@@ -19,7 +19,10 @@
 
 #define STATUS_TIME (50 * NSEC_PER_MSEC) /* for workers to say what they do */
 
-enum { REQUEST_MAX = 8192 };
+#define CLIENT_TIME (5 * NSEC_PER_SEC) /* to send a request, and to take its answer */
+#define SILENT_TIME NSEC_PER_SEC       /* that a client may need when others have no place */
+
+enum { REQUEST_MAX = 8192, ANSWER_MAX = 16 << 20, CONTROL_BACKLOG = 1024 };
 
 /* ---- answers ---- */
 
@@ -28,33 +31,60 @@ static void client_free(struct control_client *client)
     struct guardian *g = client->guardian;
 
     loop_timer_cancel(g->loop, &client->status);
+    loop_timer_cancel(g->loop, &client->deadline);
     loop_remove(g->loop, &client->watch);
     close(client->watch.fd);
     buffer_finish(&client->input);
+    buffer_finish(&client->output);
     list_remove(&client->link);
-    g->client_count--;
+    if (g->client_count-- == CONTROL_CLIENTS_MAX && g->control.fd >= 0)
+        loop_pause(g->loop, &g->control, false);
     free(client);
 }
 
-/* Sends an answer, whose reference it takes, and hangs up. */
+static void on_client_deadline(struct loop_timer *timer, nsec_t now)
+{
+    (void)now;
+    client_free(container_of(timer, struct control_client, deadline));
+}
+
+static void set_deadline(struct control_client *client)
+{
+    client->deadline.on_timeout = on_client_deadline;
+    loop_timer_set(client->guardian->loop, &client->deadline, nsec_monotonic() + CLIENT_TIME);
+}
+
+/* Sends what the client takes now. @return whether it has all, or is gone */
+static bool send_some(struct control_client *client)
+{
+    while (client->output.len) {
+        ssize_t n = send(client->watch.fd, client->output.data, client->output.len,
+                         MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return errno != EAGAIN;
+        buffer_consume(&client->output, (size_t)n);
+    }
+    return true;
+}
+
+/* Sends an answer, whose reference it takes, and hangs up when the client has taken it. */
 static void answer(struct control_client *client, json_t *object)
 {
     scoped(mem_release) char *text = json_dumps(object, JSON_COMPACT);
 
     json_decref(object);
-    if (text) {
-        struct timeval tv = {.tv_sec = 2};
-        fcntl(client->watch.fd, F_SETFL, 0);
-        setsockopt(client->watch.fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof tv);
-        for (size_t at = 0, len = strlen(text) + 1; at < len;) {
-            ssize_t n = send(client->watch.fd, at < len - 1 ? text + at : "\n",
-                             at < len - 1 ? len - 1 - at : 1, MSG_NOSIGNAL);
-            if (n <= 0)
-                break;
-            at += (size_t)n;
-        }
+    client->answered = true;
+    client->reload_turn = 0;
+    client->waits_for_upgrade = client->waits_for_stop = false;
+    int r = text ? buffer_printf(&client->output, "%s\n", text) : ERR_LIMIT;
+    if (r < 0 || send_some(client)) {
+        client_free(client);
+        return;
     }
-    client_free(client);
+    set_deadline(client);
+    loop_write_again(client->guardian->loop, &client->watch);
 }
 
 static json_t *result(bool fine, const struct diags *diags)
@@ -75,7 +105,7 @@ static json_t *failure(const char *sentence)
 void control_reload_done(struct guardian *g, enum app_exit code, const struct diags *diags)
 {
     list_for_each (client, spare, &g->clients, struct control_client, link) {
-        if (client->reload_turn == 0 || client->reload_turn > g->reload_turn)
+        if (client->answered || client->reload_turn == 0 || client->reload_turn > g->reload_turn)
             continue;
         json_t *object = result(code == APP_OK, diags);
         json_object_set_new(object, "exit", json_integer(code));
@@ -219,21 +249,36 @@ static void on_line(struct guardian *g, struct control_client *client)
     json_decref(request);
 }
 
-static void on_request(struct loop_watch *watch, unsigned events)
+/* @return false when the client is gone */
+static bool read_some(struct control_client *client)
+{
+    char bytes[2048];
+    ssize_t n;
+
+    while ((n = recv(client->watch.fd, bytes, sizeof bytes, MSG_DONTWAIT)) > 0)
+        if (!client->asked && buffer_append(&client->input, bytes, (size_t)n) < 0)
+            return false;
+    return n < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
+static void on_client_event(struct loop_watch *watch, unsigned events)
 {
     struct control_client *client = container_of(watch, struct control_client, watch);
-    char bytes[2048];
 
     (void)events;
-    ssize_t n = recv(watch->fd, bytes, sizeof bytes, 0);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (n <= 0 || buffer_append(&client->input, bytes, (size_t)n) < 0) {
-        client_free(client);
+    if (client->answered) {
+        if (send_some(client))
+            client_free(client);
         return;
     }
-    if (span_find(buffer_span(&client->input), '\n') >= 0)
+    bool open = read_some(client);
+    if (!client->asked && span_find(buffer_span(&client->input), '\n') >= 0) {
+        client->asked = true; /* what it waits for takes its own time */
+        loop_timer_cancel(client->guardian->loop, &client->deadline);
         on_line(client->guardian, client);
+    } else if (!open && !client->asked) {
+        client_free(client);
+    }
 }
 
 /* ---- the socket ---- */
@@ -247,6 +292,19 @@ static bool allowed(int fd)
            (peer.uid == 0 || peer.uid == geteuid());
 }
 
+/* When all places are taken, the client that has said nothing for longest loses its own. */
+static void make_place(struct guardian *g)
+{
+    nsec_t now = nsec_monotonic();
+
+    list_for_each (client, spare, &g->clients, struct control_client, link)
+        if (!client->asked && now - client->since > SILENT_TIME) {
+            client_free(client);
+            return;
+        }
+}
+
+/* Clients beyond the bound wait in the backlog: most wait for the same reload. */
 static void on_client(struct loop_watch *watch, unsigned events)
 {
     struct guardian *g = container_of(watch, struct guardian, control);
@@ -255,18 +313,25 @@ static void on_client(struct loop_watch *watch, unsigned events)
     int fd = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0)
         return;
-    if (!allowed(fd) || g->client_count == CONTROL_CLIENTS_MAX) {
+    if (!allowed(fd)) {
         close(fd);
         return;
     }
     struct control_client *client = mem_new(struct control_client);
     client->guardian = g;
+    client->since = nsec_monotonic();
     client->input = buffer_make(REQUEST_MAX);
-    client->watch = (struct loop_watch){.fd = fd, .on_event = on_request};
+    client->output = buffer_make(ANSWER_MAX);
+    client->watch = (struct loop_watch){.fd = fd, .on_event = on_client_event};
     list_append(&g->clients, &client->link);
     g->client_count++;
-    if (loop_add(g->loop, &client->watch, LOOP_LEVEL) < 0)
+    set_deadline(client);
+    if (loop_add(g->loop, &client->watch, LOOP_EDGE) < 0)
         client_free(client);
+    if (g->client_count == CONTROL_CLIENTS_MAX)
+        make_place(g);
+    if (g->client_count == CONTROL_CLIENTS_MAX)
+        loop_pause(g->loop, &g->control, true);
 }
 
 int control_listen(struct guardian *g, struct diags *diags)
@@ -280,7 +345,7 @@ int control_listen(struct guardian *g, struct diags *diags)
     mode_t mask = umask(0177);
     /* Renamed into place, so that no client finds a gap when we follow another program. */
     bool fine = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
-                listen(fd, CONTROL_CLIENTS_MAX) == 0 &&
+                listen(fd, CONTROL_BACKLOG) == 0 &&
                 renameat(g->state_fd, name, g->state_fd, "control.sock") == 0;
     int error = errno;
     umask(mask);

@@ -14,13 +14,18 @@ struct control_client {
     struct loop_watch watch;
     struct guardian *guardian;
     struct buffer input;
-    uint64_t reload_turn; /* the reload that it waits for; 0: none */
+    struct buffer output; /* the answer, as far as the client has not taken it */
+    bool asked;           /* its request is whole */
+    bool answered;
+    nsec_t since;
+    struct loop_timer deadline; /* for its request, and then for taking the answer */
+    uint64_t reload_turn;       /* the reload that it waits for; 0: none */
     bool waits_for_upgrade;
     bool waits_for_stop;
     struct loop_timer status; /* when workers have had time to say what they do */
 };
 
-enum { CONTROL_CLIENTS_MAX = 16 };
+enum { CONTROL_CLIENTS_MAX = 64 };
 
 /** Starts to listen at STATE/control.sock, in place of who did before. @return 0, or -errno */
 must_check int control_listen(struct guardian *g, struct diags *diags);

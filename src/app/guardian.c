@@ -54,6 +54,14 @@ static int lock_state(struct guardian *g, const char *state, struct diags *diags
     }
     if (flock(g->lock_fd, LOCK_EX | LOCK_NB) == 0)
         return 0;
+    if (errno != EWOULDBLOCK) {
+        int error = errno;
+        diag_hint(
+            diags_add(diags, "the file %s/lock cannot be locked: %s", state, error_text(-error)),
+            "put the state folder on a file system with locks, with --state DIR; a filter of "
+            "system calls may also refuse flock()");
+        return -error;
+    }
     ssize_t n = pread(g->lock_fd, pid, sizeof pid - 1, 0);
     pid[n > 0 ? n : 0] = '\0';
     diag_hint(diags_add(diags, "another gardien (pid %s) runs with the state folder %s",
@@ -78,11 +86,10 @@ static void write_pid(struct guardian *g)
 
 static void choose_user(struct guardian *g, const struct settings *settings)
 {
-    if (geteuid() != 0)
+    const char *user = settings_account(settings);
+
+    if (!user)
         return;
-    const char *user = settings->user                   ? settings->user
-                       : process_user_exists("gardien") ? "gardien"
-                                                        : "nobody";
     g->user = mem_string(span_str(user));
     g->host.user = g->user;
 }
@@ -345,7 +352,9 @@ static void begin_upgrade(struct guardian *g)
 
 static void obey_signal(struct guardian *g, int number)
 {
-    if (number == SIGHUP && g->phase < PHASE_STOPPING)
+    if (number == SIGHUP && g->upgrade.pid)
+        log_event(&g->log, LOG_ERROR, "no reload while another program takes over", "%s", "");
+    else if (number == SIGHUP && g->phase < PHASE_STOPPING)
         reload_begin(g);
     else if (number == SIGUSR1)
         reload_reopen_logs(g);

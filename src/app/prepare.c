@@ -403,6 +403,11 @@ int prepare_finish(struct prepare_job *job, int status, struct prepared *ret_pre
     else if (WIFSIGNALED(status))
         diags_add(&ret_prepared->diags, "the process that reads the settings died: %s",
                   strsignal(WTERMSIG(status)));
+    else if (WIFEXITED(status) && WEXITSTATUS(status) == PROCESS_DESCRIPTORS)
+        diag_hint(diags_add(&ret_prepared->diags,
+                            "a process cannot close the descriptors that it shall not have"),
+                  "allow more than 64 open files (ulimit -n), and the system call close_range() or "
+                  "the folder /proc");
     else
         diags_add(&ret_prepared->diags, "the process that reads the settings failed");
     json_decref(result);

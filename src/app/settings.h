@@ -157,5 +157,9 @@ int settings_default_site(const struct settings *settings);
 
 /** Where the access log goes: a path, "stdout", or "off". @return for free() */
 char *settings_access_log(const struct settings *settings, const char *state);
+/** Whom processes that meet peers become: `user`, else an account that exists, else the number that
+ *  `nobody` has everywhere. @return NULL: as we are, since nobody but root can become another, nor
+ *  root where there is no other user */
+const char *settings_account(const struct settings *settings);
 /** How many workers to run: 1..1024. */
 unsigned settings_workers(const struct settings *settings);

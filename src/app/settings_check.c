@@ -301,14 +301,42 @@ static void check_headers(const struct check *check, const char *base,
 
 /* ---- folders ---- */
 
-/* Whom the workers are, or NULL: the one who asks, since only root can make them somebody else. */
-static const char *account(const struct settings *settings)
+const char *settings_account(const struct settings *settings)
 {
     if (geteuid() != 0)
         return NULL;
     if (settings->user)
         return settings->user;
-    return process_user_exists("gardien") ? "gardien" : "nobody";
+    if (process_has_one_user())
+        return NULL;
+    return process_user_exists("gardien")  ? "gardien"
+           : process_user_exists("nobody") ? "nobody"
+                                           : "65534";
+}
+
+/* Processes that meet peers must be somebody else than root. */
+static void check_account(const struct check *check)
+{
+    const char *user = settings_account(check->settings), *given = check->settings->user;
+    uid_t uid = 1;
+    gid_t gid;
+
+    if (given && process_user_find(given, &uid, &gid) < 0) {
+        diag_hint(
+            config_complain(check->tree, check->diags, "user", "there is no account \"%s\"", given),
+            "make it: useradd --system --no-create-home %s", given);
+    } else if (given && uid == 0) {
+        diag_hint(config_complain(check->tree, check->diags, "user",
+                                  "the account %s is root: workers give all its rights up", given),
+                  "name another one, or leave `user` out");
+    } else if (user && process_may_become_others() < 0) {
+        diag_hint(config_complain(check->tree, check->diags, "user",
+                                  "gardien runs as root but may not become another user (%s): it "
+                                  "lacks CAP_SETUID or CAP_SETGID",
+                                  user),
+                  "give it both capabilities, as with --cap-add SETUID --cap-add SETGID, or start "
+                  "it as an ordinary user, as with --user 1000");
+    }
 }
 
 static void complain_root(const struct check *check, size_t site, const char *root, int error)
@@ -337,7 +365,7 @@ static void complain_root(const struct check *check, size_t site, const char *ro
         diag_hint(diag, "it takes Linux 5.6 or newer and nothing that filters it out, as "
                         "RestrictSUIDSGID= of systemd and old containers do");
     } else if (error == EACCES) {
-        const char *user = account(check->settings);
+        const char *user = settings_account(check->settings);
         diag = config_complain(check->tree, check->diags, path,
                                "the account %s, which serves it, may not enter the folder %s", user,
                                root);
@@ -360,7 +388,9 @@ static void check_root(const struct check *check, size_t site)
         complain_root(check, site, s->files->root, errno);
         return;
     }
-    int r = process_user_may_search(account(check->settings), fd);
+    const char *account = settings_account(check->settings);
+    bool able = !account || process_may_become_others() == 0; /* else check_account() says so */
+    int r = able ? process_user_may_search(account, fd) : 0;
     if (r >= 0)
         r = files_root_check(fd);
     if (r == -EACCES || r == -ENOSYS || r == -EPERM)
@@ -588,8 +618,5 @@ void settings_check(const struct config_tree *tree, const struct settings *setti
                                   "this gardien is built without NAT-PMP and UPnP"),
                   "build it with libnatpmp or libminiupnpc, or forward the ports in the router's "
                   "settings and leave this off");
-    if (settings->user && !process_user_exists(settings->user))
-        diag_hint(
-            config_complain(tree, diags, "user", "there is no account \"%s\"", settings->user),
-            "make it: useradd --system --no-create-home %s", settings->user);
+    check_account(&check);
 }

@@ -2,6 +2,7 @@
  * app/'s. */
 #include "os/process.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -23,23 +24,51 @@
 #include "base/mem.h"
 #include "base/span.h"
 
+enum { CLOSE_MAX = 1 << 20 };
+
+/* Closes every descriptor from `first` on. Kernels before 5.9 have no close_range(), and filters of
+ * older containers refuse it. @return 0, or -errno */
+static int close_from(unsigned first)
+{
+    struct rlimit limit;
+
+    if (close_range(first, ~0u, 0) == 0)
+        return 0;
+    DIR *folder = opendir("/proc/self/fd");
+    if (!folder) {
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > CLOSE_MAX)
+            return -ENOSYS;
+        for (unsigned fd = first; fd < limit.rlim_cur; fd++)
+            close((int)fd);
+        return 0;
+    }
+    for (struct dirent *entry; (entry = readdir(folder));) {
+        uint64_t fd;
+        if (span_to_uint(span_str(entry->d_name), &fd) >= 0 && fd >= first &&
+            fd != (uint64_t)dirfd(folder))
+            close((int)fd);
+    }
+    closedir(folder);
+    return 0;
+}
+
 /* Puts the descriptors at 3, 4… and closes all others. Two steps, so that none is overwritten
  * before it was moved. */
 static int keep_only(const int *keep, size_t count)
 {
-    int high[16];
+    int high[32];
 
     if (count > ARRAY_SIZE(high))
         return -EINVAL;
     for (size_t i = 0; i < count; i++) {
-        high[i] = fcntl(keep[i], F_DUPFD_CLOEXEC, 64);
+        high[i] = fcntl(keep[i], F_DUPFD_CLOEXEC, 3 + (int)count);
         if (high[i] < 0)
             return -errno;
     }
     for (size_t i = 0; i < count; i++)
         if (dup3(high[i], (int)i + 3, O_CLOEXEC) < 0)
             return -errno;
-    return close_range((unsigned)count + 3, ~0u, 0) < 0 ? -errno : 0;
+    return close_from((unsigned)count + 3);
 }
 
 static void reset_signals(void)
@@ -67,7 +96,7 @@ pid_t process_fork(const char *name, const int *keep, size_t count)
     reset_signals();
     prctl(PR_SET_NAME, name);
     if (keep_only(keep, count) < 0)
-        _exit(71);
+        _exit(PROCESS_DESCRIPTORS);
     return 0;
 }
 
@@ -158,29 +187,74 @@ bool process_may_administer_network(void)
            (data[CAP_TO_INDEX(CAP_NET_ADMIN)].effective & CAP_TO_MASK(CAP_NET_ADMIN));
 }
 
+int process_user_find(const char *user, uid_t *ret_uid, gid_t *ret_gid)
+{
+    const struct passwd *account = getpwnam(user);
+    uint64_t number;
+
+    if (!account && span_to_uint(span_str(user), &number) >= 0 && number < UINT32_MAX) {
+        *ret_uid = *ret_gid = (uid_t)number;
+        return 0;
+    }
+    if (!account)
+        return ERR_NOT_FOUND;
+    *ret_uid = account->pw_uid;
+    *ret_gid = account->pw_gid;
+    return 0;
+}
+
 bool process_user_exists(const char *user)
 {
     return getpwnam(user) != NULL;
 }
 
+bool process_has_one_user(void)
+{
+    unsigned long first, outside, count;
+    FILE *map = fopen("/proc/self/uid_map", "re");
+    int fields = map ? fscanf(map, "%lu %lu %lu", &first, &outside, &count) : 0;
+
+    if (map)
+        fclose(map);
+    return fields == 3 && count == 1;
+}
+
+int process_may_become_others(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{0}};
+
+    if (syscall(SYS_capget, &header, data) < 0)
+        return -errno;
+    return data[0].effective & CAP_TO_MASK(CAP_SETUID) &&
+                   data[0].effective & CAP_TO_MASK(CAP_SETGID)
+               ? 0
+               : -EPERM;
+}
+
 int process_user_may_search(const char *user, int directory_fd)
 {
-    const struct passwd *account = user && geteuid() == 0 ? getpwnam(user) : NULL;
+    bool other = user && geteuid() == 0;
+    uid_t uid = 0;
+    gid_t gid = 0;
     gid_t groups[256];
     int group_count = 0, r = 0;
 
-    if (user && geteuid() == 0 && !account)
-        return ERR_NOT_FOUND;
-    if (account) {
-        group_count = getgroups(ARRAY_SIZE(groups), groups);
-        if (group_count < 0 || setgroups(1, &account->pw_gid) < 0)
-            return -errno;
-        if (setegid(account->pw_gid) < 0 || seteuid(account->pw_uid) < 0)
+    if (other) {
+        r = process_user_find(user, &uid, &gid);
+        group_count = r < 0 ? r : getgroups(ARRAY_SIZE(groups), groups);
+        if (r < 0 || group_count < 0 || setgroups(1, &gid) < 0)
+            return r < 0 ? r : -errno;
+        if (setegid(gid) < 0 || seteuid(uid) < 0)
             r = -errno;
     }
-    if (r == 0 && faccessat(directory_fd, ".", X_OK, AT_EACCESS) < 0)
+    /* The way to "." leads through the directory. faccessat2() is missing in older kernels. */
+    int fd = r < 0 ? -1 : openat(directory_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (r == 0 && fd < 0)
         r = -errno;
-    if (account &&
+    if (fd >= 0)
+        close(fd);
+    if (other &&
         (seteuid(0) < 0 || setegid(getgid()) < 0 || setgroups((size_t)group_count, groups) < 0))
         return -errno;
     return r;

@@ -9,6 +9,10 @@
 #include "base/macros.h"
 #include "base/nsec.h"
 
+enum {
+    PROCESS_DESCRIPTORS = 71 /**< exit code of a child whose descriptors could not be closed */
+};
+
 /** Forks. In the child every descriptor but 0 to 2 and `keep` is closed, those of `keep` become
  *  numbers 3, 4… in their order and stay close-on-exec, signals are at their defaults but those
  *  that a terminal or service manager sends to the whole group, which it ignores (TERM, INT, HUP,
@@ -38,6 +42,12 @@ struct process_activity {
 must_check int process_activity(pid_t pid, struct process_activity *ret_activity);
 /** Have we the right to change this machine's network (CAP_NET_ADMIN)? */
 bool process_may_administer_network(void);
+/** The ids of an account, which may also be a number. @return 0, or ERR_NOT_FOUND */
+must_check int process_user_find(const char *user, uid_t *ret_uid, gid_t *ret_gid);
+/** Is there only one user in this user namespace, as after `unshare -r`? */
+bool process_has_one_user(void);
+/** Have we the capabilities SETUID and SETGID? @return 0, -EPERM, or -errno */
+must_check int process_may_become_others(void);
 /** Does the account exist? */
 bool process_user_exists(const char *user);
 /** May the account search the directory itself (whoever owns its parents)? When not root: may we?

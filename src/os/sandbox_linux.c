@@ -18,6 +18,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/span.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(SANDBOX_COVERAGE)
 #define INSTRUMENTED true
@@ -48,6 +49,11 @@ static int find_user(const char *name, uid_t *ret_uid, gid_t *ret_gid)
     int r = getpwnam_r(name, &entry, room, ENTRY_MAX, &found);
     if (r != 0)
         return -r;
+    uint64_t number;
+    if (!found && span_to_uint(span_str(name), &number) >= 0 && number < UINT32_MAX) {
+        *ret_uid = *ret_gid = (uid_t)number; /* a container without accounts */
+        return 0;
+    }
     if (!found)
         return ERR_NOT_FOUND;
     *ret_uid = entry.pw_uid;
