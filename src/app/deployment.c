@@ -180,6 +180,7 @@ int deployment_open_logs(struct deployment *deployment, struct diags *diags)
         output_close(&error);
         return access_result < 0 ? access_result : error_result;
     }
+    error.dropped = deployment->error.dropped; /* told in the new one */
     close_logs(deployment);
     deployment->access = access;
     deployment->error = error;
@@ -191,7 +192,7 @@ int deployment_open_logs(struct deployment *deployment, struct diags *diags)
 static int fill(struct guardian *g, struct deployment *d, struct diags *diags)
 {
     const struct settings *settings = d->prepared.settings;
-    const struct endpoints *old = g->live ? &g->live->endpoints : &g->inherited;
+    struct endpoints *old = g->live ? &g->live->endpoints : &g->inherited;
 
     int r = endpoints_open(old, settings, settings_workers(settings), diags, &d->endpoints);
     if (r >= 0)
@@ -245,15 +246,14 @@ static int copy_log(const struct output *from, struct output *ret_output)
 
     if (from->fd >= 0 && fd < 0)
         return -errno;
-    *ret_output = *from;
-    ret_output->fd = fd;
+    *ret_output = (struct output){.fd = fd, .kind = from->kind, .torn = from->torn};
     return 0;
 }
 
 int deployment_renew_folders(struct guardian *g, struct diags *diags,
                              struct deployment **ret_deployment)
 {
-    const struct deployment *live = g->live;
+    struct deployment *live = g->live;
     const struct settings *settings = live->prepared.settings;
     struct deployment *d = mem_new(struct deployment);
 

@@ -2,6 +2,7 @@
  * endpoint_trouble()'s. */
 #include "app/endpoints.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -148,21 +149,22 @@ static void endpoint_trouble(struct diags *diags, const struct endpoint *endpoin
 
 /* ---- opening ---- */
 
-static const struct endpoint *find_old(const struct endpoints *old, const struct endpoint *wanted)
+static struct endpoint *find_old(struct endpoints *old, const struct socket_address *wanted)
 {
     for (size_t i = 0; i < old->count; i++)
-        if (socket_address_equal(&old->items[i].address, &wanted->address))
+        if (socket_address_equal(&old->items[i].address, wanted))
             return &old->items[i];
     return NULL;
 }
 
 /* Sockets of an address that stays. Where their meaning changed they get new ids, so that workers
  * look at them afresh. */
-static int reuse(struct endpoints *endpoints, const struct endpoint *old, struct endpoint *endpoint)
+static int reuse(struct endpoints *endpoints, struct endpoint *old, struct endpoint *endpoint)
 {
     bool same = old->secure == endpoint->secure && old->proxy_protocol == endpoint->proxy_protocol;
 
     endpoint->shared = old->shared;
+    old->used = true;
     for (size_t i = 0; i < old->socket_count; i++) {
         if (same) {
             old->sockets[i]->references++;
@@ -186,17 +188,39 @@ static bool has_port(const struct endpoints *old, uint16_t port)
     return false;
 }
 
-static int open_endpoint(struct endpoints *endpoints, const struct endpoints *old,
-                         struct endpoint *endpoint, unsigned workers)
+/* The manager may have made one socket for each family where the settings name no host. */
+static int reuse_families(struct endpoints *endpoints, struct endpoints *old,
+                          struct endpoint *endpoint)
 {
-    const struct endpoint *before = find_old(old, endpoint);
-
+    static const char *const hosts[] = {"0.0.0.0", "[::]"}, *const only[] = {"IPv6", "IPv4"};
+    unsigned found = 0;
     int r = 0;
 
-    /* SO_REUSEPORT would let us in beside another server of the same user: look first. */
-    if (before)
+    for (size_t i = 0; r >= 0 && endpoint->address.any && i < ARRAY_SIZE(hosts); i++) {
+        char text[24];
+        struct socket_address address;
+        snprintf(text, sizeof text, "%s:%u", hosts[i], socket_address_port(&endpoint->address));
+        struct endpoint *before =
+            socket_address_parse(text, &address) < 0 ? NULL : find_old(old, &address);
+        if (!before || !before->shared)
+            continue;
         r = reuse(endpoints, before, endpoint);
-    else if (!has_port(old, socket_address_port(&endpoint->address)))
+        found |= 1U << i;
+    }
+    if (found == 1 || found == 2)
+        endpoint->only = only[found == 1];
+    return r;
+}
+
+static int open_endpoint(struct endpoints *endpoints, struct endpoints *old,
+                         struct endpoint *endpoint, unsigned workers)
+{
+    struct endpoint *before = find_old(old, &endpoint->address);
+
+    int r = before ? reuse(endpoints, before, endpoint) : reuse_families(endpoints, old, endpoint);
+    /* SO_REUSEPORT would let us in beside another server of the same user: look first. */
+    if (r >= 0 && !endpoint->socket_count &&
+        !has_port(old, socket_address_port(&endpoint->address)))
         r = socket_probe(&endpoint->address);
     while (r >= 0 && !endpoint->shared && endpoint->socket_count < workers) {
         r = socket_listen(&endpoint->address);
@@ -204,6 +228,26 @@ static int open_endpoint(struct endpoints *endpoints, const struct endpoints *ol
             endpoint_add_socket(endpoint, socket_new(endpoints, r));
     }
     return r < 0 ? r : 0;
+}
+
+/* A socket of the manager that no setting uses: the kernel would go on taking its connections. */
+static int refuse_unused(const struct endpoints *old, struct diags *diags)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < old->count; i++) {
+        const struct endpoint *endpoint = &old->items[i];
+        if (!endpoint->shared || endpoint->used)
+            continue;
+        r = ERR_SETTINGS;
+        diag_hint(diags_add(diags,
+                            "the service manager passed a socket for %s, which no address of "
+                            "`listen` uses: its connections would hang",
+                            endpoint->text),
+                  "name it under `listen`, or change ListenStream= of the socket unit "
+                  "(systemctl edit gardien.socket)");
+    }
+    return r;
 }
 
 static bool speaks_proxy(const struct settings *settings, const struct socket_address *address)
@@ -218,13 +262,15 @@ static bool speaks_proxy(const struct settings *settings, const struct socket_ad
     return false;
 }
 
-int endpoints_open(const struct endpoints *old, const struct settings *settings, unsigned workers,
+int endpoints_open(struct endpoints *old, const struct settings *settings, unsigned workers,
                    struct diags *diags, struct endpoints *ret_new)
 {
     const struct config_strings *lists[] = {&settings->listen.https, &settings->listen.http};
     struct endpoints fresh = {.next_id = old->next_id};
     int result = 0;
 
+    for (size_t i = 0; i < old->count; i++)
+        old->items[i].used = false;
     for (size_t l = 0; l < ARRAY_SIZE(lists); l++)
         for (size_t i = 0; i < lists[l]->count; i++) {
             struct endpoint *endpoint = endpoints_add(&fresh, lists[l]->items[i], l == 0);
@@ -237,6 +283,8 @@ int endpoints_open(const struct endpoints *old, const struct settings *settings,
             if (r < 0 && result == 0)
                 result = r;
         }
+    if (result == 0)
+        result = refuse_unused(old, diags);
     if (result < 0)
         endpoints_finish(&fresh);
     else
@@ -246,18 +294,47 @@ int endpoints_open(const struct endpoints *old, const struct settings *settings,
 
 /* ---- sockets from elsewhere ---- */
 
-void endpoints_adopt_activation(struct endpoints *endpoints, int count)
+static char *address_text(const struct socket_address *address)
 {
+    const struct sockaddr_storage *storage = &address->storage;
+    const struct sockaddr_in *in = (const struct sockaddr_in *)storage;
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)storage;
+    char host[INET6_ADDRSTRLEN] = "";
+    unsigned port = socket_address_port(address);
+
+    if (storage->ss_family == AF_INET) {
+        inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
+        return mem_format("%s:%u", host, port);
+    }
+    inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof host);
+    return address->any ? mem_format(":%u", port) : mem_format("[%s]:%u", host, port);
+}
+
+int endpoints_adopt_activation(struct endpoints *endpoints, int count, struct diags *diags)
+{
+    int result = 0;
+
     for (int fd = 3; fd < 3 + count; fd++) {
         struct socket_address address;
-        if (socket_listening_address(fd, &address) < 0)
+        if (socket_listening_address(fd, &address) < 0) {
+            diag_hint(diags_add(diags,
+                                "descriptor %d of the service manager is no listening TCP socket",
+                                fd),
+                      "only ListenStream= with a port is for gardien, with Accept=no");
+            result = ERR_SETTINGS;
             continue;
-        struct endpoint *endpoint = endpoints_add(endpoints, "", true);
-        endpoint->address = address;
-        endpoint->shared = true;
+        }
+        struct endpoint *endpoint = find_old(endpoints, &address); /* one more of ReusePort= */
+        if (!endpoint) {
+            scoped(mem_release) char *text = address_text(&address);
+            endpoint = endpoints_add(endpoints, text, true);
+            endpoint->address = address;
+            endpoint->shared = true;
+        }
         socket_prepare(fd);
         endpoint_add_socket(endpoint, socket_new(endpoints, fd));
     }
+    return result;
 }
 
 json_t *endpoints_to_json(const struct endpoints *endpoints)

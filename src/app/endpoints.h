@@ -19,7 +19,9 @@ struct endpoint {
     struct socket_address address;
     bool secure;
     bool proxy_protocol;
-    bool shared; /**< from the service manager: one socket for all workers */
+    bool shared;      /**< from the service manager: each socket is for all workers */
+    const char *only; /**< "IPv4 only": of an address without a host, the manager passed no more */
+    bool used;        /**< private: taken over by newer endpoints */
     struct endpoint_socket **sockets;
     size_t socket_count;
 };
@@ -35,11 +37,14 @@ void endpoints_finish(struct endpoints *endpoints);
  * failure a diag says why and how to fix it.
  *  @param workers  how many sockets an address gets at least
  *  @return 0, or -errno of the first address that failed */
-must_check int endpoints_open(const struct endpoints *old, const struct settings *settings,
+must_check int endpoints_open(struct endpoints *old, const struct settings *settings,
                               unsigned workers, struct diags *diags, struct endpoints *ret_new);
-/** Sockets that the service manager opened; endpoints_open() finds them by their address.
- *  @param count  descriptors from 3 on */
-void endpoints_adopt_activation(struct endpoints *endpoints, int count);
+/** Sockets that the service manager opened; endpoints_open() takes those that cover its settings,
+ * and fails when one is left over: nobody would answer its connections.
+ *  @param count  descriptors from 3 on
+ *  @return 0, or ERR_SETTINGS with diags for descriptors that are no listening TCP sockets */
+must_check int endpoints_adopt_activation(struct endpoints *endpoints, int count,
+                                          struct diags *diags);
 /** For a program that takes over: descriptor numbers with what they are, and back. */
 json_t *endpoints_to_json(const struct endpoints *endpoints);
 must_check int endpoints_from_json(const json_t *json, struct endpoints *ret_endpoints);

@@ -411,6 +411,37 @@ static void on_housekeeping(struct loop_timer *timer, nsec_t now)
 
 /* ---- run ---- */
 
+/* @return false when that is the end */
+static bool adopt_activation(struct guardian *g)
+{
+    struct diags diags = {0};
+
+    int r = endpoints_adopt_activation(&g->inherited, process_activation(), &diags);
+    if (r < 0)
+        guardian_fail(g, APP_USAGE, &diags);
+    diags_finish(&diags);
+    return r >= 0;
+}
+
+static void on_watchdog(struct loop_timer *timer, nsec_t now)
+{
+    struct guardian *g = container_of(timer, struct guardian, manager_watchdog);
+
+    if (g->phase == PHASE_HANDED_OVER) /* the manager watches the successor */
+        return;
+    process_notify("WATCHDOG=1");
+    loop_timer_set(g->loop, timer, now + g->manager_watchdog_step);
+}
+
+/* With WatchdogSec= the manager restarts us unless it hears from us; the loop turns, or it does. */
+static void begin_watchdog(struct guardian *g)
+{
+    g->manager_watchdog_step = process_watchdog() / 3;
+    g->manager_watchdog.on_timeout = on_watchdog;
+    if (g->manager_watchdog_step)
+        on_watchdog(&g->manager_watchdog, nsec_monotonic());
+}
+
 static int begin(struct guardian *g)
 {
     int r = loop_create(&g->loop);
@@ -422,8 +453,9 @@ static int begin(struct guardian *g)
         r = upgrade_inherit(g);
     if (r < 0)
         return r;
-    if (g->predecessor < 0)
-        endpoints_adopt_activation(&g->inherited, process_activation());
+    if (g->predecessor < 0 && !adopt_activation(g))
+        return 0;
+    begin_watchdog(g);
     g->housekeeping.on_timeout = on_housekeeping;
     loop_timer_set(g->loop, &g->housekeeping, nsec_monotonic() + HOUSEKEEPING);
     reload_begin(g);

@@ -25,6 +25,8 @@ struct guardian {
     struct loop_watch signals;
     struct loop_timer housekeeping;
     struct loop_timer stop_deadline;
+    struct loop_timer manager_watchdog; /* WATCHDOG=1 for the service manager */
+    nsec_t manager_watchdog_step;       /* 0: it does not watch */
     struct loop_timer heartbeat;
     nsec_t heartbeat_at; /* when the last one was to be */
     struct loop_timer folders;

@@ -76,9 +76,10 @@ static void step_ports(struct guardian *g, const struct deployment *deployment)
     for (size_t i = 0; i < deployment->endpoints.count; i++) {
         const struct endpoint *e = &deployment->endpoints.items[i];
         char one[160];
-        snprintf(one, sizeof one, "%s %s%s%s", e->secure ? "https" : "http", e->text,
+        snprintf(one, sizeof one, "%s %s%s%s%s%s", e->secure ? "https" : "http", e->text,
                  e->proxy_protocol ? " with PROXY protocol" : "",
-                 e->shared ? " from the service manager" : "");
+                 e->shared ? " from the service manager" : "", e->only ? ", " : "",
+                 e->only ? e->only : "");
         join(&text, one, ", ");
     }
     step(g, "ports", "%.*s", (int)text.len, text.data ? text.data : "");
@@ -233,6 +234,8 @@ static void commit(struct guardian *g)
         old->borrows = true;
         g->live->borrows = false;
     }
+    if (old) /* what was dropped is told in the new log */
+        g->live->error.dropped += old->error.dropped;
     relieve_workers(g, settings_workers(g->live->prepared.settings));
     deployment_destroy(g, old);
     endpoints_finish(&g->inherited);

@@ -66,7 +66,7 @@ static void tell_people(struct staple *staple, enum news news, const char *why)
                           "stapled answer",
                           "normal for a new certificate; else ask the CA"},
     };
-    char until[CERT_DATE_TEXT] = "-";
+    char until[CERT_DATE_TEXT] = "-", quoted[300]; /* the process met a peer's bytes */
 
     if (staple->news == news)
         return;
@@ -74,8 +74,8 @@ static void tell_people(struct staple *staple, enum news news, const char *why)
     if (staple->answer.der)
         cert_date_text(staple->answer.expires_at, until);
     log_event(&staple->guardian->log, texts[news].level, texts[news].event,
-              "site=%s reason=\"%s\" expires=\"%s\" hint=\"%s\"", staple->name, why, until,
-              texts[news].hint);
+              "site=%s reason=%s expires=\"%s\" hint=\"%s\"", staple->name,
+              log_quoted(quoted, sizeof quoted, span_str(why)), until, texts[news].hint);
 }
 
 /* Every worker staples what is known now, or nothing. One that cannot be told goes on with what it

@@ -281,6 +281,18 @@ void process_notify(const char *state)
     close(fd);
 }
 
+nsec_t process_watchdog(void)
+{
+    const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+    uint64_t time, number;
+
+    if (!usec || span_to_uint(span_str(usec), &time) < 0 || time > UINT64_C(1) << 52)
+        return 0;
+    if (pid && (span_to_uint(span_str(pid), &number) < 0 || number != (uint64_t)getpid()))
+        return 0;
+    return (nsec_t)time * NSEC_PER_USEC;
+}
+
 int process_activation(void)
 {
     const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");

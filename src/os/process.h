@@ -58,6 +58,9 @@ must_check int process_user_may_search(const char *user, int directory_fd);
 /** Tells the service manager "READY=1" and the like, if one listens ($NOTIFY_SOCKET).
  *  Source: sd_notify(3) */
 void process_notify(const char *state);
+/** How often the service manager wants to hear WATCHDOG=1 at least ($WATCHDOG_USEC, $WATCHDOG_PID).
+ *  @return 0: it does not. Source: sd_watchdog_enabled(3) */
+nsec_t process_watchdog(void);
 /** Sockets that the service manager handed us from descriptor 3 on ($LISTEN_FDS, $LISTEN_PID).
  *  @return how many. Source: sd_listen_fds(3) */
 int process_activation(void);

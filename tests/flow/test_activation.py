@@ -197,3 +197,23 @@ def test_no_worker_inherits_the_managers_words(manager, make):
             assert not stat.S_ISSOCK(mode) or os.readlink(f"/proc/{pid}/fd/{fd}") != \
                 f"socket:[{os.fstat(manager.ears.fileno()).st_ino}]", role
     assert server.process.poll() is None
+
+
+def test_the_manager_that_watches_hears_from_us(manager, make):
+    server = make()
+    server.env["WATCHDOG_USEC"] = "1000000"
+    manager.start(server)
+    manager.wait_word("READY=1")
+    for _ in range(3):
+        manager.heard.clear()
+        manager.wait_word("WATCHDOG=1", 1)
+
+
+def test_a_socket_that_no_setting_uses_is_refused(manager, make):
+    server = make()
+    server.command[server.command.index("--https") + 1] = f"127.0.0.1:{free_port()}"
+    with pytest.raises(AssertionError):
+        manager.start(server)
+    server.expected_exit = server.process.wait(20 * PATIENCE)
+    assert server.expected_exit == 2
+    assert f"passed a socket for 127.0.0.1:{manager.ports[0]}, which no address" in server.output()

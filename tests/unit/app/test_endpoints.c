@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -43,8 +44,8 @@ static struct settings *settings_for(const char *https, const char *http, const 
     return settings;
 }
 
-static void open_fine(const struct endpoints *old, const struct settings *settings,
-                      unsigned workers, struct endpoints *ret_new)
+static void open_fine(struct endpoints *old, const struct settings *settings, unsigned workers,
+                      struct endpoints *ret_new)
 {
     struct diags diags = {0};
 
@@ -167,9 +168,88 @@ static void test_sockets_are_handed_to_another_program(void **state)
     settings_destroy(settings);
 }
 
+/* Of the service manager: address -> a socket at descriptor `fd`. */
+static void pass_socket(const char *host, uint16_t port, int fd)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    bool six = inet_pton(AF_INET6, host, &in6.sin6_addr) == 1;
+    int one = 1, s = socket(six ? AF_INET6 : AF_INET, SOCK_STREAM, 0);
+
+    assert_true(six || inet_pton(AF_INET, host, &in.sin_addr) == 1);
+    if (six)
+        assert_int_equal(setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one), 0);
+    assert_int_equal(setsockopt(s, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one), 0);
+    assert_int_equal(setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one), 0);
+    assert_int_equal(six ? bind(s, (struct sockaddr *)&in6, sizeof in6)
+                         : bind(s, (struct sockaddr *)&in, sizeof in),
+                     0);
+    assert_int_equal(listen(s, 8), 0);
+    if (s != fd) {
+        assert_int_equal(dup2(s, fd), fd);
+        close(s);
+    }
+}
+
+/* In a child, whose descriptors from 3 on are the manager's: what comes of it, as an exit code. */
+static int adopt(const char *const *hosts, int count, const char *https, int expected)
+{
+    struct endpoints passed = {NULL}, opened = {NULL};
+    struct diags diags = {0};
+    char address[32], text[48];
+
+    free_address(address);
+    const char *port = strrchr(address, ':') + 1;
+    for (int i = 0; i < count; i++)
+        pass_socket(hosts[i], (uint16_t)atoi(port), 3 + i);
+    snprintf(text, sizeof text, "%s:%s", https, port);
+    struct settings *settings = settings_for(text, "off", NULL);
+    if (endpoints_adopt_activation(&passed, count, &diags) < 0)
+        return 101;
+    if (endpoints_open(&passed, settings, 3, &diags, &opened) < 0)
+        return strstr(diags.items[0].sentence, "which no address of `listen` uses") ? 100 : 102;
+    if (!opened.items[0].shared || (opened.items[0].only != NULL) != (expected < 0))
+        return 103;
+    return (int)opened.items[0].socket_count;
+}
+
+static void test_sockets_of_the_manager_cover_the_settings_or_are_refused(void **state)
+{
+    static const struct {
+        const char *hosts[4];
+        const char *https;
+        int expected; /* sockets, 100 for refused; negative: of one family only */
+    } cases[] = {
+        {{"0.0.0.0"}, "", -1},
+        {{"::"}, "", -1},
+        {{"0.0.0.0", "::"}, "", 2},
+        {{"::", "0.0.0.0"}, "", 2},
+        {{"0.0.0.0", "0.0.0.0", "::"}, "", 3},
+        {{"127.0.0.1"}, "127.0.0.1", 1},
+        {{"127.0.0.1", "127.0.0.1"}, "127.0.0.1", 2},
+        {{"127.0.0.1", "127.0.0.2"}, "127.0.0.1", 100},
+        {{"0.0.0.0"}, "127.0.0.1", 100},
+        {{"127.0.0.1"}, "", 100},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        int count = 0, status;
+        while (cases[i].hosts[count])
+            count++;
+        pid_t pid = fork();
+        if (pid == 0)
+            _exit(adopt(cases[i].hosts, count, cases[i].https, cases[i].expected));
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        if (WEXITSTATUS(status) != abs(cases[i].expected))
+            fail_msg("case %zu: %d", i, WEXITSTATUS(status));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sockets_of_the_manager_cover_the_settings_or_are_refused),
         cmocka_unit_test(test_sockets_stay_while_their_address_does),
         cmocka_unit_test(test_a_change_of_meaning_gives_new_numbers),
         cmocka_unit_test(test_an_address_may_widen_and_narrow),
