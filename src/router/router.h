@@ -9,6 +9,7 @@
 
 #include "base/nsec.h"
 #include "os/ports.h"
+#include "router/router_epoch.h"
 
 struct printer;
 struct findings;

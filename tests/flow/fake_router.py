@@ -9,10 +9,12 @@ Prints "ready", then a line for each request."""
 
 import json
 import re
+import select
 import socket
 import struct
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 ADDRESS, OPTIONS = sys.argv[1], json.loads(sys.argv[2])
@@ -37,11 +39,24 @@ def natpmp(options):
     """Answers NAT-PMP datagrams for ever."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind((ADDRESS, 5351))
+        begun, restarted = time.monotonic(), False
         while True:
+            if options.get("restarts") and not restarted and \
+                    time.monotonic() - begun > options["restarts"]:
+                restarted = True
+                print("restarted", flush=True)
+                if options.get("announces"):
+                    sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF,
+                                    socket.inet_aton(ADDRESS))
+                    sock.sendto(struct.pack(">BBHI", 0, 128, 0, 0)
+                                + socket.inet_aton(options["outside"]), ("224.0.0.1", 5350))
+            epoch = (0 if restarted else 86400) + int(time.monotonic() - begun)
+            if not select.select([sock], [], [], 0.1)[0]:
+                continue
             data, peer = sock.recvfrom(64)
             opcode = data[1]
             print("natpmp", data.hex(), flush=True)
-            head = struct.pack(">BBHI", 0, opcode + 128, options.get("code", 0), 1)
+            head = struct.pack(">BBHI", 0, opcode + 128, options.get("code", 0), epoch)
             if opcode == 0:
                 sock.sendto(head[:2] + b"\0\0" + head[4:] + socket.inet_aton(options["outside"]),
                             peer)

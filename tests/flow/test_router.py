@@ -178,6 +178,18 @@ def test_leases_are_renewed(home):
     home.stop()
 
 
+def test_a_router_that_restarts_is_asked_again_at_once(home):
+    home.fake_router(natpmp={"outside": "45.45.45.1", "restarts": 8, "announces": True})
+    home.serve()
+    home.wait_said("sends it on")
+    wait_until(lambda: b"restarted\n" in home.asked, 20, "the router to restart")
+    wait_until(lambda: any(line.startswith(b"natpmp 0002")
+                           for line in home.asked[home.asked.index(b"restarted\n"):]), 10,
+               "to be asked again")
+    home.wait_said("the router began anew")
+    home.stop()
+
+
 def test_carrier_nat_is_told(home):
     home.fake_router(natpmp={"outside": "100.71.3.4"})
     home.serve()

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/error.h"
 #include "base/mem.h"
 #include "report/finding.h"
 #include "router/router.h"
@@ -179,9 +180,71 @@ static void test_a_public_address_needs_no_router(void **state)
     findings_finish(&findings);
 }
 
+/* ---- epochs ---- */
+
+static void test_a_router_that_begins_anew_is_seen(void **state)
+{
+    static const struct {
+        uint32_t first, second; /* what it said */
+        int64_t after;          /* seconds between them */
+        int lost;
+    } cases[] = {
+        {1000, 1060, 60, 0},   {1000, 1053, 60, 0}, /* its clock is slow by an eighth */
+        {1000, 1049, 60, 1},   {1000, 0, 60, 1},
+        {1000, 999, 1, 0},     {1000, 998, 1, 0},
+        {1000, 997, 1, 1},     {0, 0, 2, 0},
+        {0, 0, 60, 1},         {1000, 90000, 1, 0},
+        {UINT32_MAX, 0, 1, 1}, {UINT32_MAX, UINT32_MAX, 1, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct router_epoch epoch = {.known = false};
+        nsec_t now = 5 * NSEC_PER_SEC;
+        uint32_t said[] = {cases[i].first, cases[i].second};
+        int r = -1;
+        for (size_t at = 0; at < 2; at++, now += cases[i].after * NSEC_PER_SEC) {
+            const char packet[] = {0,
+                                   (char)128,
+                                   0,
+                                   0,
+                                   (char)(said[at] >> 24),
+                                   (char)(said[at] >> 16),
+                                   (char)(said[at] >> 8),
+                                   (char)said[at],
+                                   1,
+                                   2,
+                                   3,
+                                   4};
+            r = router_epoch_hear(&epoch, span_of(packet, sizeof packet), now);
+            assert_true(at || r == 0);
+        }
+        if (r != cases[i].lost)
+            fail_msg("case %zu: %d", i, r);
+    }
+}
+
+static void test_what_a_router_does_not_say_changes_nothing(void **state)
+{
+    static const char *const packets[] = {"", "\0\200\0\0\0\0\0", "\2\200\0\0\0\0\0\0\0\0\0\0",
+                                          "\0\1\0\0\0\0\0\0\0\0\0\0"};
+    static const size_t lengths[] = {0, 7, 12, 12};
+    struct router_epoch epoch = {.known = false};
+
+    (void)state;
+    router_epoch_begin(&epoch, NSEC_PER_SEC);
+    for (size_t i = 0; i < ARRAY_SIZE(packets); i++)
+        assert_int_equal(
+            router_epoch_hear(&epoch, span_of(packets[i], lengths[i]), 100 * NSEC_PER_SEC),
+            ERR_PROTOCOL);
+    assert_int_equal(epoch.at, NSEC_PER_SEC);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_router_that_begins_anew_is_seen),
+        cmocka_unit_test(test_what_a_router_does_not_say_changes_nothing),
         cmocka_unit_test(test_addresses_outside),
         cmocka_unit_test(test_every_refusal_has_words_and_a_hint),
         cmocka_unit_test(test_leases_are_renewed_after_half_of_the_shortest),
