@@ -1,5 +1,6 @@
 /* Whether a NAT-PMP router still has its mappings. Each of its packets says for how many seconds it
- * has had them; it announces by multicast that it begins anew. Source: RFC 6886 sections 3.2.1, 3.6 */
+ * has had them; it announces by multicast that it begins anew. Source: RFC 6886 sections 3.2.1, 3.6
+ */
 #pragma once
 
 #include <stdbool.h>
