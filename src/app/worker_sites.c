@@ -224,12 +224,13 @@ static void *proxy_config(struct making *making, const struct proxy_settings *pr
     return proxy_route_create(group_of(making, proxy->to), proxy, making->trust);
 }
 
-static void add_proxy(struct making *making, struct site *site, const struct proxy_settings *proxy)
+static void add_proxy(struct making *making, struct site *site, const struct settings_site *from)
 {
     struct route *root = site_add_route(site, SPAN("/"));
 
     root->handler = &proxy_handler;
-    root->config = proxy_config(making, proxy);
+    root->config = proxy_config(making, from->proxy);
+    root->compress = &from->compress;
 }
 
 static void add_routes(struct making *making, struct site *site, const struct settings_site *from)
@@ -277,7 +278,7 @@ static int make_site(struct making *making, size_t index, struct site *site)
         return r;
     }
     if (from->proxy)
-        add_proxy(making, site, from->proxy);
+        add_proxy(making, site, from);
     for (size_t i = 0; i < site->route_count; i++)
         site->routes[i].pages = site->pages;
     routes_sort(site->routes, site->route_count);
