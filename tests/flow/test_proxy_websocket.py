@@ -52,8 +52,9 @@ def test_websockets_pass_both_ways(start):
                 assert head.count(line) == 1, line
             assert b"content-length" not in head and b"transfer-encoding" not in head
             for message in (b"\x81\x85\0\0\0\0hello", b"GET / HTTP/1.1\r\n\r\n", os.urandom(1 << 20)):
-                threading.Thread(target=sock.sendall, args=(message,), daemon=True).start()
-                assert read_exactly(sock, len(message)) == message
+                for at in range(0, len(message), 16384):
+                    sock.sendall(message[at:at + 16384])
+                    assert read_exactly(sock, len(message[at:at + 16384])) == message[at:at + 16384]
         request, = app.requests
         assert request.values("connection") == ["upgrade"] and request.values("upgrade") == ["websocket"]
         assert request.value("sec-websocket-key") == "dGhlIHNhbXBsZSBub25jZQ=="
