@@ -7,9 +7,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* JSON has times to the microsecond. */
 static bool is_near(nsec_t a, nsec_t b)
 {
-    return a < 0 ? b < 0 : llabs((long long)(a - b)) <= 1;
+    return a < 0 ? b < 0 : llabs((long long)(a - b)) <= NSEC_PER_USEC;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
