@@ -375,7 +375,8 @@ int deployment_send(struct guardian *g, const struct deployment *deployment,
 {
     /* Everything in it is the deployment's: only the arrays are its own. */
     struct snapshot snapshot = {.generation = g->generation,
-                                .ticket_key_count = g->ticket_key_count};
+                                .ticket_key_count = g->ticket_key_count,
+                                .waf = deployment->prepared.waf};
     unsigned workers = settings_workers(deployment->prepared.settings);
 
     memcpy(snapshot.ticket_keys, g->ticket_keys, sizeof snapshot.ticket_keys);

@@ -15,6 +15,7 @@
 #include "app/diag_json.h"
 #include "app/guarded.h"
 #include "app/process_functions.h"
+#include "base/base64.h"
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/mem.h"
@@ -22,7 +23,7 @@
 #include "os/process.h"
 #include "os/state.h"
 
-enum { RESULT_MAX = 64 << 20 };
+enum { RESULT_MAX = 64 << 20, WAF_MAX = 32 << 20 };
 
 /* ---- checks ---- */
 
@@ -80,10 +81,18 @@ static int load_and_check(const struct settings_source *source, struct diags *di
 int prepare_check(const struct settings_source *source, struct diags *diags)
 {
     struct settings_loaded loaded;
+    struct waf_rules *rules = NULL;
 
     int r = load_and_check(source, diags, &loaded);
     if (r >= 0)
         guarded_warn(&loaded, loaded.settings->state, diags);
+    if (loaded.settings && settings_use_waf(loaded.settings)) {
+        struct waf_files *files = waf_files_create(true);
+        int w = waf_load_settings(&loaded.settings->protect, files, diags, &rules);
+        r = w < 0 ? w : r;
+        waf_rules_destroy(rules);
+        waf_files_destroy(files);
+    }
     settings_loaded_finish(&loaded);
     return r < 0 ? ERR_SETTINGS : 0;
 }
@@ -95,6 +104,7 @@ struct work {
     struct diags *diags;
     json_t *sites;
     char *state;
+    char *waf; /* see struct prepared */
     int state_fd;
     nsec_t now;
     nsec_t valid_from;
@@ -260,10 +270,37 @@ static int use_state(struct work *work)
     return 0;
 }
 
+/* Loads the rules, so that mistakes in them are told here, and packs their files for the workers.
+ */
+static int use_waf(struct work *work)
+{
+    struct buffer bytes = buffer_make(WAF_MAX);
+    struct waf_rules *rules = NULL;
+
+    if (!settings_use_waf(work->loaded.settings))
+        return 0;
+    struct waf_files *files = waf_files_create(true);
+    int r = waf_load_settings(&work->loaded.settings->protect, files, work->diags, &rules);
+    if (r >= 0) {
+        r = waf_files_pack(files, &bytes);
+        if (r < 0)
+            diags_add(work->diags,
+                      "the rules of the web application firewall have more than 32 MiB");
+    }
+    if (r >= 0) {
+        work->waf = mem_zalloc(base64url_size(bytes.len) + 1);
+        base64url_encode(buffer_span(&bytes), work->waf);
+    }
+    buffer_finish(&bytes);
+    waf_rules_destroy(rules);
+    waf_files_destroy(files);
+    return r < 0 ? ERR_SETTINGS : 0;
+}
+
 static void write_result(int fd, const struct work *work)
 {
-    json_t *result = json_pack("{s:s?, s:s?, s:o, s:O, s:I, s:I, s:b, s:b}", "settings",
-                               work->loaded.text, "state", work->state, "diags",
+    json_t *result = json_pack("{s:s?, s:s?, s:s?, s:o, s:O, s:I, s:I, s:b, s:b}", "waf", work->waf,
+                               "settings", work->loaded.text, "state", work->state, "diags",
                                diags_to_json(work->diags), "sites", work->sites, "valid_from",
                                (json_int_t)work->valid_from, "renew_at", (json_int_t)work->renew_at,
                                "ca_made", (int)work->ca_made, "ca_unknown", (int)work->ca_unknown);
@@ -296,6 +333,8 @@ int prepare_process_run(const struct process_start *start)
         guarded_warn(&work.loaded, work.state, &diags);
     for (size_t i = 0; r >= 0 && i < work.loaded.settings->sites.count; i++)
         r = use_site(&work, &settings_sites(work.loaded.settings)[i]);
+    if (r >= 0)
+        r = use_waf(&work);
     if (r < 0 && diags.errors == 0)
         diags_add(&diags, "the certificates could not be prepared: %s", error_text(r));
     look_whether_trusted(&work);
@@ -376,6 +415,7 @@ static int read_prepared(const json_t *result, struct prepared *prepared)
         return ERR_SETTINGS;
     prepared->text = copy_text(result, "settings");
     prepared->state = copy_text(result, "state");
+    prepared->waf = copy_text(result, "waf");
     prepared->valid_from = json_integer_value(json_object_get(result, "valid_from"));
     prepared->renew_at = json_integer_value(json_object_get(result, "renew_at"));
     prepared->ca_unknown = json_is_true(json_object_get(result, "ca_unknown"));
@@ -430,6 +470,7 @@ void prepared_finish(struct prepared *prepared)
         free(site->acme.id);
     }
     free(prepared->sites);
+    free(prepared->waf);
     settings_destroy(prepared->settings);
     free(prepared->text);
     free(prepared->state);

@@ -36,6 +36,7 @@ struct prepared {
     struct settings *settings;
     char *text;  /**< the settings, flattened */
     char *state; /**< the state folder, which exists */
+    char *waf;   /**< as in struct snapshot; NULL: none */
     struct prepared_site *sites;
     size_t site_count;
     nsec_t valid_from; /**< wall clock: before it a certificate of the local CA is due too */

@@ -68,6 +68,7 @@ struct settings_site {
     struct config_list certificate; /**< of struct settings_certificate; none: the local CA */
     struct settings_headers headers;
     struct settings_hsts hsts;
+    struct protect_site_settings protect;
 };
 
 struct settings_firewall {
@@ -79,6 +80,7 @@ struct settings {
     struct settings_listen listen;
     struct tls_settings tls;
     struct limits_settings limits;
+    struct protect_settings protect;
     struct settings_logs logs;
     struct settings_firewall firewall;
     struct acme_settings acme;
@@ -149,6 +151,11 @@ const char *settings_name_wrong(const char *name);
  *  @param ret_name  the name because of which not, or NULL */
 bool settings_site_has_acme(const struct settings *settings, const struct settings_site *site,
                             const char **ret_name, const char **ret_why);
+/** The mode of the web application firewall for a site; NULL: for names that no site has.
+ *  @return enum waf_mode, never WAF_MODE_INHERIT */
+int settings_waf_mode(const struct settings *settings, const struct settings_site *site);
+/** Has any site one? */
+bool settings_use_waf(const struct settings *settings);
 /** localhost, *.localhost, or an IP address. */
 bool settings_name_is_local(const char *name);
 /** The site for names that nobody has: the one marked `default`, else the first.

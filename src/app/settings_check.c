@@ -84,6 +84,23 @@ const char *settings_name_wrong(const char *name)
                                   : NULL;
 }
 
+int settings_waf_mode(const struct settings *settings, const struct settings_site *site)
+{
+    int mode = site ? site->protect.waf : WAF_MODE_INHERIT;
+
+    if (mode == WAF_MODE_INHERIT)
+        mode = settings->protect.waf;
+    return mode == WAF_MODE_INHERIT ? WAF_MODE_OFF : mode;
+}
+
+bool settings_use_waf(const struct settings *settings)
+{
+    for (size_t i = 0; i < settings->sites.count; i++)
+        if (settings_waf_mode(settings, &settings_sites(settings)[i]) != WAF_MODE_OFF)
+            return true;
+    return false;
+}
+
 bool settings_name_is_local(const char *name)
 {
     struct span s = span_str(name);

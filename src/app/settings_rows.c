@@ -27,14 +27,10 @@ static const char *check_url_path(const char *text)
 
 static const struct config_planned planned_listen[] = {
     {"http3", "leave it out: browsers use HTTP/2"}, {NULL, NULL}};
-static const struct config_planned planned_site[] = {
-    {"protect", "`limits` bounds what a client may do"}, {NULL, NULL}};
 static const struct config_planned planned_route[] = {
     {"files", "give each folder a site of its own"},
     {"protect", "`limits` bounds what a client may do"},
     {NULL, NULL}};
-static const struct config_planned planned_root[] = {
-    {"protect", "`limits` bounds what a client may do"}, {NULL, NULL}};
 
 static const char *check_group_name(const char *text)
 {
@@ -317,7 +313,12 @@ static const struct config_row site_rows[] = {
      .rows = hsts_rows,
      .scalar = "max_age",
      .help = "Strict-Transport-Security; never sent for localhost and IP addresses"},
-    {.name = NULL, .planned = planned_site},
+    {.name = "protect",
+     .type = CONFIG_TABLE,
+     .offset = offsetof(struct settings_site, protect),
+     .rows = protect_site_rows,
+     .help = "what looks at this site's requests"},
+    CONFIG_END,
 };
 
 #define TABLE(key, table, words)                                                                   \
@@ -359,6 +360,7 @@ const struct config_row settings_rows[] = {
      .example = "[10.0.0.0/8]"},
     TABLE(headers, headers_rows, "fields of every site's answers"),
     TABLE(tls, tls_rows, "versions, names and session tickets of TLS"),
+    TABLE(protect, protect_rows, "what looks at requests before they are answered"),
     TABLE(limits, limits_rows, "what one client may take"),
     TABLE(logs, logs_rows, "access and error log"),
     TABLE(acme, acme_rows, "certificates of a public certificate authority, by ACME (RFC 8555)"),
@@ -395,5 +397,5 @@ const struct config_row settings_rows[] = {
      .help =
          "a worker or the keys process that has not answered the guardian for so long is "
          "replaced; time in which it waits for a CPU or a disk does not count; 0 replaces none"},
-    {.name = NULL, .planned = planned_root},
+    CONFIG_END,
 };

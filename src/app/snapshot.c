@@ -82,6 +82,7 @@ void snapshot_destroy(struct snapshot *snapshot)
     free(snapshot->listeners);
     free(snapshot->sites);
     free(snapshot->guard.items);
+    free(snapshot->waf);
     free(snapshot);
 }
 

@@ -52,6 +52,8 @@ struct snapshot {
                                                                     32 AES-256 key, 32 HMAC key */
     size_t ticket_key_count;
     struct files_guard guard; /**< what no site may serve */
+    char *waf; /**< the files of the web application firewall's rules, packed (waf_files_pack()) and
+                    in base64; NULL: none */
 };
 
 /** Closes descriptors still owned (not -1), wipes ticket keys, frees all. NULL is fine. */

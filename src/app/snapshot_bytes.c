@@ -6,8 +6,8 @@
 #include "base/buffer.h"
 #include "base/mem.h"
 
-/* Layout: magic, generation, settings text, listeners, sites, ticket keys, guard. Numbers in host
- * order (both ends are this program), strings with their length and a NUL. */
+/* Layout: magic, generation, settings text, listeners, sites, ticket keys, guard, rules. Numbers in
+ * host order (both ends are this program), strings with their length and a NUL. */
 static const uint64_t magic = UINT64_C(0x31706e7364726167);
 
 enum { LISTENERS_MAX = 65536, SITES_MAX = 10000, CERTIFICATES_MAX = 64, GUARDED_MAX = 100000 };
@@ -96,6 +96,7 @@ int snapshot_encode(const struct snapshot *snapshot, const char *config_text,
     put_number(&w, snapshot->ticket_key_count);
     put(&w, snapshot->ticket_keys, snapshot->ticket_key_count * TICKET_KEY_SIZE);
     put_guard(&w, &snapshot->guard);
+    put_text(&w, snapshot->waf);
     if (w.error < 0) {
         buffer_finish(&out);
         return w.error;
@@ -232,6 +233,8 @@ int snapshot_decode(struct span bytes, struct snapshot **ret_snapshot)
     snapshot->ticket_key_count = get_number(&r, TICKET_KEYS_MAX);
     get(&r, snapshot->ticket_keys, snapshot->ticket_key_count * TICKET_KEY_SIZE);
     get_guard(&r, &snapshot->guard);
+    const char *waf = get_text(&r);
+    snapshot->waf = waf[0] ? mem_string(span_str(waf)) : NULL;
     if (!r.broken && r.rest.len == 0)
         result = settings_parse(span_str(config_text), &snapshot->settings);
     if (result >= 0 && snapshot->settings->sites.count != snapshot->site_count)

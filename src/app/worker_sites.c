@@ -8,7 +8,9 @@
 #include "app/settings.h"
 #include "app/snapshot.h"
 #include "app/upstreams.h"
+#include "base/base64.h"
 #include "base/buffer.h"
+#include "base/error.h"
 #include "base/mem.h"
 
 enum { WHY_SIZE = 256, CONTEXT_NAME_MAX = 256 };
@@ -322,6 +324,32 @@ static int fill_sites(struct sites *sites, struct making *making)
     return 0;
 }
 
+/* The rules of the web application firewall, from the files that came with the snapshot. */
+static int make_waf(struct sites *sites, struct making *making)
+{
+    const char *packed = making->snapshot->waf;
+    struct waf_files *files = NULL;
+    struct diags diags = {0};
+
+    if (!packed)
+        return 0;
+    size_t room = strlen(packed);
+    scoped(mem_release) char *bytes = mem_alloc(room + 1);
+    ssize_t len = base64_decode(span_of(packed, room), bytes, room);
+    int r = len < 0 ? (int)len : waf_files_unpack(span_of(bytes, (size_t)len), &files);
+    if (r >= 0)
+        r = waf_load_settings(&making->settings->protect, files, &diags, &sites->waf_rules);
+    if (r < 0)
+        snprintf(making->why, WHY_SIZE, "the rules of the web application firewall: %.150s",
+                 diags.count ? diags.items[0].sentence : error_text(r));
+    for (size_t i = 0; i < sites->count; i++)
+        sites->items[i].waf_mode =
+            settings_waf_mode(making->settings, &settings_sites(making->settings)[i]);
+    diags_finish(&diags);
+    waf_files_destroy(files);
+    return r;
+}
+
 int worker_sites_create(struct snapshot *snapshot, struct worker_materials *materials,
                         struct sites **ret_sites, struct tls_context **ret_tls, char *ret_why)
 {
@@ -352,6 +380,8 @@ int worker_sites_create(struct snapshot *snapshot, struct worker_materials *mate
     if (r >= 0)
         r = fill_sites(sites, &making);
     release_groups(&making);
+    if (r >= 0)
+        r = make_waf(sites, &making);
     int fallback = settings_default_site(settings);
     if (fallback >= 0)
         sites->fallback = &sites->items[fallback];

@@ -2,6 +2,7 @@
  * low and seldom too high. It leaves the decision what the limit is to the settings. */
 #include "protect/peers.h"
 
+#include <arpa/inet.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -96,4 +97,13 @@ void peers_forget(struct peers *peers, unsigned worker)
 {
     for (size_t slot = 0; slot < PEERS_ROWS * PEERS_SLOTS; slot++)
         atomic_store_explicit(counter(peers, worker, slot), 0, memory_order_relaxed);
+}
+
+void peer_address_text(struct peer_address peer, char out[46])
+{
+    static const uint8_t ipv4[12] = {[10] = 0xff, [11] = 0xff};
+    bool v4 = memcmp(peer.bytes, ipv4, sizeof ipv4) == 0;
+
+    if (!inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? peer.bytes + 12 : peer.bytes, out, 46))
+        out[0] = '\0';
 }

@@ -31,3 +31,5 @@ must_check bool peers_enter(struct peers *peers, unsigned worker, struct peer_ad
 void peers_leave(struct peers *peers, unsigned worker, struct peer_address address);
 /** Clears a dead worker's row. */
 void peers_forget(struct peers *peers, unsigned worker);
+/** "192.0.2.1" or "2001:db8::1". @param out  at least 46 bytes */
+void peer_address_text(struct peer_address peer, char out[46]);

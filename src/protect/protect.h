@@ -4,3 +4,5 @@
 #include "protect/limits.h"
 #include "protect/peers.h"
 #include "protect/stages.h"
+#include "protect/waf/policy.h"
+#include "protect/waf/settings.h"

@@ -13,6 +13,7 @@
 #include "protect/verdict.h"
 
 struct protect; /* of one worker */
+struct waf_rules;
 
 enum { PROTECT_POLICIES_MAX = 8 };
 
@@ -21,6 +22,8 @@ struct protect_question {
     struct http_exchange *exchange; /**< the request, its arena, and later the response */
     const struct client *client;
     struct span request_id;
+    const struct waf_rules *waf_rules; /**< of the snapshot; NULL: none */
+    int waf_mode;                      /**< enum waf_mode, of the site */
     struct span path;  /**< decoded, dot segments resolved; ptr is NULL when it is malformed */
     nsec_t now;        /**< monotonic, of the stage at hand */
     bool body_done;    /**< protect_body(): no bytes follow these */

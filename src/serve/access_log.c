@@ -2,7 +2,6 @@
  * opened anew, is the guardian's. */
 #include "serve/access_log.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,15 +30,6 @@ struct access_log {
     struct buffer line; /* the one being made */
     uint64_t dropped;
 };
-
-void peer_address_text(struct peer_address peer, char out[46])
-{
-    static const uint8_t ipv4[12] = {[10] = 0xff, [11] = 0xff};
-    bool v4 = memcmp(peer.bytes, ipv4, sizeof ipv4) == 0;
-
-    if (!inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? peer.bytes + 12 : peer.bytes, out, 46))
-        out[0] = '\0';
-}
 
 /* Appends a client's text, cut off at `most` escaped bytes. What is no printable ASCII, a quote or
  * a backslash becomes \\xHH as in nginx's variables, or U+00HH in JSON, which is then valid

@@ -54,5 +54,3 @@ void access_log_flush(struct access_log *log);
  *  @return 0, or ERR_LIMIT */
 must_check int access_log_format(enum access_format format, const struct access_entry *entry,
                                  struct buffer *out);
-/** "192.0.2.1" or "2001:db8::1". @param out  at least 46 bytes */
-void peer_address_text(struct peer_address peer, char out[46]);

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "serve/access_log.h"
 #include "serve/challenge.h"
+#include "serve/hold.h"
 #include "serve/redirect.h"
 #include "serve/request_body.h"
 #include "serve/route.h"
@@ -99,6 +100,9 @@ static struct request *make_request(struct request_source *source, struct http_e
         .client = r->client,
         .request_id = span_of(r->id, REQUEST_ID_SIZE),
         .now = r->routed,
+        .hold_limit = HOLD_LIMIT,
+        .waf_rules = r->sites->waf_rules,
+        .waf_mode = r->site ? r->site->waf_mode : WAF_MODE_OFF,
         .on_verdict = on_verdict,
     };
     x->user = r;

@@ -43,6 +43,7 @@ struct server {
     struct challenges challenges; /* of certificate authorities, answered now */
     struct http_pool *pool;
     struct protect *protect;
+    struct waf_policy *waf;
     struct list listeners;
     struct list connections;
     struct list idle;  /* those between requests, the longest idle first */

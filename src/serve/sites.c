@@ -49,6 +49,7 @@ void sites_unref(struct sites *sites)
     map_finish(&sites->names);
     proxy_trust_destroy(sites->proxy_trust);
     proxy_trust_destroy(sites->forwarded_trust);
+    waf_rules_destroy(sites->waf_rules);
     if (sites->release_backing)
         sites->release_backing(sites->backing);
     free(sites);

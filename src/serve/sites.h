@@ -19,6 +19,7 @@ struct site {
     struct tls_context *tls;   /**< NULL without certificates */
     struct header_rule *rules; /**< what it changes in every answer, in order */
     size_t rule_count;
+    int waf_mode;            /**< enum waf_mode */
     size_t plain_rule_count; /**< the first so many of them go over plain HTTP as well */
 };
 
@@ -37,6 +38,7 @@ struct sites {
     bool strict;           /**< unknown names are refused at the handshake */
     uint16_t https_port;   /**< where plain HTTP redirects to; 0: nowhere */
     struct limits_settings limits;
+    struct waf_rules *waf_rules; /**< NULL: no site has a web application firewall */
     struct http_limits http_limits;
     const struct config_strings *redact; /**< query parameters that the access log leaves out; NULL:
                                               none */

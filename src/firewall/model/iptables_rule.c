@@ -199,12 +199,14 @@ static void match_interface(struct reading *r, const char *key, const char *name
     struct span text = span_str(name);
     char pattern[WORD_MAX];
 
-    if (span_equal(text, SPAN("+")))
+    if (text.len == 0 || span_equal(text, SPAN("+")))
         return;
-    snprintf(pattern, sizeof pattern, "%s", name);
-    if (span_ends(text, SPAN("+")))
+    if (text.len > sizeof pattern) /* no interface has such a name */
+        text.len = sizeof pattern;
+    memcpy(pattern, text.ptr, text.len);
+    if (pattern[text.len - 1] == '+')
         pattern[text.len - 1] = '*';
-    add_match(r, meta(key), MATCH_EQUAL, word(r, span_str(pattern)));
+    add_match(r, meta(key), MATCH_EQUAL, word(r, span_of(pattern, text.len)));
 }
 
 /* ---- matches ---- */

@@ -110,6 +110,9 @@ int server_create(const struct server_options *options, struct server **ret_serv
     server->plain = mem_alloc(PLAIN_ROOM);
     server->out = mem_alloc(OUT_ROOM);
     server->protect = protect_create(options->peers, options->worker);
+    server->waf = waf_policy_create(options->log);
+    if (protect_add_policy(server->protect, &waf_policy, server->waf) < 0)
+        abort(); /* there is room for eight */
     server->connection_max = descriptor_limit();
     server->accepting = true;
     server->accept_again.on_timeout = on_accept_again;
@@ -151,6 +154,7 @@ void server_destroy(struct server *server)
     http_pool_destroy(server->pool);
     challenges_finish(&server->challenges);
     protect_destroy(server->protect);
+    waf_policy_destroy(server->waf);
     free(server->in);
     free(server->plain);
     free(server->out);
