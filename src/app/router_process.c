@@ -139,11 +139,10 @@ static void hear_router(struct keep *keep, int fd)
         return;
     if (router_epoch_hear(&keep->epoch, span_of(packet, (size_t)n), now) != 1)
         return;
-    if (now - keep->asked_at < LOST_AGAIN)
-        return;
     process_note(keep->start, LOG_NOTICE,
                  "the router began anew and forgot what it was asked: asking it again");
-    ask_again(keep);
+    /* One that says so all the time is asked every few seconds, not more. */
+    loop_timer_set(keep->loop, &keep->again, keep->asked_at + LOST_AGAIN);
 }
 
 static void on_announcement(struct loop_watch *watch, unsigned events)
