@@ -39,11 +39,11 @@ def natpmp(options):
     """Answers NAT-PMP datagrams for ever."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind((ADDRESS, 5351))
-        begun, restarted = time.monotonic(), False
+        begun, restarted, mapped = time.monotonic(), False, None
         while True:
-            if options.get("restarts") and not restarted and \
-                    time.monotonic() - begun > options["restarts"]:
-                restarted = True
+            if mapped and not restarted and \
+                    time.monotonic() - mapped > options.get("restarts", float("inf")):
+                begun, restarted = time.monotonic(), True
                 print("restarted", flush=True)
                 if options.get("announces"):
                     sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF,
@@ -57,6 +57,8 @@ def natpmp(options):
             opcode = data[1]
             print("natpmp", data.hex(), flush=True)
             head = struct.pack(">BBHI", 0, opcode + 128, options.get("code", 0), epoch)
+            if opcode:
+                mapped = mapped or time.monotonic()
             if opcode == 0:
                 sock.sendto(head[:2] + b"\0\0" + head[4:] + socket.inet_aton(options["outside"]),
                             peer)
