@@ -406,7 +406,7 @@ static int load_separator(struct waf_loader *loader, const struct seclang_direct
 
 static int load_arguments_max(struct waf_loader *loader, const struct seclang_directive *directive)
 {
-    uint64_t number;
+    uint64_t number = 0;
 
     if (span_to_uint(directive->words[1], &number) < 0 || number < 1 || number > 100000)
         return waf_mistake(loader, "SecArgumentsLimit is a number from 1 to 100000");
@@ -416,7 +416,7 @@ static int load_arguments_max(struct waf_loader *loader, const struct seclang_di
 
 static int load_timeout(struct waf_loader *loader, const struct seclang_directive *directive)
 {
-    uint64_t number;
+    uint64_t number = 0;
 
     if (span_to_uint(directive->words[1], &number) < 0 || number > 31536000)
         return waf_mistake(loader, "SecCollectionTimeout is a number of seconds");

@@ -45,7 +45,7 @@ int waf_load_macro(struct waf_loader *loader, struct span text, struct waf_macro
 static int load_number(struct waf_loader *loader, const struct action *action, unsigned min,
                        unsigned max, unsigned *ret_number)
 {
-    uint64_t number;
+    uint64_t number = 0;
 
     if (span_to_uint(action->value, &number) < 0 || number < min || number > max)
         return waf_mistake(loader, "%.*s:%.*s is no number from %u to %u", SPAN_ARGS(action->name),
@@ -67,7 +67,7 @@ static int load_phase(struct waf_loader *loader, const struct action *action, st
     } words[] = {{SPAN("request"), WAF_REQUEST_BODY},
                  {SPAN("response"), WAF_RESPONSE_BODY},
                  {SPAN("logging"), WAF_LOGGING}};
-    unsigned number;
+    unsigned number = 0;
 
     for (size_t i = 0; i < ARRAY_SIZE(words); i++)
         if (span_equal_nocase(action->value, words[i].word)) {
@@ -102,7 +102,7 @@ static int load_severity(struct waf_loader *loader, const struct action *action,
     static const struct span words[] = {SPAN("EMERGENCY"), SPAN("ALERT"),   SPAN("CRITICAL"),
                                         SPAN("ERROR"),     SPAN("WARNING"), SPAN("NOTICE"),
                                         SPAN("INFO"),      SPAN("DEBUG")};
-    unsigned number;
+    unsigned number = 0;
 
     for (size_t i = 0; i < ARRAY_SIZE(words); i++)
         if (span_equal_nocase(action->value, words[i])) {
@@ -139,7 +139,7 @@ static int load_log_data(struct waf_loader *loader, const struct action *action,
 static int load_status(struct waf_loader *loader, const struct action *action,
                        struct waf_rule *rule)
 {
-    unsigned number;
+    unsigned number = 0;
     int r = load_number(loader, action, 100, 599, &number);
 
     if (r == 0)
