@@ -45,7 +45,7 @@ NAMES = {
     "silent.example": "no DNS server answered in time",
     "nonsense.example": "no DNS server answered in time",
     "loop.example": "no DNS server answered in time",
-    "circle.example": "has no address",
+    "circle.example": "the aliases go in a circle",
 }
 
 

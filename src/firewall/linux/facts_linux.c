@@ -88,6 +88,18 @@ static bool any_nft_table(const struct firewall_facts *facts, const char *family
     return false;
 }
 
+/* Is a table of nftables iptables' own? Others may have its name, with chains of theirs. */
+static bool has_builtin_chain(const struct firewall_facts *facts, const char *family,
+                              const char *table)
+{
+    static const char *const chains[] = {"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(chains); i++)
+        if (firewall_facts_has_chain(facts, family, table, chains[i]))
+            return true;
+    return false;
+}
+
 static void take_xt(struct firewall_facts *facts, enum iptables_flavour flavour, int version)
 {
     struct iptables_tables *xt = &facts->xt[flavour][version];
@@ -100,11 +112,14 @@ static void take_xt(struct firewall_facts *facts, enum iptables_flavour flavour,
                   {"raw", &xt->raw},
                   {"security", &xt->security}};
 
-    if (flavour == IPTABLES_NFT && !any_nft_table(facts, version ? "ip6" : "ip"))
+    const char *family = version ? "ip6" : "ip";
+
+    if (flavour == IPTABLES_NFT && !any_nft_table(facts, family))
         return;
     scoped(mem_release) char *saved = iptables_save(flavour, version);
     for (size_t i = 0; saved && i < ARRAY_SIZE(tables); i++)
-        *tables[i].text = table_of(saved, tables[i].name);
+        if (flavour == IPTABLES_LEGACY || has_builtin_chain(facts, family, tables[i].name))
+            *tables[i].text = table_of(saved, tables[i].name);
 }
 
 static bool iptables_is_legacy(void)
