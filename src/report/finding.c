@@ -168,7 +168,9 @@ void findings_print(const struct printer *printer, const struct findings *findin
 
 json_t *milliseconds_json(nsec_t time)
 {
-    return json_real((double)(time / 1000) / 1e3);
+    nsec_t microseconds = time / NSEC_PER_USEC;
+
+    return json_real((double)microseconds / 1e3);
 }
 
 /* Escaped when it is not UTF-8, which JSON cannot hold; NULL for NULL. */

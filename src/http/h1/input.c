@@ -283,7 +283,13 @@ bool h1_input_awaited(const struct h1_server *s)
 
 void h1_input_timeout(struct h1_server *s)
 {
-    refuse_head(s, 408, "header section took too long");
+    /* What was parsed points at bytes that have moved since: it is copied from where they are. */
+    ssize_t length =
+        h1_parse(&s->parser, span_from(buffer_span(&s->kept), s->used), s->engine.config.limits);
+    int kept = length <= 0 ? h1_parser_keep(&s->parser) : 0;
+
+    refuse_head(s, 408,
+                kept < 0 ? "header fields use too much memory" : "header section took too long");
 }
 
 void h1_input_answered(struct h1_server *s)
