@@ -1,7 +1,6 @@
 /* Looks for rules that make the kernel track connections (nf_ct_netns_get() and its callers). */
 #include "firewall/model/conntrack.h"
-
-#include <sys/socket.h>
+#include "os/net.h"
 
 static bool covers(enum ruleset_family of, int family)
 {

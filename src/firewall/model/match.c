@@ -1,8 +1,6 @@
 /* What a rule's expressions say about a packet, in three values. */
 #include "firewall/model/match.h"
-
-#include <netinet/in.h>
-#include <sys/socket.h>
+#include "os/net.h"
 
 static const struct value any_number = {.type = TYPE_NUMBER, .bits = 128};
 

@@ -1,9 +1,8 @@
 /* Header bytes with a mask of what is unknown, and the fields that rules name in them. */
 #include "firewall/model/packet.h"
 
-#include <netinet/in.h>
+#include "os/net.h"
 #include <string.h>
-#include <sys/socket.h>
 
 struct field {
     const char *protocol;

@@ -3,13 +3,12 @@
  * one of them is unknown afterwards. */
 #include "firewall/model/walk.h"
 
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 
 #include "base/mem.h"
 #include "firewall/model/walk_memo.h"
+#include "os/net.h"
 
 enum { DEPTH_MAX = 16 }; /* NFT_JUMP_STACK_SIZE */
 
