@@ -41,27 +41,13 @@ static void remove_by(struct waf_transaction *t, const struct waf_ctl *ctl)
     t->removed->items[t->removed->count++] = (struct removal){ctl};
 }
 
-/** "942100", "942100-942200" */
-static bool id_within(struct span range, unsigned id)
-{
-    ptrdiff_t dash = span_find(range, '-');
-    uint64_t first, last;
-
-    if (span_to_uint(dash < 0 ? range : span_of(range.ptr, (size_t)dash), &first) < 0)
-        return false;
-    last = first;
-    if (dash >= 0 && span_to_uint(span_from(range, (size_t)dash + 1), &last) < 0)
-        return false;
-    return id >= first && id <= last;
-}
-
 /** Does a ctl mean this rule? */
 static bool ctl_means(const struct waf_ctl *ctl, const struct waf_rule *rule)
 {
     switch (ctl->kind) {
     case WAF_CTL_RULE_REMOVE_BY_ID:
     case WAF_CTL_TARGET_BY_ID:
-        return id_within(span_str(ctl->value), rule->id);
+        return waf_id_within(span_str(ctl->value), rule->id);
     case WAF_CTL_RULE_REMOVE_BY_TAG:
     case WAF_CTL_TARGET_BY_TAG:
         for (size_t i = 0; i < rule->tag_count; i++)

@@ -196,8 +196,7 @@ static int load_default_action(struct waf_loader *loader, const struct seclang_d
 
 /* ---- removal and change at load ---- */
 
-/** "1-5" or "7". */
-static bool id_within(struct span range, unsigned id)
+bool waf_id_within(struct span range, unsigned id)
 {
     ptrdiff_t dash = span_find(range, '-');
     uint64_t first, last;
@@ -238,7 +237,7 @@ static bool is_chosen(const struct choice *choice, const struct waf_rule *rule)
         return rule->message.text &&
                waf_pattern_match(choice->pattern, span_str(rule->message.text), NULL) == 1;
     for (size_t i = 1; i <= choice->count; i++)
-        if (id_within(choice->directive->words[i], rule->id))
+        if (waf_id_within(choice->directive->words[i], rule->id))
             return true;
     return false;
 }
@@ -338,7 +337,7 @@ static int update_actions(struct waf_loader *loader, const struct seclang_direct
 
     for (size_t i = 0; r == 0 && i < loader->rules->count; i++) {
         struct waf_rule *rule = loader->rules->items[i];
-        if (!rule->marker && id_within(directive->words[1], rule->id))
+        if (!rule->marker && waf_id_within(directive->words[1], rule->id))
             r = waf_load_actions(loader, directive->words[2], rule);
     }
     loader->chain = NULL;

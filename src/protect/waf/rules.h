@@ -291,3 +291,5 @@ struct waf_rules {
 };
 
 void waf_rules_destroy(struct waf_rules *rules);
+/** Is an id in a range as rules write it, "942100" or "942100-942200"? */
+bool waf_id_within(struct span range, unsigned id);
