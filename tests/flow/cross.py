@@ -95,8 +95,17 @@ class Wine:
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def run(self, *words, channels="-all", seconds=120, input=None):
-        """Runs a program for Windows to its end. @channels of wine's own log go to stderr. Output goes to
-        files: wine hands stderr on to every process, and one that stays would keep a pipe open."""
+        """Runs a program for Windows to its end. @channels of wine's own log go to stderr. Where wine itself
+        ended (by a signal, or with a mistake and not a word: gardien never does) it is run again."""
+        for _ in range(3):
+            result = self.run_once(words, channels, seconds, input)
+            if result.returncode == 0 or (result.returncode > 0 and result.stdout + result.stderr):
+                break
+        return result
+
+    def run_once(self, words, channels, seconds, input):
+        """Output goes to files: wine hands stderr on to every process, and one that stays would keep a
+        pipe open."""
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             process = subprocess.Popen(
                 self.command("wine", *words), env={**self.env, "WINEDEBUG": channels},

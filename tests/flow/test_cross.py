@@ -56,10 +56,10 @@ def test_the_program_for_macos_is_one_and_needs_only_the_systems_library(cpu, nu
 def test_the_program_for_windows_says_what_it_can(wine):
     program = cross.windows()
     assert wine.run(program, "version").stdout.startswith("gardien ")
-    text = wine.run(program, "help").stdout
+    shown = wine.run(program, "help")
     for verb in ["open", "close", "scan"]:
-        assert f"\n  {verb} " in text
-    assert "\n  serve " not in text
+        assert f"\n  {verb} " in shown.stdout, shown
+    assert "\n  serve " not in shown.stdout
     wrong = wine.run(program, "scna")
     assert wrong.returncode == 2 and "did you mean `gardien scan`?" in wrong.stderr
 

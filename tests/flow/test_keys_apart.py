@@ -133,6 +133,9 @@ def test_no_process_but_keys_holds_a_private_key(server, keys):
         load.wait_more()
     os.kill(holder, signal.SIGKILL)  # another keys process is given them
     wait_until(lambda: server.role("keys") not in ([], [holder]), 5, "another keys process")
+    # Its id is there before both workers have their sockets to it.
+    wait_until(lambda: all(server.s_client("-tls1_3").returncode == 0 for _ in range(8)), 5,
+               "handshakes that it signs", 0.2)
     shake_hands(server)
     hold_none(server, everyone_else)
     for file in (server.folder / "access.log", server.output_file):

@@ -290,6 +290,9 @@ def test_a_keys_process_that_hangs_is_replaced(start):
     os.kill(keys, signal.SIGSTOP)
     server.wait_output(f"a process hangs, ending it.* process=keys pid={keys}", 8)
     wait_until(lambda: server.role("keys") not in ([], [keys]), 5, "another keys process")
+    # Its id is there before both workers have their sockets to it.
+    wait_until(lambda: all(server.s_client("-tls1_3").returncode == 0 for _ in range(8)), 5,
+               "handshakes that it signs", 0.2)
     for _ in range(4):
         assert server.curl("/").status == 200
     assert server.role("worker") == workers
