@@ -54,6 +54,7 @@ struct settings_route {
     struct redirect_settings *redirect; /**< exactly one of these is not NULL */
     struct respond_settings *respond;
     struct proxy_settings *proxy;
+    struct protect_route_settings protect;
 };
 
 struct settings_site {

@@ -28,9 +28,7 @@ static const char *check_url_path(const char *text)
 static const struct config_planned planned_listen[] = {
     {"http3", "leave it out: browsers use HTTP/2"}, {NULL, NULL}};
 static const struct config_planned planned_route[] = {
-    {"files", "give each folder a site of its own"},
-    {"protect", "`limits` bounds what a client may do"},
-    {NULL, NULL}};
+    {"files", "give each folder a site of its own"}, {NULL, NULL}};
 
 static const char *check_group_name(const char *text)
 {
@@ -49,7 +47,7 @@ static const struct config_row proxy_protocol_rows[] = {
     {.name = "from",
      .type = CONFIG_STRINGS,
      .offset = offsetof(struct settings_proxy_protocol, from),
-     .check = proxy_network_check,
+     .check = peer_network_check,
      .help = "addresses and networks that may say who the client is; connections from others are "
              "closed on those addresses",
      .example = "[10.0.0.0/8]"},
@@ -193,6 +191,11 @@ static const struct config_row certificate_rows[] = {
     CONFIG_END,
 };
 
+static const struct config_row route_protect_rows[] = {
+    PROTECT_RULES_ROWS(struct protect_route_settings, rules),
+    CONFIG_END,
+};
+
 static const struct config_row route_rows[] = {
     {.name = "path",
      .type = CONFIG_STRING,
@@ -233,6 +236,11 @@ static const struct config_row route_rows[] = {
          "the server that these requests are forwarded to, or a group of `upstreams`; they keep "
          "their whole path",
      .example = "127.0.0.1:3000"},
+    {.name = "protect",
+     .type = CONFIG_TABLE,
+     .offset = offsetof(struct settings_route, protect),
+     .rows = route_protect_rows,
+     .help = "what looks at this route's requests"},
     {.name = NULL, .planned = planned_route},
 };
 
@@ -353,7 +361,7 @@ const struct config_row settings_rows[] = {
      .type = CONFIG_STRINGS,
      .offset = offsetof(struct settings, trusted_proxies),
      .max = 1000,
-     .check = proxy_network_check,
+     .check = peer_network_check,
      .help = "addresses and networks of proxies in front of this one: what they say of the client "
              "in X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host and Forwarded is passed on; "
              "from anybody else it is replaced",

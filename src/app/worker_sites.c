@@ -255,6 +255,21 @@ static void add_routes(struct making *making, struct site *site, const struct se
     }
 }
 
+/* What protection demands: the settings of all sites, of this one and of each of its routes. */
+static void add_protection(struct making *making, struct site *site,
+                           const struct settings_site *from)
+{
+    const struct protect_rules_settings *levels[3] = {&making->settings->protect.rules,
+                                                      &from->protect.rules, NULL};
+
+    protect_rules_merge(levels, 2, false, &site->protect);
+    for (size_t i = 0; i < site->route_count; i++) {
+        struct route *route = &site->routes[i];
+        levels[2] = i < from->routes.count ? &settings_routes(from)[i].protect.rules : NULL;
+        protect_rules_merge(levels, 3, route->handler == &proxy_handler, &route->protect);
+    }
+}
+
 static int make_site(struct making *making, size_t index, struct site *site)
 {
     const struct settings *settings = making->settings;
@@ -283,6 +298,7 @@ static int make_site(struct making *making, size_t index, struct site *site)
         add_proxy(making, site, from);
     for (size_t i = 0; i < site->route_count; i++)
         site->routes[i].pages = site->pages;
+    add_protection(making, site, from); /* while the first routes are those of the settings */
     routes_sort(site->routes, site->route_count);
     if (resources->certificate_count > 0)
         r = get_context(resources, &settings->tls, materials, &making->contexts, &site->tls);

@@ -10,17 +10,24 @@
 #include "base/macros.h"
 #include "protect/client.h"
 #include "protect/limits.h"
+#include "protect/rules.h"
 #include "protect/verdict.h"
 
 struct protect; /* of one worker */
 struct waf_rules;
 
-enum { PROTECT_POLICIES_MAX = 8 };
+enum { PROTECT_POLICIES_MAX = 16 };
 
 /** One request, as policies see it. Embedded in whoever asks. */
 struct protect_question {
     struct http_exchange *exchange; /**< the request, its arena, and later the response */
     const struct client *client;
+    struct peer_address address; /**< whom the request is counted to: the client, or the one that a
+                                      trusted proxy names */
+    bool address_learned;        /**< a header named it */
+    struct span host;            /**< host[:port] that the client asked for; a trusted proxy in
+                                      front may have said so */
+    const struct protect_rules *rules; /**< of the route; NULL: no site answers */
     struct span request_id;
     const struct waf_rules *waf_rules; /**< of the snapshot; NULL: none */
     int waf_mode;                      /**< enum waf_mode, of the site */

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "serve/access_log.h"
 #include "serve/challenge.h"
+#include "serve/forwarded.h"
 #include "serve/hold.h"
 #include "serve/redirect.h"
 #include "serve/request_body.h"
@@ -105,6 +106,7 @@ static struct request *make_request(struct request_source *source, struct http_e
         .waf_mode = r->site ? r->site->waf_mode : WAF_MODE_OFF,
         .on_verdict = on_verdict,
     };
+    forwarded_find(r);
     x->user = r;
     return r;
 }
@@ -122,6 +124,7 @@ static void find_route(struct request *r)
     else if (unlikely(http_path_resolve(&r->x->arena, raw, &path) < 0))
         keeps = http_path_resolve_keeping(&r->x->arena, raw, &path) >= 0;
     r->path = r->rest = r->question.path = path;
+    r->question.rules = r->site ? &r->site->protect : NULL;
     if (!path.ptr || !r->site)
         return;
     r->route = routes_find(r->site->routes, r->site->route_count, path);
@@ -129,8 +132,10 @@ static void find_route(struct request *r)
         r->path.ptr = r->rest.ptr = r->question.path.ptr = NULL;
         r->route = NULL;
     }
-    if (r->route)
+    if (r->route) {
         r->rest = route_rest(r->route, path);
+        r->question.rules = &r->route->protect;
+    }
 }
 
 struct request *request_begin(struct request_source *source, struct http_exchange *x)

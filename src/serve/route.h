@@ -1,6 +1,7 @@
 /* Routes of a site: which handler answers which paths. */
 #pragma once
 
+#include "protect/rules.h"
 #include "serve/compress.h"
 #include "serve/handler.h"
 
@@ -15,6 +16,7 @@ struct route {
     struct files *pages;                      /**< whose error pages its answers use; NULL: ours */
     const struct compress_settings *compress; /**< of what handlers do not encode themselves; NULL:
                                                    not at all */
+    struct protect_rules protect;             /**< what is demanded of its requests */
 };
 
 /** Brings routes into the order in which routes_find() looks: the longest path first; of the same

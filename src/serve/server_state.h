@@ -44,6 +44,7 @@ struct server {
     struct http_pool *pool;
     struct protect *protect;
     struct waf_policy *waf;
+    struct protect_notes notes; /* of its policies */
     struct list listeners;
     struct list connections;
     struct list idle;  /* those between requests, the longest idle first */

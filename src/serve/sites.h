@@ -19,8 +19,9 @@ struct site {
     struct tls_context *tls;   /**< NULL without certificates */
     struct header_rule *rules; /**< what it changes in every answer, in order */
     size_t rule_count;
-    int waf_mode;            /**< enum waf_mode */
-    size_t plain_rule_count; /**< the first so many of them go over plain HTTP as well */
+    int waf_mode;                 /**< enum waf_mode */
+    struct protect_rules protect; /**< of requests without a route */
+    size_t plain_rule_count;      /**< the first so many of them go over plain HTTP as well */
 };
 
 /** Adds a route; routes_sort() is due at the end. @return it, zeroed but for the path, which is

@@ -33,6 +33,7 @@ const struct config_row protect_rows[] = {
      .help = "files of rules in SecLang, in order, in place of those of Debian's package "
              "modsecurity-crs; patterns such as /etc/crs/rules/*.conf are fine",
      .example = "[/etc/crs/crs-setup.conf, \"/etc/crs/rules/*.conf\"]"},
+    PROTECT_RULES_ROWS(struct protect_settings, rules),
     CONFIG_END,
 };
 
@@ -45,6 +46,7 @@ const struct config_row protect_site_rows[] = {
      .help = "the web application firewall for this site: off, watch, on, or inherit, as `protect` "
              "says for all sites",
      .example = "watch"},
+    PROTECT_RULES_ROWS(struct protect_site_settings, rules),
     CONFIG_END,
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "config/config.h"
+#include "protect/rules.h"
 #include "protect/waf/load.h"
 
 enum waf_mode {
@@ -17,11 +18,13 @@ struct protect_settings {
     int waf;                         /**< enum waf_mode */
     int waf_level;                   /**< enum waf_level */
     struct config_strings waf_rules; /**< files; none: those of Debian's modsecurity-crs */
+    struct protect_rules_settings rules;
 };
 
 /** Of a site. */
 struct protect_site_settings {
     int waf; /**< enum waf_mode */
+    struct protect_rules_settings rules;
 };
 
 extern const struct config_row protect_rows[];

@@ -2,9 +2,9 @@
  * connection's business. */
 #include "serve/transport/proxy_protocol.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "base/error.h"
 #include "base/mem.h"
@@ -24,20 +24,8 @@ static struct peer_address mapped(const void *ipv4)
 
 static int parse_address(struct span text, int family, struct peer_address *ret_peer)
 {
-    char copy[INET6_ADDRSTRLEN];
-    unsigned char bytes[16];
-
-    if (text.len == 0 || text.len >= sizeof copy)
-        return ERR_SYNTAX;
-    memcpy(copy, text.ptr, text.len);
-    copy[text.len] = '\0';
-    if (inet_pton(family, copy, bytes) != 1)
-        return ERR_SYNTAX;
-    if (family == AF_INET)
-        *ret_peer = mapped(bytes);
-    else
-        memcpy(ret_peer->bytes, bytes, sizeof bytes);
-    return 0;
+    return (span_find(text, ':') < 0) == (family == AF_INET) ? peer_address_parse(text, ret_peer)
+                                                             : ERR_SYNTAX;
 }
 
 static int parse_port(struct span text, uint16_t *ret_port)
@@ -143,32 +131,10 @@ ssize_t proxy_protocol_parse(struct span bytes, struct proxy_header *ret_header)
 
 /* ---- trust ---- */
 
-struct network {
-    struct peer_address address;
-    unsigned bits; /* of the mapped IPv6 form */
-};
-
 struct proxy_trust {
     size_t count;
-    struct network networks[];
+    struct peer_network networks[];
 };
-
-static int parse_network(struct span text, struct network *ret_network)
-{
-    struct span rest = text, address;
-    uint64_t bits;
-
-    if (!span_next(&rest, '/', &address))
-        return ERR_SYNTAX;
-    bool v4 = span_find(address, ':') < 0;
-    unsigned most = v4 ? 32 : 128;
-    bits = most;
-    if (rest.ptr && (span_to_uint(rest, &bits) < 0 || bits > most))
-        return ERR_SYNTAX;
-    int r = parse_address(address, v4 ? AF_INET : AF_INET6, &ret_network->address);
-    ret_network->bits = (unsigned)bits + (v4 ? 96 : 0);
-    return r;
-}
 
 int proxy_trust_create(const struct config_strings *networks, struct proxy_trust **ret_trust,
                        size_t *ret_bad)
@@ -178,7 +144,7 @@ int proxy_trust_create(const struct config_strings *networks, struct proxy_trust
 
     trust->count = networks->count;
     for (size_t i = 0; i < networks->count; i++)
-        if (parse_network(span_str(networks->items[i]), &trust->networks[i]) < 0) {
+        if (peer_network_parse(span_str(networks->items[i]), &trust->networks[i]) < 0) {
             *ret_bad = i;
             free(trust);
             return ERR_SYNTAX;
@@ -192,29 +158,10 @@ void proxy_trust_destroy(struct proxy_trust *trust)
     free(trust);
 }
 
-static bool contains(const struct network *network, struct peer_address peer)
-{
-    unsigned whole = network->bits / 8, rest = network->bits % 8;
-
-    if (memcmp(network->address.bytes, peer.bytes, whole) != 0)
-        return false;
-    unsigned mask = 0xff00u >> rest & 0xff;
-    return rest == 0 || ((network->address.bytes[whole] ^ peer.bytes[whole]) & mask) == 0;
-}
-
 bool proxy_trust_allows(const struct proxy_trust *trust, struct peer_address peer)
 {
     for (size_t i = 0; trust && i < trust->count; i++)
-        if (contains(&trust->networks[i], peer))
+        if (peer_network_contains(&trust->networks[i], peer))
             return true;
     return false;
-}
-
-const char *proxy_network_check(const char *text)
-{
-    struct network network;
-
-    if (parse_network(span_str(text), &network) < 0)
-        return "is neither an address nor a network such as 10.0.0.0/8 or 2001:db8::/32";
-    return NULL;
 }

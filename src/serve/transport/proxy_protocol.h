@@ -28,5 +28,3 @@ must_check int proxy_trust_create(const struct config_strings *networks,
 void proxy_trust_destroy(struct proxy_trust *trust);
 /** @param trust  NULL trusts nobody */
 bool proxy_trust_allows(const struct proxy_trust *trust, struct peer_address peer);
-/** For schema rows: NULL when the text is an address or network, else what is wrong. */
-const char *proxy_network_check(const char *text);

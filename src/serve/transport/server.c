@@ -99,6 +99,24 @@ static size_t descriptor_limit(void)
 
 static void on_accept_again(struct loop_timer *timer, nsec_t now);
 
+/* What costs least is asked first. */
+static void add_policies(struct server *server)
+{
+    const struct {
+        const struct protect_policy *table;
+        void *policy;
+    } policies[] = {
+        {&secrets_policy, &server->notes},
+        {&cross_origin_policy, &server->notes},
+        {&waf_policy, server->waf},
+        {&answers_policy, &server->notes},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(policies); i++)
+        if (protect_add_policy(server->protect, policies[i].table, policies[i].policy) < 0)
+            abort(); /* there is room for PROTECT_POLICIES_MAX */
+}
+
 int server_create(const struct server_options *options, struct server **ret_server)
 {
     struct server *server = mem_new(struct server);
@@ -111,8 +129,8 @@ int server_create(const struct server_options *options, struct server **ret_serv
     server->out = mem_alloc(OUT_ROOM);
     server->protect = protect_create(options->peers, options->worker);
     server->waf = waf_policy_create(options->log);
-    if (protect_add_policy(server->protect, &waf_policy, server->waf) < 0)
-        abort(); /* there is room for eight */
+    server->notes.log = options->log;
+    add_policies(server);
     server->connection_max = descriptor_limit();
     server->accepting = true;
     server->accept_again.on_timeout = on_accept_again;

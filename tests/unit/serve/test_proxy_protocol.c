@@ -159,9 +159,9 @@ static void test_proxy_trust_is_exact(void **state)
     networks[2] = wrong;
     assert_int_equal(proxy_trust_create(&list, &trust, &bad), ERR_SYNTAX);
     assert_int_equal(bad, 2);
-    assert_null(proxy_network_check("10.0.0.0/8"));
-    assert_non_null(proxy_network_check("10.0.0.0/33"));
-    assert_non_null(proxy_network_check("localhost"));
+    assert_null(peer_network_check("10.0.0.0/8"));
+    assert_non_null(peer_network_check("10.0.0.0/33"));
+    assert_non_null(peer_network_check("localhost"));
 }
 
 int main(void)

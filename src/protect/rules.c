@@ -1,0 +1,85 @@
+/* The words of `protect:` that hold for all sites, a site or a route, and how they are merged. */
+#include "protect/rules.h"
+
+#include "base/span.h"
+
+const char *const protect_modes[] = {"inherit", "off", "watch", "on", NULL};
+const char *const protect_headers_words[] = {"inherit", "off", "basic", "strict", NULL};
+
+const char protect_help_secrets[] =
+    "paths that lead to what nobody publishes on purpose: version control (.git), settings with "
+    "passwords (.env, .htpasswd, .aws), backups and editors' files (config.php.bak, index.html~, "
+    ".swp), database dumps near the root, WEB-INF, server-status, actuator, heap dumps; on answers "
+    "404, watch only logs. By default on, for files and for what is forwarded";
+const char protect_help_cross_origin[] =
+    "requests that change something (not GET, HEAD, OPTIONS) and that a page of another origin made "
+    "a browser send, by Sec-Fetch-Site and Origin: watch logs them, on refuses them with 403. By "
+    "default watch where requests are forwarded, else off";
+const char protect_help_cross_origin_allow[] =
+    "origins whose pages may send such requests, as browsers write them in Origin";
+const char protect_help_cross_origin_exempt[] =
+    "paths, with all that lies beneath, where pages of every origin may send such requests";
+const char protect_help_cookies[] =
+    "Set-Cookie of applications gets what it lacks: Secure (over HTTPS), HttpOnly (not for names "
+    "with csrf or xsrf, which scripts read) and SameSite=Lax; watch only logs. By default off";
+const char protect_help_security_headers[] =
+    "fields that tell browsers to be careful, where the answer does not have them: basic "
+    "(Referrer-Policy, X-Frame-Options: SAMEORIGIN, Cross-Origin-Opener-Policy) suits nearly every "
+    "site; strict adds a Content-Security-Policy that loads from the own origin only, forbids "
+    "frames, camera, microphone and place, and keeps resources to the origin. By default off";
+
+const char *protect_origin_check(const char *text)
+{
+    struct span s = span_str(text);
+
+    if (span_starts(s, SPAN("https://")))
+        s = span_from(s, 8);
+    else if (span_starts(s, SPAN("http://")))
+        s = span_from(s, 7);
+    else
+        return "is no origin: it begins with https:// or http://";
+    if (s.len == 0 || span_find(s, '/') >= 0)
+        return "is no origin: scheme, host and maybe a port, without a path or a final slash";
+    for (size_t i = 0; i < s.len; i++)
+        if (s.ptr[i] >= 'A' && s.ptr[i] <= 'Z')
+            return "is no origin as browsers write it: letters are lower case";
+    return NULL;
+}
+
+const char *protect_path_check(const char *text)
+{
+    return text[0] == '/' ? NULL : "does not begin with a slash";
+}
+
+static void override(int *value, int own)
+{
+    if (own != PROTECT_INHERIT)
+        *value = own;
+}
+
+void protect_rules_merge(const struct protect_rules_settings *const *levels, size_t count,
+                         bool proxied, struct protect_rules *ret_rules)
+{
+    static const struct config_strings none;
+    int secrets = PROTECT_ON, cross_origin = proxied ? PROTECT_WATCH : PROTECT_OFF;
+    int cookies = PROTECT_OFF, headers = PROTECT_HEADERS_OFF;
+
+    ret_rules->cross_origin_allow = ret_rules->cross_origin_exempt = &none;
+    for (size_t i = 0; i < count; i++) {
+        const struct protect_rules_settings *own = levels[i];
+        if (!own)
+            continue;
+        override(&secrets, own->secrets);
+        override(&cross_origin, own->cross_origin);
+        override(&cookies, own->cookies);
+        override(&headers, own->security_headers);
+        if (own->cross_origin_allow.count)
+            ret_rules->cross_origin_allow = &own->cross_origin_allow;
+        if (own->cross_origin_exempt.count)
+            ret_rules->cross_origin_exempt = &own->cross_origin_exempt;
+    }
+    ret_rules->secrets = (enum protect_mode)secrets;
+    ret_rules->cross_origin = (enum protect_mode)cross_origin;
+    ret_rules->cookies = (enum protect_mode)cookies;
+    ret_rules->security_headers = (enum protect_headers)headers;
+}

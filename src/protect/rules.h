@@ -1,0 +1,104 @@
+/* What protection demands of the requests of a route: the settings of all sites, of a site and of a
+ * route, of which the inner ones win key by key. */
+#pragma once
+
+#include "config/config.h"
+
+enum protect_mode {
+    PROTECT_INHERIT, /**< as the settings around it say */
+    PROTECT_OFF,
+    PROTECT_WATCH, /**< logged, nothing is refused or changed */
+    PROTECT_ON,
+};
+
+enum protect_headers {
+    PROTECT_HEADERS_INHERIT,
+    PROTECT_HEADERS_OFF,
+    PROTECT_HEADERS_BASIC,
+    PROTECT_HEADERS_STRICT,
+};
+
+/** As written at one level. */
+struct protect_rules_settings {
+    int secrets;      /**< enum protect_mode; the same below */
+    int cross_origin; /**< inherited from nowhere: watch for what is forwarded, off for the rest */
+    struct config_strings cross_origin_allow;  /**< origins that may; none: as around it */
+    struct config_strings cross_origin_exempt; /**< paths where all may; none: as around it */
+    int cookies;
+    int security_headers; /**< enum protect_headers */
+};
+
+/** Of a route. */
+struct protect_route_settings {
+    struct protect_rules_settings rules;
+};
+
+/** What is in force for a route. The lists live in the settings. */
+struct protect_rules {
+    enum protect_mode secrets;
+    enum protect_mode cross_origin;
+    enum protect_mode cookies;
+    enum protect_headers security_headers;
+    const struct config_strings *cross_origin_allow;  /**< never NULL */
+    const struct config_strings *cross_origin_exempt; /**< never NULL */
+};
+
+/** The rows, for a struct that embeds the settings as `member`; the structs of all three levels
+ *  do. */
+#define PROTECT_RULES_ROWS(owner, member)                                                          \
+    {.name = "secrets",                                                                            \
+     .type = CONFIG_ENUM,                                                                          \
+     .offset = offsetof(owner, member.secrets),                                                     \
+     .def = "inherit",                                                                             \
+     .choices = protect_modes,                                                                     \
+     .help = protect_help_secrets},                                                                \
+        {.name = "cross_origin",                                                                   \
+         .type = CONFIG_ENUM,                                                                      \
+         .offset = offsetof(owner, member.cross_origin),                                            \
+         .def = "inherit",                                                                         \
+         .choices = protect_modes,                                                                 \
+         .help = protect_help_cross_origin,                                                        \
+         .example = "on"},                                                                         \
+        {.name = "cross_origin_allow",                                                             \
+         .type = CONFIG_STRINGS,                                                                   \
+         .offset = offsetof(owner, member.cross_origin_allow),                                      \
+         .max = 64,                                                                                \
+         .check = protect_origin_check,                                                            \
+         .help = protect_help_cross_origin_allow,                                                  \
+         .example = "[\"https://accounts.example.com\"]"},                                         \
+        {.name = "cross_origin_exempt",                                                            \
+         .type = CONFIG_STRINGS,                                                                   \
+         .offset = offsetof(owner, member.cross_origin_exempt),                                     \
+         .max = 64,                                                                                \
+         .check = protect_path_check,                                                              \
+         .help = protect_help_cross_origin_exempt,                                                 \
+         .example = "[/hooks/]"},                                                                  \
+        {.name = "cookies",                                                                        \
+         .type = CONFIG_ENUM,                                                                      \
+         .offset = offsetof(owner, member.cookies),                                                 \
+         .def = "inherit",                                                                         \
+         .choices = protect_modes,                                                                 \
+         .help = protect_help_cookies,                                                             \
+         .example = "on"},                                                                         \
+    {                                                                                              \
+        .name = "security_headers", .type = CONFIG_ENUM,                                           \
+        .offset = offsetof(owner, member.security_headers), .def = "inherit",                       \
+        .choices = protect_headers_words, .help = protect_help_security_headers,                   \
+        .example = "basic"                                                                         \
+    }
+
+extern const char *const protect_modes[];
+extern const char *const protect_headers_words[];
+extern const char protect_help_secrets[], protect_help_cross_origin[];
+extern const char protect_help_cross_origin_allow[], protect_help_cross_origin_exempt[];
+extern const char protect_help_cookies[], protect_help_security_headers[];
+
+/** For schema rows: NULL when the text is an origin ("https://host[:port]"), else what is wrong. */
+const char *protect_origin_check(const char *text);
+/** The same for a path beginning with a slash. */
+const char *protect_path_check(const char *text);
+
+/** Merges the levels of settings, the outermost first.
+ *  @param proxied  the route forwards requests to an application */
+void protect_rules_merge(const struct protect_rules_settings *const *levels, size_t count,
+                         bool proxied, struct protect_rules *ret_rules);
