@@ -41,6 +41,8 @@ json_t *diags_to_json(const struct diags *diags)
         set_text(object, "sentence", diag->sentence);
         set_text(object, "hint", diag->hint);
         json_object_set_new(object, "warning", json_boolean(diag->warning));
+        if (diag->alike)
+            json_object_set_new(object, "alike", json_integer(diag->alike));
         json_array_append_new(list, object);
     }
     return list;
@@ -61,6 +63,7 @@ void diags_from_json(const json_t *json, struct diags *diags)
                    json_string_value(json_object_get(object, "text")));
         if (hint)
             diag_hint(diag, "%s", hint);
+        diag->alike = (unsigned)json_integer_value(json_object_get(object, "alike"));
         if (json_is_true(json_object_get(object, "warning")))
             diags_warning(diags, diag);
     }

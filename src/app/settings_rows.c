@@ -56,6 +56,7 @@ static const struct config_row proxy_protocol_rows[] = {
 
 static const struct config_row listen_rows[] = {
     {.name = "https",
+     .option = "--https :8443",
      .type = CONFIG_STRINGS,
      .offset = offsetof(struct settings_listen, https),
      .max = 64,
@@ -65,6 +66,7 @@ static const struct config_row listen_rows[] = {
      .help = "addresses for HTTPS; without a host, all of the machine's",
      .example = "[\":443\", \"192.0.2.1:8443\"]"},
     {.name = "http",
+     .option = "--http :8080",
      .type = CONFIG_STRINGS,
      .offset = offsetof(struct settings_listen, http),
      .max = 64,
@@ -85,6 +87,7 @@ static const char *const log_formats[] = {"combined", "combined_plus", "json", N
 
 static const struct config_row logs_rows[] = {
     {.name = "access",
+     .option = "--access-log /var/log/gardien/access.log",
      .type = CONFIG_STRING,
      .offset = offsetof(struct settings_logs, access),
      .check = check_log,
@@ -94,6 +97,7 @@ static const struct config_row logs_rows[] = {
              "access.log in the state folder",
      .example = "/var/log/gardien/access.log"},
     {.name = "format",
+     .option = "--log-format combined",
      .type = CONFIG_ENUM,
      .offset = offsetof(struct settings_logs, format),
      .def = "combined",
@@ -374,6 +378,7 @@ const struct config_row settings_rows[] = {
     TABLE(acme, acme_rows, "certificates of a public certificate authority, by ACME (RFC 8555)"),
     TABLE(firewall, firewall_rows, "what stands between this machine and its clients"),
     {.name = "state",
+     .option = "--state /var/lib/gardien",
      .type = CONFIG_PATH,
      .offset = offsetof(struct settings, state),
      .help = "folder for the local CA, its certificates and the control socket; by default "
@@ -386,6 +391,7 @@ const struct config_row settings_rows[] = {
              "default gardien where it exists, else nobody",
      .example = "gardien"},
     {.name = "workers",
+     .option = "--workers 4",
      .type = CONFIG_INT,
      .offset = offsetof(struct settings, workers),
      .max = 1024,

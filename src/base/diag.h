@@ -19,6 +19,7 @@ struct diag {
     char *sentence;  /**< what is wrong */
     char *hint;      /**< what to do; may be NULL */
     bool warning;    /**< does not stop the work */
+    unsigned alike;  /**< how many warnings like it are not kept */
 };
 
 /** Everything found wrong in one pass, in the order of discovery. At most 100 are kept. */
@@ -31,7 +32,10 @@ struct diags {
 
 /** Adds a mistake with no place; the result (never NULL) can be given one. */
 struct diag *diags_add(struct diags *diags, const char *sentence, ...) printf_like(2, 3);
-/** Turns a mistake into a warning, which does not count as an error. @return `diag` */
+/** Turns the mistake that was added last into a warning, which does not count as an error. One that
+ *  says the same as three before it (quoted words, paths, names with dots and numbers aside)
+ *  makes one of them, with a number.
+ *  @return the mistake, for its hint */
 struct diag *diags_warning(struct diags *diags, struct diag *diag);
 /** Sets the hint of a mistake. */
 void diag_hint(struct diag *diag, const char *hint, ...) printf_like(2, 3);

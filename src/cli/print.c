@@ -59,6 +59,8 @@ static void print_one(FILE *out, const struct diag *diag, const struct printer *
     if (diag->warning)
         printer_styled(printer, STYLE_YELLOW, "warning: ");
     printer_foreign(printer, span_str(diag->sentence));
+    if (diag->alike)
+        fprintf(out, " (and %u more like this)", diag->alike);
     fputc('\n', out);
     if (placed && diag->line && diag->line_text)
         print_line_text(out, diag, printer);

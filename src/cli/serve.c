@@ -197,9 +197,22 @@ static bool has_key(const char *path)
     return found;
 }
 
+static bool is_there(const char *option, const char *path)
+{
+    if (!path || access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR))
+        return true;
+    scoped(mem_release) char *here = absolute_path(path);
+    scoped(mem_release) char *hint = mem_format("it is looked for at %s", here);
+    print_error(hint, "--%s %s: there is no such file", option, path);
+    return false;
+}
+
 bool serve_certificate_fits(const struct arguments *arguments)
 {
     const char *cert = arguments_get(arguments, "cert");
+
+    if (!is_there("cert", cert) || !is_there("key", arguments_get(arguments, "key")))
+        return false;
 
     if (arguments_get(arguments, "key") && !cert) {
         print_error("name its certificate with --cert FILE", "--key has no meaning without --cert");

@@ -79,6 +79,8 @@ struct config_row {
      */
     const char *(*check)(const char *value);
     const char *example; /**< a valid value for the manual and hints; may be NULL */
+    const char *option;  /**< the option of the command line that stands for it, as a user would
+                            write it ("--workers 4"); NULL: none */
     bool off;            /**< STRING, STRINGS: the word `off` may be written as false or no, too */
     const struct config_planned *planned; /**< of the row that ends a table; may be NULL */
 };

@@ -23,36 +23,42 @@ static const char *kind_text(const struct node *node)
 static void complain_kind(const struct config_row *row, const struct node *node,
                           struct diags *diags)
 {
+    char *title scoped(mem_release) = row_title(row, node);
+
     if (node->broken || node->cut)
         return;
-    row_hint(node_complain(node, diags, "\"%s\" takes %s, not %s", row->name, row_takes(row),
-                           kind_text(node)),
-             row);
+    row_hint(
+        node_complain(node, diags, "%s takes %s, not %s", title, row_takes(row), kind_text(node)),
+        row, node);
 }
 
 /** The same for an item of a list, which has `takes` for its kind. */
 static void complain_item(const struct config_row *row, const struct node *item, const char *takes,
                           struct diags *diags)
 {
+    char *title scoped(mem_release) = row_title(row, item);
+
     if (item->broken)
         return;
     if (item->null)
-        node_complain(item, diags, "an item of \"%s\" has no value", row->name);
+        node_complain(item, diags, "an item of %s has no value", title);
     else
-        row_hint(node_complain(item, diags, "an item of \"%s\" takes %s, not %s", row->name, takes,
+        row_hint(node_complain(item, diags, "an item of %s takes %s, not %s", title, takes,
                                kind_text(item)),
-                 row);
+                 row, item);
 }
 
 /** @return whether the node is a scalar; else it has been complained about */
 static bool is_scalar(const struct config_row *row, const struct node *node, struct diags *diags)
 {
+    char *title scoped(mem_release) = row_title(row, node);
+
     if (node->kind != NODE_SCALAR) {
         complain_kind(row, node, diags);
         return false;
     }
     if (node->null) {
-        row_hint(node_complain(node, diags, "\"%s\" has no value", row->name), row);
+        row_hint(node_complain(node, diags, "%s has no value", title), row, node);
         return false;
     }
     return !node->broken;
@@ -61,6 +67,7 @@ static bool is_scalar(const struct config_row *row, const struct node *node, str
 /** A text or path after its check. @return for free(), or NULL with the mistake told */
 static char *decode_text(const struct config_row *row, const struct node *node, struct diags *diags)
 {
+    char *title scoped(mem_release) = row_title(row, node);
     bool path = row->type == CONFIG_PATH || row->type == CONFIG_PATHS;
     bool list = row->type == CONFIG_STRINGS || row->type == CONFIG_PATHS;
     bool fine = false;
@@ -72,7 +79,7 @@ static char *decode_text(const struct config_row *row, const struct node *node, 
     if (!fine)
         return NULL;
     if (path && !node->text[0]) {
-        row_hint(node_complain(node, diags, "\"%s\" is an empty path", row->name), row);
+        row_hint(node_complain(node, diags, "%s is an empty path", title), row, node);
         return NULL;
     }
     if (path && path_is_for_shells(node, diags))
@@ -86,7 +93,7 @@ static char *decode_text(const struct config_row *row, const struct node *node, 
     if (!wrong)
         return text;
     char *shown scoped(mem_release) = text_cut(span_str(text), ROW_SHOWN_MAX);
-    row_hint(node_complain(node, diags, "\"%s\": \"%s\" %s", row->name, shown, wrong), row);
+    row_hint(node_complain(node, diags, "%s: \"%s\" %s", title, shown, wrong), row, node);
     free(text);
     return NULL;
 }
@@ -94,13 +101,15 @@ static char *decode_text(const struct config_row *row, const struct node *node, 
 static void check_count(const struct config_row *row, const struct node *node, size_t count,
                         struct diags *diags)
 {
+    char *title scoped(mem_release) = row_title(row, node);
+
     if (row->min > 0 && count < (uint64_t)row->min && !node->cut)
-        row_hint(node_complain(node, diags, "\"%s\" needs at least %" PRId64 " item%s", row->name,
-                               row->min, row->min == 1 ? "" : "s"),
-                 row);
+        row_hint(node_complain(node, diags, "%s needs at least %" PRId64 " item%s", title, row->min,
+                               row->min == 1 ? "" : "s"),
+                 row, node);
     else if (row->max > 0 && count > (uint64_t)row->max)
-        node_complain(node, diags, "\"%s\" takes at most %" PRId64 " item%s, not %zu", row->name,
-                      row->max, row->max == 1 ? "" : "s", count);
+        node_complain(node, diags, "%s takes at most %" PRId64 " item%s, not %zu", title, row->max,
+                      row->max == 1 ? "" : "s", count);
 }
 
 static void decode_texts(const struct config_row *row, const struct node *node,
@@ -360,7 +369,7 @@ static void complain_missing(const struct config_row *row, const struct node *ow
         : nothing ? node_complain(owner, diags, "there are no settings here: \"%s\" is missing",
                                   row->name)
                   : node_complain(owner, diags, "\"%s\" is missing", row->name);
-    row_hint(diag, row);
+    row_hint(diag, row, owner);
 }
 
 /** An unknown key that was most likely meant to be another one takes its name, unless that is

@@ -58,11 +58,25 @@ char *row_example(const struct config_row *row)
     return NULL;
 }
 
-void row_hint(struct diag *diag, const struct config_row *row)
+static bool is_option(const struct config_row *row, const struct node *node)
+{
+    return row->option && node->source && strcmp(node->source->name, DIAG_COMMAND_LINE) == 0;
+}
+
+char *row_title(const struct config_row *row, const struct node *node)
+{
+    if (is_option(row, node))
+        return mem_string(span_of(row->option, strcspn(row->option, " ")));
+    return mem_format("\"%s\"", row->name);
+}
+
+void row_hint(struct diag *diag, const struct config_row *row, const struct node *node)
 {
     char *example scoped(mem_release) = row_example(row);
 
-    if (example)
+    if (is_option(row, node))
+        diag_hint(diag, "for example %s", row->option);
+    else if (example)
         diag_hint(diag, "for example %s: %s", row->name, example);
 }
 

@@ -10,8 +10,11 @@ const struct config_row *row_find(const struct config_row *rows, const char *nam
 const char *row_takes(const struct config_row *row);
 /** A value that the row takes, as a user would write it, for hints; for free(). NULL for none. */
 char *row_example(const struct config_row *row);
-/** Gives a mistake that example as its hint. */
-void row_hint(struct diag *diag, const struct config_row *row);
+/** Gives a mistake of a value that example as its hint; as an option where the value comes from the
+ *  command line. */
+void row_hint(struct diag *diag, const struct config_row *row, const struct node *node);
+/** What a mistake calls the key of a value: its name in quotes, or the option; for free(). */
+char *row_title(const struct config_row *row, const struct node *node);
 /** Whether the row is described by rows of its own. */
 bool row_has_rows(const struct config_row *row);
 

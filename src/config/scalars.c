@@ -42,6 +42,7 @@ static int parse_number(const struct config_row *row, const char *text, int64_t 
 void scalar_decode_number(const struct config_row *row, const struct node *node, int64_t *into,
                           struct diags *diags)
 {
+    char *title scoped(mem_release) = row_title(row, node);
     static const char *const nouns[] = {[CONFIG_INT] = "a whole number",
                                         [CONFIG_SIZE] = "a size",
                                         [CONFIG_DURATION] = "a duration"};
@@ -51,19 +52,19 @@ void scalar_decode_number(const struct config_row *row, const struct node *node,
     int r = parse_number(row, node->text, &value);
 
     if (r == ERR_SYNTAX) {
-        struct diag *diag = node_complain(node, diags, "\"%s\" must be %s, not \"%s\"", row->name,
-                                          nouns[row->type], shown);
+        struct diag *diag =
+            node_complain(node, diags, "%s must be %s, not \"%s\"", title, nouns[row->type], shown);
         if (row->type == CONFIG_SIZE)
             complain_size(diag, node->text);
         else if (row->type == CONFIG_DURATION)
             complain_duration(diag, node->text);
         else
-            row_hint(diag, row);
+            row_hint(diag, row, node);
     } else if (range && (r < 0 || value < row->min || value > row->max)) {
-        row_hint(node_complain(node, diags, "\"%s\" must be %s, not %s", row->name, range, shown),
-                 row);
+        row_hint(node_complain(node, diags, "%s must be %s, not %s", title, range, shown), row,
+                 node);
     } else if (r < 0) {
-        row_hint(node_complain(node, diags, "\"%s\" is too large: %s", row->name, shown), row);
+        row_hint(node_complain(node, diags, "%s is too large: %s", title, shown), row, node);
     } else {
         *into = value;
     }
@@ -72,17 +73,18 @@ void scalar_decode_number(const struct config_row *row, const struct node *node,
 void scalar_decode_bool(const struct config_row *row, const struct node *node, bool *into,
                         struct diags *diags)
 {
+    char *title scoped(mem_release) = row_title(row, node);
     char *shown scoped(mem_release) = text_cut(span_str(node->text), ROW_SHOWN_MAX);
 
     if (value_parse_bool(span_str(node->text), into) < 0)
-        diag_hint(
-            node_complain(node, diags, "\"%s\" must be on or off, not \"%s\"", row->name, shown),
-            "true, yes, false and no are understood too");
+        diag_hint(node_complain(node, diags, "%s must be on or off, not \"%s\"", title, shown),
+                  "true, yes, false and no are understood too");
 }
 
 void scalar_decode_choice(const struct config_row *row, const struct node *node, int *into,
                           struct diags *diags)
 {
+    char *title scoped(mem_release) = row_title(row, node);
     int choice = value_parse_choice(span_str(node->text), row->choices);
     size_t count = 0;
 
@@ -99,9 +101,9 @@ void scalar_decode_choice(const struct config_row *row, const struct node *node,
     char *choices scoped(mem_release) = value_format_choices(row);
     const char *nearest = diags->dropped ? NULL : config_nearest(node->text, row->choices, count);
     struct diag *diag =
-        node_complain(node, diags, "\"%s\" must be %s, not \"%s\"", row->name, choices, shown);
+        node_complain(node, diags, "%s must be %s, not \"%s\"", title, choices, shown);
     if (nearest)
         diag_hint(diag, "did you mean \"%s\"?", nearest);
     else
-        row_hint(diag, row);
+        row_hint(diag, row, node);
 }

@@ -99,6 +99,18 @@ const char *socket_address_check(const char *text)
     if (zone && text[0] == '[' && strchr(zone, ']'))
         return "names an interface that this machine does not have; `ip link` shows those that it "
                "has";
+    struct span all = span_str(text), port = span_from(all, (size_t)(span_find_last(all, ':') + 1));
+    struct in6_addr in6;
+    uint16_t number;
+    if (inet_pton(AF_INET6, text, &in6) == 1)
+        return "is an IPv6 address without a port: write \"[2001:db8::1]:443\"";
+    if (span_find_span(all, SPAN("://")) >= 0)
+        return "is a URL: write the port alone, \":443\", or an address of this machine and a port";
+    if (port.len && strspn(port.ptr, "0123456789") == port.len)
+        return parse_port(port, &number) == 0
+                   ? "has no address of this machine before its port; write \":443\" "
+                     "for all of them, \"192.0.2.1:443\" or \"[2001:db8::1]:443\""
+                   : "names no port: ports are numbers from 1 to 65535";
     return "is not an address to listen on; write \":443\", \"192.0.2.1:443\" or "
            "\"[2001:db8::1]:443\"";
 }

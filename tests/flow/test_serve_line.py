@@ -64,3 +64,32 @@ def test_a_name_in_place_of_the_folder_is_told_of(tmp_path):
     assert result.returncode == 2 and "gardien serve . example.com" in result.stderr, result.stderr
     result = run(BINARY, "serve", "--config", "x.yaml", "--listing", cwd=tmp_path)
     assert result.returncode == 2 and "`listing: true`" in result.stderr, result.stderr
+
+
+@pytest.mark.parametrize("option, value, said", [
+    ("--https", "99999", "1 to 65535"), ("--http", "0", "1 to 65535"), ("--https", "::1", "without a port"),
+    ("--https", "https://x:1", "is a URL"), ("--workers", "9999", "from 0 to 1024"),
+    ("--workers", "two", "whole number"), ("--log-format", "xml", "combined_plus"),
+    ("--cert", "none.pem", "no such file"), ("--key", "none.pem", "no such file")])
+def test_a_wrong_option_is_called_by_its_name_on_the_command_line(tmp_path, option, value, said):
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    (complaint,), (hint,) = mistake(tmp_path, option, value, "--state", tmp_path / "state")
+    assert option in complaint and said in complaint, complaint
+    assert option in hint or "looked for" in hint, hint
+
+
+def test_the_nearest_folder_is_suggested(tmp_path):
+    (tmp_path / "guides").mkdir()
+    (complaint,), (hint,) = mistake(tmp_path / "guide", "--state", tmp_path / "state")
+    assert "does not exist" in complaint and f"did you mean {tmp_path}/guides?" in hint, hint
+    (complaint,), (hint,) = mistake(tmp_path / "unlike", "--state", tmp_path / "state")
+    assert "did you mean" not in hint and "mkdir" in hint, hint
+
+
+def test_warnings_that_are_alike_are_one_with_a_number(tmp_path):
+    sites = "\n".join(f"  - names: [s{i}.example]" for i in range(1000))
+    (tmp_path / "many.yaml").write_text(f"listen: {{https: ':8443', http: off}}\nsites:\n{sites}\n")
+    result = run(BINARY, "config", "check", tmp_path / "many.yaml", env=sanitizer_env())
+    warnings = [line for line in result.stderr.splitlines() if "warning: " in line]
+    assert len(warnings) == 1 and "and 999 more like this" in warnings[0], result.stderr

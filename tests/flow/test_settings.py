@@ -52,7 +52,7 @@ def test_all_mistakes_are_found_at_once_each_with_place_line_and_hint(folder):
     result = check(folder, MISTAKES)
     assert result.returncode == 2
     for place, sentence in (
-            ("2:11", "not an address"), ("3:3", 'unknown key "htp"'), ("5:26", "host name"),
+            ("2:11", "names no port"), ("3:3", 'unknown key "htp"'), ("5:26", "host name"),
             ("5:40", "named twice"), ("6:12", "does not exist"), ("7:5", 'unknown key "fallbck"'),
             ("8:13", "belongs to"), ("9:34", "on or off"), ("9:56", "must be a size"),
             ("10:18", "does not exist"), ("11:21", "name of a header"), ("13:17", "from 8 to 1000"),

@@ -35,8 +35,10 @@ void file_tags_make(const struct file_identity *identity, enum http_coding codin
     *at++ = '"';
     ret_tags->etag_len = (uint8_t)(at - ret_tags->etag);
     ret_tags->modified = identity->modified / NSEC_PER_SEC;
-    if (identity->modified < 0 || identity->modified > wall)
-        ret_tags->modified = -1; /* RFC 9110 section 8.8.2.1: never later than the answer */
+    /* RFC 9110 section 8.8.2.1: never later than the answer. 0 and 1 s are what reproducible builds
+     * give every version of a file: such a date would keep clients to an old one. */
+    if (ret_tags->modified <= 1 || identity->modified > wall)
+        ret_tags->modified = -1;
     http_date_format(ret_tags->modified, ret_tags->last_modified);
 }
 

@@ -43,6 +43,7 @@ struct cached_file {
     size_t cost;           /**< bytes, as accounted */
     struct file_identity identity;
     const struct media_type *type;
+    struct span content_type; /**< its value, with the charset that the file has */
     struct cached_variant variants[HTTP_CODINGS];
     size_t key_len;
     char key[]; /**< path beneath the root as asked for */

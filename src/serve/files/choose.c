@@ -80,7 +80,7 @@ void files_answer_cached(const struct files_request *q, struct cached_file *file
         &file->variants[compress ? HTTP_CODING_IDENTITY : coding];
     struct file_choice choice = {
         .source = {file, variant->bytes, -1},
-        .type = file->type,
+        .content_type = file->content_type,
         .tags = &file->variants[coding].tags,
         .size = (int64_t)variant->size,
         .coding = coding,
@@ -111,7 +111,8 @@ static unsigned open_neighbours(const struct files_request *q, const struct file
 void files_answer_opened(const struct files_request *q, struct file_path *name,
                          struct opened_file *file)
 {
-    const struct media_type *type = media_type_of(span_of(name->text, name->len));
+    const struct media_type *type =
+        media_types_find(q->files->types, span_of(name->text, name->len));
     bool neighbours = q->files->settings->precompressed && type->compressible;
     unsigned ours = files_compressible(q->files, type, file->identity.size);
     struct opened_file found[HTTP_CODINGS] = {{.fd = -1}, {.fd = -1}, {.fd = -1}, {.fd = -1}};
@@ -131,7 +132,7 @@ void files_answer_opened(const struct files_request *q, struct file_path *name,
     memcpy(tags.last_modified, plain_tags.last_modified, sizeof tags.last_modified);
     struct file_choice choice = {
         .source = {NULL, NULL, source->fd},
-        .type = type,
+        .content_type = files_content_type(type, file),
         .tags = &tags,
         .size = source->identity.size,
         .coding = coding,

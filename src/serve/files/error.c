@@ -40,7 +40,8 @@ static bool find_page(const struct files_request *q, struct span path, struct fi
         file = files_load(q, path, &name, &opened);
         choice->source = (struct file_source){NULL, NULL, opened.fd};
         choice->size = opened.identity.size;
-        choice->type = media_type_of(span_of(name.text, name.len));
+        choice->content_type = files_content_type(
+            media_types_find(q->files->types, span_of(name.text, name.len)), &opened);
         if (file)
             opened_file_close(&opened);
     }
@@ -48,7 +49,7 @@ static bool find_page(const struct files_request *q, struct span path, struct fi
         const struct cached_variant *plain = &file->variants[HTTP_CODING_IDENTITY];
         choice->source = (struct file_source){file, plain->bytes, -1};
         choice->size = (int64_t)plain->size;
-        choice->type = file->type;
+        choice->content_type = file->content_type;
     }
     return true;
 }
@@ -65,7 +66,7 @@ bool files_error_page(struct files *files, struct request *r, int status,
     if (!part || !find_page(&q, path, &choice))
         return false;
     *part = (struct file_part){.left = choice.size};
-    *ret_page = (struct files_page){choice.type->value, choice.size,
+    *ret_page = (struct files_page){choice.content_type, choice.size,
                                     files_body_parts(&q, &choice.source, part, 1)};
     return ret_page->body != NULL;
 }

@@ -27,6 +27,7 @@ int files_create(const struct files_settings *settings, int root_fd, const uint6
     files->secret[0] = secret[0];
     files->secret[1] = secret[1];
     files->codings = compress_codings(&settings->compress);
+    files->types = media_types_create(&settings->types, settings->charset);
     list_init(&files->listings);
     file_cache_init(&files->cache, (size_t)settings->cache.total, secret);
     *ret_files = files;
@@ -49,6 +50,7 @@ void files_unref(struct files *files)
 {
     if (--files->refs > 0)
         return;
+    media_types_destroy(files->types);
     free(files);
 }
 
@@ -110,16 +112,17 @@ static void redirect_to_folder(const struct files_request *q)
 static bool answer_path(const struct files_request *q, struct span path, bool fall_back);
 
 /* Whether a path looks like a page of an application rather than like one of its files. */
-static bool is_page(struct span path)
+static bool is_page(const struct files *files, struct span path)
 {
-    return !media_type_known(path) || span_ends(path, SPAN(".html"));
+    return !media_types_know(files->types, path) || span_ends(path, SPAN(".html"));
 }
 
 static bool answer_fallback(const struct files_request *q, struct span path)
 {
     const char *fallback = q->files->settings->fallback;
 
-    return fallback && !q->files_only && is_page(path) && answer_path(q, span_str(fallback), false);
+    return fallback && !q->files_only && is_page(q->files, path) &&
+           answer_path(q, span_str(fallback), false);
 }
 
 static void answer_folder(const struct files_request *q, struct span path,

@@ -29,7 +29,9 @@ struct files_settings {
     struct config_pairs error_pages; /**< "404" or "4xx" to a path beneath the root */
     bool precompressed;
     bool dot_files;
-    bool private_keys; /**< serve files that begin as one */
+    struct config_pairs types; /**< ".ext" or "/path" to a content-type */
+    char *charset;             /**< "auto" (also NULL), "off", or that of all text */
+    bool private_keys;         /**< serve files that begin as one */
     struct compress_settings compress;
     struct files_cache_settings cache;
 };
@@ -39,7 +41,7 @@ extern const struct config_row files_rows[];
 struct files; /* one folder in one worker */
 
 /** Complains about settings that rows cannot check: error pages' keys and paths, the fallback,
- * codings.
+ *  codings, media types.
  *  @param path  where they stand, such as "sites[0].files" */
 void files_check(const struct files_settings *settings, const struct config_tree *tree,
                  const char *path, struct diags *diags);

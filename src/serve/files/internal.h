@@ -25,6 +25,7 @@ struct files {
     struct files_guard guard;
     unsigned refs; /**< the owner's and one for each body under way */
     struct file_cache cache;
+    struct media_types *types;
     uint64_t secret[2];
     unsigned codings;     /**< bits of those that we compress in */
     unsigned compressing; /**< answers being compressed as they are sent */
@@ -73,6 +74,8 @@ must_check int files_open_neighbour(const struct files *files, const struct file
  *  @return NULL when it is too large, changes while it is read, or there is no room */
 struct cached_file *files_load(const struct files_request *q, struct span key,
                                const struct file_path *name, const struct opened_file *file);
+/** The content-type of an open file, by its first 4 KiB. */
+struct span files_content_type(const struct media_type *type, const struct opened_file *file);
 /** Whether a cached file still is what its path leads to; if not, it has left the cache. */
 bool files_revalidate(const struct files_request *q, struct cached_file *file);
 /** The codings in which a file of that type and size is compressed by us. */
@@ -131,7 +134,7 @@ void files_answer_opened(const struct files_request *q, struct file_path *name,
 /** The representation that was chosen. */
 struct file_choice {
     struct file_source source;
-    const struct media_type *type;
+    struct span content_type;
     const struct file_tags *tags;
     int64_t size; /**< as sent; of the plain file with `compress` */
     enum http_coding coding;

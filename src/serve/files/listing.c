@@ -31,6 +31,40 @@ struct kept_listing {
     char path[]; /* as it is shown */
 };
 
+/* Names that keys have: only such files are opened to see whether they begin as one. */
+static bool is_key_name(struct span name)
+{
+    static const struct span ends[] = {SPAN(".pem"), SPAN(".key"), SPAN(".der"),
+                                       SPAN(".p8"),  SPAN(".pk8"), SPAN(".ppk")};
+
+    for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
+        if (span_ends(name, ends[i]))
+            return true;
+    return span_starts(name, SPAN("id_"));
+}
+
+/* What a request for it would not get (guard()) is not named. */
+static bool is_refused(const struct files_request *q, struct span folder, const char *name,
+                       const struct listing_entry *entry, struct file_number number)
+{
+    const struct files *files = q->files;
+    const struct file_identity identity = {.device = number.device, .inode = number.inode};
+    struct file_path path;
+    struct opened_file file;
+
+    if (files_guard_has(&files->guard, &identity) ||
+        (number.device == files->guard.state.device && number.inode == files->guard.state.inode))
+        return true;
+    if (entry->folder || files->settings->private_keys || !is_key_name(span_str(name)) ||
+        file_path_set(&path, folder) < 0 || file_path_append(&path, SPAN("/")) < 0 ||
+        file_path_append(&path, span_str(name)) < 0 ||
+        file_open(files->root_fd, &path, O_RDONLY, &file, NULL) < 0)
+        return false;
+    bool refused = file_begins_as_key(file.fd, file.identity.size);
+    opened_file_close(&file);
+    return refused;
+}
+
 /* A symbolic link is shown as what it leads to, if that lies beneath the root. */
 static bool look_through_link(const struct files_request *q, struct span folder, const char *name,
                               struct listing_entry *entry)
@@ -46,7 +80,8 @@ static bool look_through_link(const struct files_request *q, struct span folder,
     entry->folder = target.kind == FILE_DIRECTORY;
     entry->size = target.identity.size;
     entry->modified = target.identity.modified;
-    return target.kind != FILE_OTHER;
+    const struct file_number number = {target.identity.device, target.identity.inode};
+    return target.kind != FILE_OTHER && !is_refused(q, folder, name, entry, number);
 }
 
 /* Dot files, and names that no request may have (http_path_resolve()). */
@@ -73,7 +108,8 @@ static bool look_at(const struct files_request *q, struct span folder, int fd, c
     entry->folder = S_ISDIR(st.st_mode);
     entry->size = st.st_size;
     entry->modified = st.st_mtim.tv_sec * NSEC_PER_SEC + st.st_mtim.tv_nsec;
-    return entry->folder || S_ISREG(st.st_mode);
+    const struct file_number number = {st.st_dev, st.st_ino};
+    return (entry->folder || S_ISREG(st.st_mode)) && !is_refused(q, folder, name, entry, number);
 }
 
 static void read_folder(const struct files_request *q, struct span path, DIR *dir,
@@ -99,11 +135,22 @@ static void read_folder(const struct files_request *q, struct span path, DIR *di
     }
 }
 
+/* "share" of /home/ada/share/ */
+static struct span root_name(const struct files *files)
+{
+    struct span root = files->settings->root ? span_str(files->settings->root) : SPAN("/");
+
+    while (root.len > 1 && root.ptr[root.len - 1] == '/')
+        root.len--;
+    struct span name = span_from(root, (size_t)(span_find_last(root, '/') + 1));
+    return name.len ? name : SPAN("/");
+}
+
 /* @return 0, ERR_LIMIT, or -errno; the folder is closed */
 static int make_listing(const struct files_request *q, struct span path, struct opened_file *folder,
                         bool json, struct buffer *out)
 {
-    struct listing listing = {.path = q->r->path};
+    struct listing listing = {.path = q->r->path, .root = root_name(q->files)};
     struct arena names;
     char first[1024];
     DIR *dir = fdopendir(folder->fd);

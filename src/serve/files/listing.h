@@ -20,6 +20,7 @@ struct listing_entry {
 
 struct listing {
     struct span path; /**< of the folder, with a slash at both ends */
+    struct span root; /**< the name of the root's folder, which stands for "/" */
     struct listing_entry *entries;
     size_t count;
     bool cut; /**< there is more in the folder */

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/escape.h"
 #include "http/http.h"
 #include "serve/files/listing.h"
 
@@ -133,14 +134,33 @@ static int add_row(struct buffer *out, const struct listing_entry *entry)
     return buffer_add(out, SPAN("\n"));
 }
 
-static int add_head(struct buffer *out, struct span path)
+/* The folder's own name, "docs" of /a/docs/. */
+static struct span own_name(const struct listing *listing)
 {
+    struct span path = listing->path;
+    struct span inner = path.len > 2 ? span_of(path.ptr, path.len - 1) : (struct span){NULL, 0};
+
+    return inner.len ? span_from(inner, (size_t)(span_find_last(inner, '/') + 1)) : listing->root;
+}
+
+static int add_title(struct buffer *out, const struct listing *listing)
+{
+    int r = add_escaped(out, own_name(listing));
+
+    if (r == 0 && listing->path.len > 1)
+        r = buffer_add(out, SPAN(" \xe2\x80\x93 "));
+    return r == 0 && listing->path.len > 1 ? add_escaped(out, listing->path) : r;
+}
+
+static int add_head(struct buffer *out, const struct listing *listing)
+{
+    struct span path = listing->path;
     int r;
 
     if ((r = buffer_add(
              out, SPAN("<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">"
                        "<meta name=\"viewport\" content=\"width=device-width\">\n<title>"))) < 0 ||
-        (r = add_escaped(out, path)) < 0 ||
+        (r = add_title(out, listing)) < 0 ||
         (r = buffer_add(
              out, SPAN("</title>\n<style>:root{color-scheme:light dark}"
                        "body{font:16px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;"
@@ -149,8 +169,8 @@ static int add_head(struct buffer *out, struct span path)
                        "font-weight:600}td,th{padding:.25em .75em .25em 0;border-bottom:1px solid "
                        "#8884;vertical-align:top}td:first-child{overflow-wrap:anywhere}"
                        "td+td,th+th{white-space:nowrap;text-align:right;"
-                       "font-variant-numeric:tabular-nums}</style>\n<h1>"))) < 0 ||
-        (r = add_escaped(out, path)) < 0)
+                       "font-variant-numeric:tabular-nums}</style>\n<main><h1>"))) < 0 ||
+        (r = add_escaped(out, path.len > 1 ? path : own_name(listing))) < 0)
         return r;
     r = buffer_add(out, SPAN("</h1>\n<table><thead><tr><th>Name<th>Size<th>Changed (UTC)"
                              "<tbody>\n"));
@@ -176,7 +196,7 @@ int listing_render_html(const struct listing *listing, struct buffer *out)
 {
     size_t shown = 0;
 
-    int r = add_head(out, listing->path);
+    int r = add_head(out, listing);
     if (r < 0)
         return r;
     while (shown < listing->count && add_bounded(out, &listing->entries[shown], add_row))
@@ -184,24 +204,7 @@ int listing_render_html(const struct listing *listing, struct buffer *out)
     r = buffer_add(out, SPAN("</table>\n"));
     if (r == 0 && (listing->cut || shown < listing->count))
         r = buffer_printf(out, "<p>Only %zu entries are shown; there are more.</p>\n", shown);
-    return r;
-}
-
-/* Length of the UTF-8 character at the front, or 0 (RFC 3629 section 4). */
-static size_t utf8_length(struct span text)
-{
-    const unsigned char *s = (const unsigned char *)text.ptr;
-    size_t len = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-
-    if (s[0] > 0xf4 || len > text.len)
-        return 0;
-    for (size_t i = 1; i < len; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-        (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-        return 0;
-    return len;
+    return r == 0 ? buffer_add(out, SPAN("</main>\n")) : r;
 }
 
 static int add_json_character(struct buffer *out, struct span character)

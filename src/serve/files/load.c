@@ -94,6 +94,7 @@ static bool load_variants(const struct files_request *q, struct cached_file *fil
     plain->bytes = read_whole(opened);
     if (!plain->bytes)
         return false;
+    file->content_type = media_type_for(file->type, span_of(plain->bytes, plain->size), true);
     for (int coding = HTTP_CODING_GZIP;
          wants_neighbours(q->files, file->type) && coding < HTTP_CODINGS; coding++)
         if (!load_neighbour(q, file, name, (enum http_coding)coding))
@@ -113,6 +114,17 @@ static bool load_variants(const struct files_request *q, struct cached_file *fil
     return true;
 }
 
+struct span files_content_type(const struct media_type *type, const struct opened_file *file)
+{
+    char beginning[4096];
+    ssize_t len = 0;
+
+    if (media_type_has_charset(type))
+        len = pread(file->fd, beginning, sizeof beginning, 0);
+    return media_type_for(type, span_of(beginning, len > 0 ? (size_t)len : 0),
+                          len < (ssize_t)sizeof beginning);
+}
+
 struct cached_file *files_load(const struct files_request *q, struct span key,
                                const struct file_path *name, const struct opened_file *opened)
 {
@@ -125,7 +137,7 @@ struct cached_file *files_load(const struct files_request *q, struct span key,
     if (!file)
         return NULL;
     file->identity = opened->identity;
-    file->type = media_type_of(span_of(name->text, name->len));
+    file->type = media_types_find(files->types, span_of(name->text, name->len));
     file->racy = is_racy(&opened->identity, q->wall);
     file->fresh_until = q->now + settings->staleness;
     if (!load_variants(q, file, name, opened)) {

@@ -1,11 +1,11 @@
-/* The table of media types, sorted by extension, and its search. What the types are used for is
- * files.c's. */
+/* The table of media types, sorted by extension, and its search; what the settings of a folder say
+ * of types and charsets stands before it. */
 #include "serve/files/media_type.h"
 
-enum { EXTENSION_MAX = 11 };
+#include "base/escape.h"
 
 /* Sorted bytewise, as a test checks. Text without a charset of its own in the format is utf-8. */
-static const struct media_type types[] = {
+static const struct media_type table[] = {
     {SPAN("3gp"), SPAN("video/3gpp"), false},
     {SPAN("7z"), SPAN("application/x-7z-compressed"), false},
     {SPAN("aac"), SPAN("audio/aac"), false},
@@ -169,6 +169,27 @@ static const struct media_type types[] = {
     {SPAN("zst"), SPAN("application/zstd"), false},
 };
 
+/* Names without an extension beneath /.well-known/ that are JSON by their standards (IANA's
+ * registry of well-known URIs); sorted by nothing, the list is short. */
+static const struct media_type well_known[] = {
+    {SPAN("apple-app-site-association"), SPAN("application/json"), true},
+    {SPAN("did-configuration"), SPAN("application/json"), true},
+    {SPAN("matrix/client"), SPAN("application/json"), true},
+    {SPAN("matrix/server"), SPAN("application/json"), true},
+    {SPAN("matrix/support"), SPAN("application/json"), true},
+    {SPAN("nodeinfo"), SPAN("application/json"), true},
+    {SPAN("oauth-authorization-server"), SPAN("application/json"), true},
+    {SPAN("oauth-protected-resource"), SPAN("application/json"), true},
+    {SPAN("openid-configuration"), SPAN("application/json"), true},
+    {SPAN("openid-credential-issuer"), SPAN("application/json"), true},
+    {SPAN("passkey-endpoints"), SPAN("application/json"), true},
+    {SPAN("smart-configuration"), SPAN("application/json"), true},
+    {SPAN("uma2-configuration"), SPAN("application/json"), true},
+    {SPAN("webauthn"), SPAN("application/json"), true},
+    {SPAN("webfinger"), SPAN("application/jrd+json"), true},
+};
+static const struct span charset_utf8 = SPAN(MEDIA_TYPE_UTF8);
+
 static const struct media_type unknown = {SPAN(""), SPAN("application/octet-stream"), false};
 
 static int compare(struct span a, struct span b)
@@ -181,13 +202,13 @@ static int compare(struct span a, struct span b)
 
 static const struct media_type *find(struct span extension)
 {
-    size_t low = 0, high = ARRAY_SIZE(types);
+    size_t low = 0, high = ARRAY_SIZE(table);
 
     while (low < high) {
         size_t middle = (low + high) / 2;
-        int order = compare(extension, types[middle].extension);
+        int order = compare(extension, table[middle].extension);
         if (order == 0)
-            return &types[middle];
+            return &table[middle];
         if (order < 0)
             high = middle;
         else
@@ -196,17 +217,27 @@ static const struct media_type *find(struct span extension)
     return NULL;
 }
 
-static const struct media_type *look_up(struct span name)
+static const struct media_type *look_up_extension(struct span name)
 {
-    char lower[EXTENSION_MAX];
+    char lower[MEDIA_TYPE_EXTENSION_MAX];
     size_t len = 0;
 
     for (size_t i = name.len; i > 0 && name.ptr[i - 1] != '.'; i--) {
-        if (len == EXTENSION_MAX || i == 1 || name.ptr[i - 1] == '/')
+        if (len == MEDIA_TYPE_EXTENSION_MAX || i == 1 || name.ptr[i - 1] == '/')
             return NULL;
-        lower[EXTENSION_MAX - ++len] = ascii_lower(name.ptr[i - 1]);
+        lower[MEDIA_TYPE_EXTENSION_MAX - ++len] = ascii_lower(name.ptr[i - 1]);
     }
-    return len ? find(span_of(lower + EXTENSION_MAX - len, len)) : NULL;
+    return len ? find(span_of(lower + MEDIA_TYPE_EXTENSION_MAX - len, len)) : NULL;
+}
+
+static const struct media_type *look_up(struct span name)
+{
+    struct span path = media_type_path(name), folder = SPAN(".well-known/");
+
+    for (size_t i = 0; span_starts(path, folder) && i < ARRAY_SIZE(well_known); i++)
+        if (span_equal(span_from(path, folder.len), well_known[i].extension))
+            return &well_known[i];
+    return look_up_extension(name);
 }
 
 const struct media_type *media_type_of(struct span name)
@@ -219,6 +250,47 @@ const struct media_type *media_type_of(struct span name)
 bool media_type_known(struct span name)
 {
     return look_up(name) != NULL;
+}
+
+/* Does the text end within a character? */
+static bool is_cut(struct span text)
+{
+    unsigned char first = (unsigned char)text.ptr[0];
+    size_t whole = first < 0xc2 || first > 0xf4 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    size_t at = 1;
+
+    while (at < text.len && ((unsigned char)text.ptr[at] & 0xc0) == 0x80)
+        at++;
+    return at == text.len && at < whole;
+}
+
+static bool is_utf8(struct span text, bool whole)
+{
+    while (text.len) {
+        size_t len = (unsigned char)text.ptr[0] < 0x80 ? 1 : utf8_length(text);
+        if (len == 0)
+            return !whole && is_cut(text);
+        text = span_from(text, len);
+    }
+    return true;
+}
+
+bool media_type_has_charset(const struct media_type *type)
+{
+    return !type->as_written && span_ends(type->value, charset_utf8);
+}
+
+struct span media_type_for(const struct media_type *type, struct span beginning, bool whole)
+{
+    if (!media_type_has_charset(type) || is_utf8(beginning, whole))
+        return type->value;
+    return span_of(type->value.ptr, type->value.len - charset_utf8.len);
+}
+
+const struct media_type *media_type_table(size_t *ret_count)
+{
+    *ret_count = ARRAY_SIZE(table);
+    return table;
 }
 
 bool media_type_compressible(struct span content_type)

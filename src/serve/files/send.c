@@ -93,7 +93,7 @@ static void send_whole(const struct files_request *q, struct file_choice *choice
     struct files_reply reply;
 
     files_reply_begin(q, &reply, 200);
-    bool broken = !add_fields(q, &reply, choice, choice->type->value);
+    bool broken = !add_fields(q, &reply, choice, choice->content_type);
     reply.response.content_length = choice->compress ? -1 : choice->size;
     if (q->x->request.method == HTTP_HEAD || broken) {
         file_source_close(&choice->source);
@@ -133,7 +133,7 @@ static void send_one_part(const struct files_request *q, struct file_choice *cho
     struct files_reply reply;
 
     files_reply_begin(q, &reply, 206);
-    bool broken = !add_fields(q, &reply, choice, choice->type->value) || !said.ptr;
+    bool broken = !add_fields(q, &reply, choice, choice->content_type) || !said.ptr;
     files_reply_add(&reply, SPAN("content-range"), said);
     reply.response.content_length = range.last - range.first + 1;
     if (part)
@@ -163,7 +163,7 @@ static int64_t lay_out(const struct files_request *q, const struct file_choice *
                 arena_printf(&q->x->arena,
                              "%s--%.*s\r\ncontent-type: %.*s\r\ncontent-range: bytes %" PRId64
                              "-%" PRId64 "/%" PRId64 "\r\n\r\n",
-                             before, SPAN_ARGS(boundary), SPAN_ARGS(choice->type->value),
+                             before, SPAN_ARGS(boundary), SPAN_ARGS(choice->content_type),
                              range.first, range.last, choice->size);
         }
         if (!parts[i].head.ptr)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "serve/files/files.h"
+#include "serve/files/media_type.h"
 #include "serve/files/open.h"
 
 static const char *check_index(const char *value)
@@ -95,6 +96,21 @@ const struct config_row files_rows[] = {
      .offset = offsetof(struct files_settings, dot_files),
      .def = "false",
      .help = "Serve names that begin with a dot. Those beneath /.well-known/ always are."},
+    {.name = "types",
+     .type = CONFIG_PAIRS,
+     .offset = offsetof(struct files_settings, types),
+     .help = "Media types by extension or by the path of one file, sent as they are written. They "
+             "go before those that gardien knows.",
+     .example = "{.foo: text/x-foo, /feed: application/atom+xml}"},
+    {.name = "charset",
+     .type = CONFIG_STRING,
+     .offset = offsetof(struct files_settings, charset),
+     .def = "auto",
+     .off = true,
+     .check = media_types_charset_wrong,
+     .help = "The charset of text files: auto says utf-8 where a file (or the first 4 KiB of a "
+             "large one) is UTF-8, and nothing else; off says nothing.",
+     .example = "iso-8859-1"},
     {.name = "private_keys",
      .type = CONFIG_BOOL,
      .offset = offsetof(struct files_settings, private_keys),
@@ -125,6 +141,20 @@ static bool is_status(const char *key)
     return key[1] >= '0' && key[1] <= '9' && key[2] >= '0' && key[2] <= '9';
 }
 
+static void check_type(const struct config_pair *pair, const struct config_tree *tree,
+                       const char *path, struct diags *diags)
+{
+    const char *wrong = media_types_key_wrong(pair->key);
+    char where[512];
+
+    snprintf(where, sizeof where, "%s.types.%s", path, pair->key);
+    if (wrong)
+        config_complain(tree, diags, where, "'%s' %s", pair->key, wrong);
+    wrong = media_types_value_wrong(pair->value);
+    if (wrong)
+        config_complain(tree, diags, where, "'%s' %s", pair->value, wrong);
+}
+
 void files_check(const struct files_settings *settings, const struct config_tree *tree,
                  const char *path, struct diags *diags)
 {
@@ -141,6 +171,8 @@ void files_check(const struct files_settings *settings, const struct config_tree
         if (wrong)
             config_complain(tree, diags, where, "'%s' %s", page->value, wrong);
     }
+    for (size_t i = 0; i < settings->types.count; i++)
+        check_type(&settings->types.items[i], tree, path, diags);
 }
 
 const char *files_page_wrong(const struct files_settings *settings, const char *page)

@@ -191,6 +191,44 @@ static void test_list_removes_while_walking(void **state)
     assert_int_equal(list_first(&head, struct item, link)->number, 1);
 }
 
+static void test_diags_count_warnings_that_are_alike(void **state)
+{
+    struct diags diags = {0};
+
+    for (int i = 0; i < 1000; i++) {
+        struct diag *diag = diags_add(&diags, "the site \"s%d x\" has /srv/%d/a.html", i, i);
+        diag_hint(diags_warning(&diags, diag), "hint %d", i);
+        if (i < 2)
+            diag_hint(diags_warning(&diags, diags_add(&diags, "something else %d", i)), "b");
+    }
+    assert_int_equal(diags.errors, 0);
+    assert_int_equal(diags.dropped, 0);
+    assert_int_equal(diags.count, 3);
+    assert_int_equal(diags.items[0].alike, 999);
+    assert_string_equal(diags.items[0].hint, "hint 0");
+    assert_string_equal(diags.items[1].sentence, "something else 0");
+    assert_string_equal(diags.items[2].sentence, "something else 1");
+    diags_finish(&diags);
+}
+
+static void test_diags_count_alike_ones_past_the_hundredth(void **state)
+{
+    struct diags diags = {0};
+
+    for (int i = 0; i < 97; i++)
+        diags_add(&diags, "mistake");
+    for (int i = 0; i < 10; i++)
+        diag_hint(diags_warning(&diags, diags_add(&diags, "folder /%d", i)), "hint");
+    assert_int_equal(diags.count, 98);
+    assert_int_equal(diags.items[97].alike, 9);
+    for (int i = 0; i < 5; i++)
+        diag_hint(diags_add(&diags, "mistake"), "hint");
+    assert_int_equal(diags.count, 100);
+    assert_int_equal(diags.dropped, 3);
+    assert_int_equal(diags.errors, 102);
+    diags_finish(&diags);
+}
+
 static void test_diags_keep_a_hundred_and_count_all(void **state)
 {
     (void)state;
@@ -256,6 +294,8 @@ int main(void)
         cmocka_unit_test(test_hash_depends_on_every_byte_and_the_secret),
         cmocka_unit_test(test_list_removes_while_walking),
         cmocka_unit_test(test_diags_keep_a_hundred_and_count_all),
+        cmocka_unit_test(test_diags_count_warnings_that_are_alike),
+        cmocka_unit_test(test_diags_count_alike_ones_past_the_hundredth),
         cmocka_unit_test(test_log_writes_one_line_and_escapes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

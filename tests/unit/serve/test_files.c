@@ -66,6 +66,35 @@ static void test_files_get_answers_with_the_file(void **state)
     expect_text(folder, "//bare/./y/../x.txt", "x");
 }
 
+static void test_files_dates_of_reproducible_builds_are_not_sent(void **state)
+{
+    struct folder *folder = *state;
+    const struct timespec times[2] = {{1, 0}, {1, 0}};
+
+    folder_text(folder, "/built.txt", "one");
+    assert_int_equal(utimensat(AT_FDCWD, folder_path(folder, "/built.txt"), times, 0), 0);
+    struct answer answer =
+        folder_get(folder, "/built.txt", "if-modified-since", "Thu, 01 Jan 1970 00:00:01 GMT");
+    assert_int_equal(answer.status, 200);
+    assert_null(answer_field(&answer, "last-modified"));
+    assert_non_null(answer_field(&answer, "etag"));
+    folder_close_answer(folder, &answer);
+}
+
+static void test_files_text_that_is_not_utf8_claims_no_charset(void **state)
+{
+    struct folder *folder = *state;
+
+    for (int i = 0; i < 2; i++) { /* from memory, then from disk */
+        folder_text(folder, "/latin.html", "caf\xe9 au lait");
+        struct answer answer = folder_get(folder, "/latin.html");
+        assert_string_equal(answer_field(&answer, "content-type"), "text/html");
+        folder_close_answer(folder, &answer);
+        folder->settings.cache.max_file_size = 0;
+        folder_forget(folder);
+    }
+}
+
 static void test_files_head_has_the_length_and_no_body(void **state)
 {
     struct folder *folder = *state;
@@ -518,6 +547,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_files_get_answers_with_the_file),
         TEST(test_files_head_has_the_length_and_no_body),
+        TEST(test_files_dates_of_reproducible_builds_are_not_sent),
+        TEST(test_files_text_that_is_not_utf8_claims_no_charset),
         TEST(test_files_other_methods),
         TEST(test_files_outside_of_the_root_stay_there),
         TEST(test_files_symlinks_may_not_lead_out),

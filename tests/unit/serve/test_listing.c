@@ -82,7 +82,7 @@ static void test_listing_escapes_names(void **state)
     folder_text(folder, "/d<b>&/caf\xc3\xa9 \xff", "x");
     folder_text(folder, "/d<b>&/no\nrequest", "x"); /* may ask for such a name: it is not shown */
     struct answer answer = folder_get(folder, "/d%3Cb%3E&/");
-    has(&answer, "<title>/d&lt;b&gt;&amp;/</title>");
+    has(&answer, "<title>d&lt;b&gt;&amp; \xe2\x80\x93 /d&lt;b&gt;&amp;/</title>");
     has(&answer, "<a href=\"./%22%3E%3Cscript%3Ealert(%271%27)%3C\">"
                  "&quot;&gt;&lt;script&gt;alert(&#39;1&#39;)&lt;</a>");
     has(&answer, "<a href=\"./javascript:alert(1)\">");
@@ -148,7 +148,7 @@ static void test_listing_is_bounded_in_entries(void **state)
 static void test_listing_is_bounded_in_bytes(void **state)
 {
     struct listing_entry entries[100];
-    struct listing listing = {SPAN("/"), entries, 100, false};
+    struct listing listing = {SPAN("/"), SPAN("share"), entries, 100, false};
     char name[200];
 
     memset(name, '<', sizeof name);
@@ -167,6 +167,34 @@ static void test_listing_is_bounded_in_bytes(void **state)
     out.ceiling = 100;
     assert_int_equal(listing_render_html(&listing, &out), ERR_LIMIT);
     buffer_finish(&out);
+}
+
+static void test_listing_leaves_out_what_is_never_served(void **state)
+{
+    struct folder *folder = *state;
+    struct answer answer;
+    struct stat st;
+
+    folder_text(folder, "/g/in-use.txt", "bound by its inode");
+    folder_text(folder, "/g/server.key", "-----BEGIN PRIVATE KEY-----\nx\n");
+    folder_text(folder, "/g/chain.pem", "-----BEGIN CERTIFICATE-----\nx\n");
+    folder_text(folder, "/g/state/ca", "x");
+    answer = folder_get(folder, "/g/");
+    has(&answer, "in-use.txt");
+    folder_close_answer(folder, &answer);
+    assert_int_equal(stat(folder_path(folder, "/g/in-use.txt"), &st), 0);
+    struct file_number number = {st.st_dev, st.st_ino};
+    assert_int_equal(stat(folder_path(folder, "/g/state"), &st), 0);
+    const struct files_guard guard = {&number, 1, {st.st_dev, st.st_ino}};
+    files_set_guard(folder->files, &guard);
+    folder->now += 2 * NSEC_PER_SEC;
+    answer = folder_get(folder, "/g/");
+    has(&answer, "chain.pem");
+    has(&answer, "<main><h1>/g/</h1>");
+    assert_null(strstr(answer.bytes, "in-use.txt"));
+    assert_null(strstr(answer.bytes, "server.key"));
+    assert_null(strstr(answer.bytes, "state/"));
+    folder_close_answer(folder, &answer);
 }
 
 static void test_listing_bodies_in_flight_are_bounded(void **state)
@@ -245,6 +273,7 @@ int main(void)
         TEST(test_listing_head_has_only_the_length),
         TEST(test_listing_is_bounded_in_entries),
         TEST(test_listing_is_bounded_in_bytes),
+        TEST(test_listing_leaves_out_what_is_never_served),
         TEST(test_listing_bodies_in_flight_are_bounded),
         TEST(test_listing_is_not_made_anew_for_each_request),
         TEST(test_listing_keeps_a_bounded_number),
