@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "cert/cert.h"
 #include "os/filesystem.h"
+#include "os/state.h"
 
 /* ---- folders and keys ---- */
 
@@ -128,7 +129,8 @@ static int open_file(const char *path)
     fd = open(path, flags | O_CREAT, LOG_MODE);
     if (fd < 0 && errno == ENOENT) {
         scoped(mem_release) char *copy = mem_string(span_str(path));
-        mkdir(dirname(copy), 0750);
+        if (mkdir(dirname(copy), 0750) < 0 && errno != EEXIST)
+            return -errno;
         fd = open(path, flags | O_CREAT, LOG_MODE);
     }
     if (fd < 0)
@@ -154,10 +156,14 @@ static int open_log(const char *path, struct diags *diags, struct output *ret_ou
             output_adopt(ret_output, fd);
         r = fd < 0 ? fd : 0;
     }
-    if (r < 0)
-        diag_hint(diags_add(diags, "the log file %s cannot be opened: %s", path, error_text(r)),
-                  "name another one, `stdout`, or off, as `access` or `error` of `logs`, or with "
-                  "--access-log");
+    if (r >= 0)
+        return r;
+    struct diag *diag =
+        diags_add(diags, "the log file %s cannot be opened: %s", path, error_text(r));
+    scoped(mem_release) char *folder = mem_string(span_str(path));
+    if (!state_hint_read_only(diag, dirname(folder), r))
+        diag_hint(diag, "name another one, `stdout`, or off, as `access` or `error` of `logs`, or "
+                        "with --access-log");
     return r;
 }
 

@@ -49,7 +49,10 @@ static int lock_state(struct guardian *g, const char *state, struct diags *diags
         return 0;
     g->lock_fd = openat(g->state_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (g->lock_fd < 0) {
-        diags_add(diags, "the file %s/lock cannot be opened: %s", state, error_text(-errno));
+        int error = -errno;
+        (void)state_hint_read_only(
+            diags_add(diags, "the file %s/lock cannot be opened: %s", state, error_text(error)),
+            state, error);
         return -EACCES;
     }
     if (flock(g->lock_fd, LOCK_EX | LOCK_NB) == 0)

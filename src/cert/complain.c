@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "cert/info.h"
+#include "os/state.h"
 
 static void hint_access(struct diag *diag, const char *path)
 {
@@ -43,6 +44,14 @@ void complain_file(struct diags *diags, const char *what, const char *path, int 
         diags_add(diags, "the %s file %s cannot be read: %s", what, path, error_text(error));
 }
 
+static void hint_denied(struct diag *diag, const char *state, int error)
+{
+    if (!state_hint_read_only(diag, state, error))
+        diag_hint(diag,
+                  "start gardien as the owner of %s, or choose another folder with --state DIR",
+                  state);
+}
+
 void complain_state(struct diags *diags, const char *state, const char *name, int error)
 {
     scoped(mem_release) char *path =
@@ -55,9 +64,8 @@ void complain_state(struct diags *diags, const char *state, const char *name, in
         diag_hint(diags_add(diags, "%s must belong to us and be closed to others", path),
                   "chown %ld %s; chmod go= %s", (long)geteuid(), path, path);
     else if (error == -EACCES || error == -EROFS)
-        diag_hint(diags_add(diags, "%s cannot be used by us: %s", path, error_text(error)),
-                  "start gardien as the owner of %s, or choose another folder with --state DIR",
-                  state);
+        hint_denied(diags_add(diags, "%s cannot be used by us: %s", path, error_text(error)), state,
+                    error);
     else if (error == -ENOSPC || error == -EDQUOT)
         diag_hint(diags_add(diags, "%s cannot be written: %s", path, error_text(error)),
                   "make room, or choose another folder with --state DIR");

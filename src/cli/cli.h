@@ -34,8 +34,10 @@ const struct verb *verb_find(const char *name);
 const char *verb_nearest(const char *word);
 void help_print(FILE *out);
 void help_print_verb(FILE *out, const struct verb *verb);
-/** Prints the completion script for bash. */
-void completion_print(FILE *out);
+/** Print the completion scripts of three shells. */
+void completion_print_bash(FILE *out);
+void completion_print_fish(FILE *out);
+void completion_print_zsh(FILE *out);
 
 /** Options that say which gardien is meant. */
 #define OPTION_STATE                                                                               \

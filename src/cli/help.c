@@ -9,6 +9,8 @@ enum { HELP_COLUMN = 24, HELP_WIDTH = 72 };
 
 static const struct option help_options[] = {
     {"bash-completion", NULL, false, "print a completion script for bash"},
+    {"fish-completion", NULL, false, "print one for fish"},
+    {"zsh-completion", NULL, false, "print one for zsh"},
     OPTION_END,
 };
 
@@ -85,12 +87,22 @@ void help_print_verb(FILE *out, const struct verb *verb)
                           "gardien is running");
 }
 
+static const struct {
+    const char *option;
+    void (*print)(FILE *out);
+} completions[] = {
+    {"bash-completion", completion_print_bash},
+    {"fish-completion", completion_print_fish},
+    {"zsh-completion", completion_print_zsh},
+};
+
 static int help_run(const struct arguments *arguments)
 {
-    if (arguments_get(arguments, "bash-completion")) {
-        completion_print(stdout);
-        return APP_OK;
-    }
+    for (size_t i = 0; i < ARRAY_SIZE(completions); i++)
+        if (arguments_get(arguments, completions[i].option)) {
+            completions[i].print(stdout);
+            return APP_OK;
+        }
     if (arguments->word_count == 0) {
         help_print(stdout);
         return APP_OK;
@@ -114,7 +126,9 @@ const struct verb help_verb = {
     "[VERB]",
     NULL,
     "gardien help serve\n"
-    "gardien help --bash-completion >~/.local/share/bash-completion/completions/gardien\n",
+    "gardien help --bash-completion >~/.local/share/bash-completion/completions/gardien\n"
+    "gardien help --fish-completion >~/.config/fish/completions/gardien.fish\n"
+    "gardien help --zsh-completion >~/.zsh/completions/_gardien  # a folder of $fpath\n",
     help_options,
     1,
     .words = "VERB"};

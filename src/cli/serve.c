@@ -107,8 +107,14 @@ static json_t *common(const struct arguments *arguments, bool with_file)
 
 static json_t *names_of(const char *const *words, size_t count)
 {
-    if (count == 0)
-        return json_pack("[s, s, s]", "localhost", "127.0.0.1", "::1");
+    char address[SERVE_ADDRESS_TEXT];
+
+    if (count == 0) {
+        json_t *own = json_pack("[s, s, s]", "localhost", "127.0.0.1", "::1");
+        if (serve_network_address(address))
+            json_array_append_new(own, json_string(address));
+        return own;
+    }
     json_t *names = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(names, json_string(words[i]));
@@ -140,9 +146,13 @@ static json_t *site_of(const struct arguments *arguments)
     size_t names = arguments->word_count ? arguments->word_count - 1 : 0;
     json_t *site = serve_site(arguments, arguments->words + 1, names);
 
-    json_object_set_new(site, "files",
-                        json_pack("{s:o?, s:b}", "root", path_value(folder), "listing",
-                                  arguments_get(arguments, "listing") != NULL));
+    scoped(mem_release) char *page = mem_format("%s/404.html", folder);
+    json_t *files = json_pack("{s:o?, s:b}", "root", path_value(folder), "listing",
+                              arguments_get(arguments, "listing") != NULL);
+
+    if (access(page, R_OK) == 0) /* as other static servers do */
+        json_object_set_new(files, "error_pages", json_pack("{s:s}", "404", "/404.html"));
+    json_object_set_new(site, "files", files);
     if (arguments_get(arguments, "spa"))
         json_object_set_new(site, "fallback", json_string("/index.html"));
     return site;
@@ -277,6 +287,8 @@ static void on_step(void *context, const char *step, const char *text)
     print_escaped(memory, "%s: %s\n", step, text);
     if (strcmp(step, "folder") == 0 && !arguments_get(said->arguments, "config"))
         tell_of_index(memory, said->arguments);
+    if (strcmp(step, "ready") == 0)
+        serve_tell_network(memory, said->arguments);
     say(&said->standard_output, memory, &line, &len);
 }
 

@@ -26,6 +26,17 @@ static int make_folders(const char *path)
     return mkdir(copy, 0700) < 0 && errno != EEXIST ? -errno : 0;
 }
 
+bool state_hint_read_only(struct diag *diag, const char *folder, int error)
+{
+    if (error != -EROFS || !getenv("INVOCATION_ID")) /* systemd.exec(5): set for services */
+        return false;
+    diag_hint(diag,
+              "its systemd unit keeps most of the system read-only: mkdir -p %s; then `systemctl "
+              "edit gardien`, and write two lines: [Service] and ReadWritePaths=%s",
+              folder, folder);
+    return true;
+}
+
 int state_open(const char *path, struct diags *diags)
 {
     struct stat st;
@@ -35,8 +46,10 @@ int state_open(const char *path, struct diags *diags)
     if (fd == -1)
         fd = -errno;
     if (fd < 0) {
-        diag_hint(diags_add(diags, "the state folder %s cannot be used: %s", path, error_text(fd)),
-                  "name another one with --state DIR");
+        struct diag *diag =
+            diags_add(diags, "the state folder %s cannot be used: %s", path, error_text(fd));
+        if (!state_hint_read_only(diag, path, fd))
+            diag_hint(diag, "name another one with --state DIR");
         return fd;
     }
     if (fstat(fd, &st) < 0 || st.st_uid != geteuid() || (st.st_mode & 022)) {

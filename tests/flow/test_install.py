@@ -17,7 +17,9 @@ LAYOUT = {  # below PREFIX=/usr, for the file's mode
     "/usr/lib/systemd/system/gardien.socket": 0o644, "/usr/lib/sysusers.d/gardien.conf": 0o644,
     "/usr/lib/tmpfiles.d/gardien.conf": 0o644, "/etc/logrotate.d/gardien": 0o644,
     "/etc/gardien/gardien.yaml": 0o644, "/usr/share/doc/gardien/LICENSE": 0o644,
-    "/usr/share/bash-completion/completions/gardien": 0o644}
+    "/usr/share/bash-completion/completions/gardien": 0o644,
+    "/usr/share/fish/vendor_completions.d/gardien.fish": 0o644,
+    "/usr/share/zsh/site-functions/_gardien": 0o644}
 
 
 def install(destdir, prefix="/usr"):
@@ -241,3 +243,48 @@ def test_completion_knows_what_options_take_and_what_follows_a_verb(script):
     assert complete(script, "gardien", "cert", "show", "fi") == {"file.pem"}
     assert complete(script, "gardien", "config", "check", "fi") == {"file.pem"}
     assert set(verbs()) == complete(script, "gardien", "help", "")
+
+
+@pytest.mark.skipif(not have("fish"), reason="fish is not installed")
+def test_fish_completes_verbs_options_and_values(tmp_path):
+    file = tmp_path / "gardien.fish"
+    file.write_text(run(BINARY, "help", "--fish-completion", check=True).stdout)
+    (tmp_path / "folder").mkdir()
+
+    def offers(line):
+        result = run("fish", "--no-config", "-c", f"source '{file}'; complete -C '{line}'", check=True, cwd=tmp_path,
+                     env={"HOME": str(tmp_path)})
+        assert not result.stderr, result.stderr
+        return {offer.split("\t")[0] for offer in result.stdout.splitlines()}
+
+    assert set(verbs()) <= offers("gardien ")
+    for verb in verbs():
+        options = set(re.findall(r"^  (?:-\w+, )?(--[a-z0-9-]+)", run(BINARY, verb, "--help").stdout, re.M))
+        assert offers(f"gardien {verb} --") == options, verb
+    assert offers("gardien serve --log-format ") == {"combined", "combined_plus", "json"}
+    assert "trust" in offers("gardien cert ")
+    assert "folder/" in offers("gardien serve fo")
+
+
+@pytest.mark.skipif(not have("zsh"), reason="zsh is not installed")
+def test_zsh_is_told_every_option_and_what_it_takes(tmp_path):
+    file = tmp_path / "_gardien"
+    file.write_text(run(BINARY, "help", "--zsh-completion", check=True).stdout)
+
+    def told(*words):
+        """What zsh's own functions are called with."""
+        line = " ".join(words)
+        result = run("zsh", "-f", "-c", "compdef() {}; _arguments() { print -rl -- \"$@\" }; "
+                     "_describe() { print -rl -- \"${(@P)4}\" }; "
+                     f"source '{file}'; words=({line} ''); CURRENT={len(words) + 1}; _gardien", check=True)
+        assert not result.stderr, result.stderr
+        return result.stdout.splitlines()
+
+    assert {line.split(":")[0] for line in told("gardien") if not line.startswith("-")} == set(verbs())
+    for verb in verbs():
+        options = set(re.findall(r"^  (?:-\w+, )?(--[a-z0-9-]+)", run(BINARY, verb, "--help").stdout, re.M))
+        got = {line.lstrip("*").split("[")[0] for line in told("gardien", verb) if line.lstrip("*").startswith("--")}
+        assert got == options, verb
+    serve = told("gardien", "serve")
+    assert any(line.startswith("--cert[") and line.endswith(":FILE:_files") for line in serve), serve
+    assert any(line.endswith(":(combined combined_plus json)") for line in serve), serve

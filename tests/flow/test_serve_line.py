@@ -5,7 +5,8 @@ import re
 import subprocess
 
 import pytest
-from lib import BINARY, free_port, run, sanitizer_env, wait_until
+from lib import BINARY, free_port, needs_root, run, sanitizer_env, wait_until
+from netns import can_make_hosts, can_make_mounts
 
 
 def mistake(*args):
@@ -93,3 +94,62 @@ def test_warnings_that_are_alike_are_one_with_a_number(tmp_path):
     result = run(BINARY, "config", "check", tmp_path / "many.yaml", env=sanitizer_env())
     warnings = [line for line in result.stderr.splitlines() if "warning: " in line]
     assert len(warnings) == 1 and "and 999 more like this" in warnings[0], result.stderr
+
+
+@needs_root
+@pytest.mark.parametrize("written", ["state", "log"])
+def test_a_read_only_folder_in_a_service_names_the_line_of_the_unit(tmp_path, written):
+    if not can_make_mounts():
+        pytest.skip("no mount namespaces here")
+    read_only = tmp_path / "ro"
+    read_only.mkdir()
+    options = {"state": ("--state", read_only / "state"),
+               "log": ("--state", tmp_path / "state", "--access-log", read_only / "log/access.log")}[written]
+    result = run("unshare", "-m", "--propagation", "private", "sh", "-c",
+                 'mount -t tmpfs -o ro,mode=755 tmpfs "$1" && shift && exec "$@"', "sh", read_only, BINARY, "serve",
+                 "/usr", "--https", f"127.0.0.1:{free_port()}", *options,
+                 env={**sanitizer_env(), "INVOCATION_ID": "x"})
+    assert result.returncode != 0 and f"ReadWritePaths={read_only}" in result.stderr, result.stderr
+
+
+def test_a_page_404_of_the_folder_answers_for_what_is_not_there(tmp_path):
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    public = tmp_path / "public"
+    public.mkdir()
+    (public / "404.html").write_text("our own page")
+    port, log = free_port(), tmp_path / "log"
+    with open(log, "wb") as out, subprocess.Popen(
+            [BINARY, "serve", public, "--https", f"127.0.0.1:{port}", "--state", tmp_path / "state",
+             "--access-log", "off"], stdout=out, stderr=out, env={**os.environ, **sanitizer_env()}) as process:
+        try:
+            wait_until(lambda: "ready: " in log.read_text(), what="the start")
+            page = run("curl", "-sk", "-w", " %{http_code}", f"https://127.0.0.1:{port}/nowhere").stdout
+        finally:
+            process.terminate()
+    assert page == "our own page 404"
+
+
+@needs_root
+def test_make_run_says_how_a_phone_gets_there(tmp_path):
+    if not can_make_hosts():
+        pytest.skip("no network namespaces here")
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    (tmp_path / "public").mkdir()
+    log = tmp_path / "log"
+    with open(log, "wb") as out, subprocess.Popen(
+            ["unshare", "-n", "sh", "-c", "ip link set lo up && ip link add lan0 type veth peer name lan1 && "
+             "ip addr add 10.1.2.3/24 dev lan0 && ip link set lan0 up && ip link set lan1 up && "
+             'exec "$@"', "sh", BINARY, "serve",
+             tmp_path / "public", "--https", ":8443", "--http", ":8080", "--state", tmp_path / "state",
+             "--access-log", "off"], stdout=out, stderr=out,
+            env={**os.environ, **sanitizer_env(), "GARDIEN_MAKE_RUN": "1"}) as process:
+        try:
+            wait_until(lambda: "phone: " in log.read_text(), what="the line about phones")
+        finally:
+            process.terminate()
+    said = log.read_text()
+    assert "https://10.1.2.3:8443" in said and f"{tmp_path}/state/local-ca/ca.pem" in said, said
+    text = run("openssl", "x509", "-in", tmp_path / "state/local/localhost/chain.pem", "-noout", "-text").stdout
+    assert "IP Address:10.1.2.3" in text, text

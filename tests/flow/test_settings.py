@@ -254,7 +254,7 @@ def test_start_says_what_is_wrong_with_folder_name_and_options(folder):
             (["--config", folder / "none.yaml"], "none.yaml", "")):
         said = fails(*words, *state, code=2)
         assert sentence in said and hint in said, said
-    assert "not an address" in fails(folder / "root", "--https", "127.0.0.1:70000", code=2)
+    assert "1 to 65535" in fails(folder / "root", "--https", "127.0.0.1:70000", code=2)
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not have("setpriv"), reason="root and setpriv are needed")

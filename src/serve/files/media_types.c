@@ -45,7 +45,10 @@ const char *media_types_charset_wrong(const char *charset)
 {
     size_t len = strlen(charset);
 
-    return len && len <= 40 && strspn(charset, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:+") == len
+    return len && len <= 40 &&
+                   strspn(charset,
+                          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:+") ==
+                       len
                ? NULL
                : "is no name of a charset such as utf-8 or iso-8859-1, nor auto or off";
 }
@@ -55,9 +58,8 @@ static void add_row(struct media_types *types, const char *name, const char *val
     struct span owned = span_str(mem_string(span_str(value)));
 
     types->rows = mem_resize(types->rows, types->count + 1, sizeof *types->rows);
-    types->rows[types->count++] =
-        (struct media_type){span_str(mem_string(span_str(name))), owned,
-                            media_type_compressible(owned), true};
+    types->rows[types->count++] = (struct media_type){span_str(mem_string(span_str(name))), owned,
+                                                      media_type_compressible(owned), true};
 }
 
 /* Text of the table with another charset than its own, or none. */
@@ -73,8 +75,8 @@ static void add_charset(struct media_types *types, const char *charset)
             continue;
         value.len -= charset_utf8.len;
         scoped(mem_release) char *name = mem_format(".%.*s", SPAN_ARGS(table[i].extension));
-        scoped(mem_release) char *text = mem_format("%.*s%s%s", SPAN_ARGS(value),
-                                                    off ? "" : "; charset=", off ? "" : charset);
+        scoped(mem_release) char *text =
+            mem_format("%.*s%s%s", SPAN_ARGS(value), off ? "" : "; charset=", off ? "" : charset);
         add_row(types, name, text);
     }
 }
@@ -134,4 +136,3 @@ bool media_types_know(const struct media_types *types, struct span path)
 {
     return find_own(types, path) || media_type_known(path);
 }
-

@@ -82,7 +82,7 @@ static void print_verb(FILE *out, const struct verb *verb)
     fprintf(out, "'\n        words='%s' ;;\n", verb->words ? verb->words : "");
 }
 
-void completion_print(FILE *out)
+void completion_print_bash(FILE *out)
 {
     fputs(head, out);
     fputs("    verbs='", out);
