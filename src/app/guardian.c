@@ -97,21 +97,14 @@ static void choose_user(struct guardian *g, const struct settings *settings)
     g->host.user = g->user;
 }
 
-/* Counters that all workers share. Twice as many rows as workers, for those that still drain. */
+/* Counts and rates that all workers share. Twice as many rows as workers, for those that still
+ * drain. */
 static int make_counters(struct guardian *g, const struct settings *settings)
 {
-    uint64_t secret[2];
     unsigned workers = settings_workers(settings), cpus = process_cpus();
 
     g->rows = 2 * (workers > cpus ? workers : cpus) + 2;
-    if (getrandom(secret, sizeof secret, 0) != (ssize_t)sizeof secret)
-        return -errno;
-    void *memory =
-        mmap(NULL, peers_size(g->rows), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED)
-        return -errno;
-    g->peers = peers_init(memory, g->rows, secret);
-    return 0;
+    return protect_shared_create(g->rows, (size_t)settings->protect.rate_memory, &g->shared);
 }
 
 int guardian_settle(struct guardian *g, const struct prepared *prepared, struct diags *diags)
@@ -498,8 +491,7 @@ static void finish(struct guardian *g)
     control_finish(g, true);
     close_if_open(g->state_fd);
     close_if_open(g->signals.fd);
-    if (g->peers)
-        munmap(g->peers, peers_size(g->rows));
+    protect_shared_destroy(g->shared);
     loop_destroy(g->loop);
     output_close(&g->standard_error);
     free(g->user);

@@ -62,7 +62,7 @@ struct guardian {
 
     struct list workers;
     unsigned rows; /* most workers alive at a time, draining ones included */
-    struct peers *peers;
+    struct protect_shared *shared;
 
     struct loop_watch control;
     struct list clients;

@@ -132,7 +132,7 @@ static unsigned free_number(struct guardian *g)
 
 static int fork_worker(struct guardian *g, struct worker_process *worker, int socket)
 {
-    const struct worker_start start = {.number = worker->number, .counters = g->peers};
+    const struct worker_start start = {.number = worker->number, .shared = g->shared};
     struct process_launch launch = process_launch_of(PROCESS_WORKER, socket, &start);
     char name[16];
 
@@ -299,7 +299,7 @@ static void release(struct guardian *g, struct worker_process *worker)
     close(worker->child.socket);
     worker->child.socket = -1;
     worker->child.pid = 0;
-    peers_forget(g->peers, worker->number);
+    protect_shared_forget(g->shared, worker->number);
 }
 
 bool supervise_on_exit(struct guardian *g, pid_t pid, int status)

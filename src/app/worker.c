@@ -397,7 +397,7 @@ static int set_up(struct worker *worker)
     const struct worker_start *start = worker->start->question;
     struct server_options options = {
         .worker = start->number,
-        .peers = start->counters,
+        .shared = start->shared,
         .log = &worker->log,
     };
 

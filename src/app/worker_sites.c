@@ -164,6 +164,7 @@ struct making {
     struct map contexts;            /* that the snapshot uses */
     struct upstream_group **groups; /* of settings->upstreams, in their order */
     struct proxy_trust *trust;      /* trusted_proxies */
+    const struct rate_rules *rates; /* of all sites */
     char *why;
 };
 
@@ -255,19 +256,45 @@ static void add_routes(struct making *making, struct site *site, const struct se
     }
 }
 
+/* Routes are sorted later: pointers are set when they have their places. */
+static void add_rates(struct site *site, const struct settings_site *from)
+{
+    const struct settings_route *routes = settings_routes(from);
+
+    rate_rules_create(&from->protect.rules.rates, span_str(site->main_name), &site->rates);
+    for (size_t i = 0; i < from->routes.count; i++) {
+        scoped(mem_release) char *scope = mem_format("%s %s", site->main_name, routes[i].path);
+        rate_rules_create(&routes[i].protect.rules.rates, span_str(scope), &site->routes[i].rates);
+    }
+}
+
+static void point_to_rates(const struct making *making, struct site *site)
+{
+    site->protect.rates[0] = making->rates;
+    site->protect.rates[1] = &site->rates;
+    for (size_t i = 0; i < site->route_count; i++) {
+        struct route *route = &site->routes[i];
+        route->protect.rates[0] = making->rates;
+        route->protect.rates[1] = &site->rates;
+        route->protect.rates[2] = &route->rates;
+    }
+}
+
 /* What protection demands: the settings of all sites, of this one and of each of its routes. */
 static void add_protection(struct making *making, struct site *site,
                            const struct settings_site *from)
 {
-    const struct protect_rules_settings *levels[3] = {&making->settings->protect.rules,
-                                                      &from->protect.rules, NULL};
+    const struct protect_rules_settings *levels[PROTECT_LEVELS] = {&making->settings->protect.rules,
+                                                                   &from->protect.rules, NULL};
 
     protect_rules_merge(levels, 2, false, &site->protect);
     for (size_t i = 0; i < site->route_count; i++) {
         struct route *route = &site->routes[i];
         levels[2] = i < from->routes.count ? &settings_routes(from)[i].protect.rules : NULL;
-        protect_rules_merge(levels, 3, route->handler == &proxy_handler, &route->protect);
+        protect_rules_merge(levels, PROTECT_LEVELS, route->handler == &proxy_handler,
+                            &route->protect);
     }
+    add_rates(site, from);
 }
 
 static int make_site(struct making *making, size_t index, struct site *site)
@@ -300,6 +327,7 @@ static int make_site(struct making *making, size_t index, struct site *site)
         site->routes[i].pages = site->pages;
     add_protection(making, site, from); /* while the first routes are those of the settings */
     routes_sort(site->routes, site->route_count);
+    point_to_rates(making, site);
     if (resources->certificate_count > 0)
         r = get_context(resources, &settings->tls, materials, &making->contexts, &site->tls);
     if (r < 0)
@@ -392,6 +420,8 @@ int worker_sites_create(struct snapshot *snapshot, struct worker_materials *mate
             snprintf(ret_why, WHY_SIZE, "%s is no network", settings->trusted_proxies.items[bad]);
     }
     making.trust = sites->forwarded_trust;
+    rate_rules_create(&settings->protect.rules.rates, SPAN(""), &sites->rates);
+    making.rates = &sites->rates;
     make_groups(&making);
     if (r >= 0)
         r = fill_sites(sites, &making);

@@ -1,6 +1,6 @@
-/* Safe methods pass. Sec-Fetch-Site, which scripts cannot set, decides where it is there: same-origin
- * and none (the address bar) pass. Older browsers send Origin, whose host must be the one asked for.
- * A request with neither comes from no browser. */
+/* Safe methods pass. Sec-Fetch-Site, which scripts cannot set, decides where it is there:
+ * same-origin and none (the address bar) pass. Older browsers send Origin, whose host must be the
+ * one asked for. A request with neither comes from no browser. */
 #include "protect/cross_origin.h"
 
 #include "protect/notes.h"
@@ -59,13 +59,9 @@ static bool is_exempt(const struct protect_rules *rules, const struct protect_qu
     for (size_t i = 0; i < origins->count; i++)
         if (span_equal(span_str(origins->items[i]), origin))
             return true;
-    for (size_t i = 0; question->path.ptr && i < paths->count; i++) {
-        struct span path = span_str(paths->items[i]);
-        if (span_starts(question->path, path) &&
-            (path.ptr[path.len - 1] == '/' || question->path.len == path.len ||
-             question->path.ptr[path.len] == '/'))
+    for (size_t i = 0; i < paths->count; i++)
+        if (protect_path_beneath(question->path, span_str(paths->items[i])))
             return true;
-    }
     return false;
 }
 

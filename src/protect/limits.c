@@ -21,6 +21,9 @@ const struct config_row limits_rows[] = {
         "most connections of one worker; 0 is as many as its descriptors allow"),
     ROW(connections_per_address, CONFIG_INT, 0, 10000000, "1000",
         "most connections from one IPv4 address or IPv6 /64, over all workers; 0 is no limit"),
+    ROW(requests_per_address, CONFIG_INT, 0, 10000000, "0",
+        "most requests at once from one IPv4 address or IPv6 /64, over all workers; more get 429; "
+        "0 is no limit"),
     ROW(connection_memory, CONFIG_SIZE, 0, INT64_C(1) << 40, "4MiB",
         "most memory for the unfinished requests of one connection, which is cut off beyond it; 0 "
         "is "

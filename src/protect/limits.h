@@ -18,6 +18,7 @@ struct limits_settings {
     int64_t requests_per_connection;
     int64_t connections_per_worker;
     int64_t connections_per_address;
+    int64_t requests_per_address;
     int64_t connection_memory;
     int64_t worker_memory;
     int64_t handshake_timeout;

@@ -75,9 +75,8 @@ struct peer_address peer_network_mask(struct peer_address address, unsigned bits
 void peer_network_text(const struct peer_network *network, char out[PEER_NETWORK_TEXT])
 {
     char address[46];
-    unsigned offset = peer_address_is_ipv4(network->address) && network->bits >= IPV4_OFFSET
-                          ? IPV4_OFFSET
-                          : 0;
+    unsigned offset =
+        peer_address_is_ipv4(network->address) && network->bits >= IPV4_OFFSET ? IPV4_OFFSET : 0;
 
     peer_address_text(network->address, address);
     if (network->bits == 128)

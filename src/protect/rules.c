@@ -12,7 +12,8 @@ const char protect_help_secrets[] =
     ".swp), database dumps near the root, WEB-INF, server-status, actuator, heap dumps; on answers "
     "404, watch only logs. By default on, for files and for what is forwarded";
 const char protect_help_cross_origin[] =
-    "requests that change something (not GET, HEAD, OPTIONS) and that a page of another origin made "
+    "requests that change something (not GET, HEAD, OPTIONS) and that a page of another origin "
+    "made "
     "a browser send, by Sec-Fetch-Site and Origin: watch logs them, on refuses them with 403. By "
     "default watch where requests are forwarded, else off";
 const char protect_help_cross_origin_allow[] =
@@ -27,6 +28,20 @@ const char protect_help_security_headers[] =
     "(Referrer-Policy, X-Frame-Options: SAMEORIGIN, Cross-Origin-Opener-Policy) suits nearly every "
     "site; strict adds a Content-Security-Policy that loads from the own origin only, forbids "
     "frames, camera, microphone and place, and keeps resources to the origin. By default off";
+
+const char protect_help_rates[] =
+    "how often clients may ask, counted over all workers; those of all sites, of the site and of "
+    "the "
+    "route all count. Whoever asks more often gets 429 with Retry-After; what is refused is not "
+    "counted";
+const char protect_help_rate_mode[] =
+    "whether `rates` refuse (on, the default), only log (watch), or are not asked (off)";
+
+bool protect_path_beneath(struct span path, struct span base)
+{
+    return path.ptr && base.len && span_starts(path, base) &&
+           (base.ptr[base.len - 1] == '/' || path.len == base.len || path.ptr[base.len] == '/');
+}
 
 const char *protect_origin_check(const char *text)
 {
@@ -62,7 +77,7 @@ void protect_rules_merge(const struct protect_rules_settings *const *levels, siz
 {
     static const struct config_strings none;
     int secrets = PROTECT_ON, cross_origin = proxied ? PROTECT_WATCH : PROTECT_OFF;
-    int cookies = PROTECT_OFF, headers = PROTECT_HEADERS_OFF;
+    int cookies = PROTECT_OFF, headers = PROTECT_HEADERS_OFF, rate_mode = PROTECT_ON;
 
     ret_rules->cross_origin_allow = ret_rules->cross_origin_exempt = &none;
     for (size_t i = 0; i < count; i++) {
@@ -73,6 +88,7 @@ void protect_rules_merge(const struct protect_rules_settings *const *levels, siz
         override(&cross_origin, own->cross_origin);
         override(&cookies, own->cookies);
         override(&headers, own->security_headers);
+        override(&rate_mode, own->rate_mode);
         if (own->cross_origin_allow.count)
             ret_rules->cross_origin_allow = &own->cross_origin_allow;
         if (own->cross_origin_exempt.count)
@@ -81,5 +97,6 @@ void protect_rules_merge(const struct protect_rules_settings *const *levels, siz
     ret_rules->secrets = (enum protect_mode)secrets;
     ret_rules->cross_origin = (enum protect_mode)cross_origin;
     ret_rules->cookies = (enum protect_mode)cookies;
+    ret_rules->rate_mode = (enum protect_mode)rate_mode;
     ret_rules->security_headers = (enum protect_headers)headers;
 }

@@ -2,7 +2,10 @@
  * route, of which the inner ones win key by key. */
 #pragma once
 
+#include "base/span.h"
 #include "config/config.h"
+
+struct rate_rules;
 
 enum protect_mode {
     PROTECT_INHERIT, /**< as the settings around it say */
@@ -26,7 +29,11 @@ struct protect_rules_settings {
     struct config_strings cross_origin_exempt; /**< paths where all may; none: as around it */
     int cookies;
     int security_headers; /**< enum protect_headers */
+    int rate_mode;
+    struct config_list rates; /**< of struct rate_settings; those of all levels count */
 };
+
+enum { PROTECT_LEVELS = 3 }; /* all sites, a site, a route */
 
 /** Of a route. */
 struct protect_route_settings {
@@ -39,7 +46,9 @@ struct protect_rules {
     enum protect_mode cross_origin;
     enum protect_mode cookies;
     enum protect_headers security_headers;
-    const struct config_strings *cross_origin_allow;  /**< never NULL */
+    enum protect_mode rate_mode;
+    const struct rate_rules *rates[PROTECT_LEVELS];  /**< NULL: none; filled by who compiles them */
+    const struct config_strings *cross_origin_allow; /**< never NULL */
     const struct config_strings *cross_origin_exempt; /**< never NULL */
 };
 
@@ -48,41 +57,56 @@ struct protect_rules {
 #define PROTECT_RULES_ROWS(owner, member)                                                          \
     {.name = "secrets",                                                                            \
      .type = CONFIG_ENUM,                                                                          \
-     .offset = offsetof(owner, member.secrets),                                                     \
+     .offset = offsetof(owner, member.secrets),                                                    \
      .def = "inherit",                                                                             \
      .choices = protect_modes,                                                                     \
      .help = protect_help_secrets},                                                                \
         {.name = "cross_origin",                                                                   \
          .type = CONFIG_ENUM,                                                                      \
-         .offset = offsetof(owner, member.cross_origin),                                            \
+         .offset = offsetof(owner, member.cross_origin),                                           \
          .def = "inherit",                                                                         \
          .choices = protect_modes,                                                                 \
          .help = protect_help_cross_origin,                                                        \
          .example = "on"},                                                                         \
         {.name = "cross_origin_allow",                                                             \
          .type = CONFIG_STRINGS,                                                                   \
-         .offset = offsetof(owner, member.cross_origin_allow),                                      \
+         .offset = offsetof(owner, member.cross_origin_allow),                                     \
          .max = 64,                                                                                \
          .check = protect_origin_check,                                                            \
          .help = protect_help_cross_origin_allow,                                                  \
          .example = "[\"https://accounts.example.com\"]"},                                         \
         {.name = "cross_origin_exempt",                                                            \
          .type = CONFIG_STRINGS,                                                                   \
-         .offset = offsetof(owner, member.cross_origin_exempt),                                     \
+         .offset = offsetof(owner, member.cross_origin_exempt),                                    \
          .max = 64,                                                                                \
          .check = protect_path_check,                                                              \
          .help = protect_help_cross_origin_exempt,                                                 \
          .example = "[/hooks/]"},                                                                  \
         {.name = "cookies",                                                                        \
          .type = CONFIG_ENUM,                                                                      \
-         .offset = offsetof(owner, member.cookies),                                                 \
+         .offset = offsetof(owner, member.cookies),                                                \
          .def = "inherit",                                                                         \
          .choices = protect_modes,                                                                 \
          .help = protect_help_cookies,                                                             \
          .example = "on"},                                                                         \
+        {.name = "rates",                                                                          \
+         .type = CONFIG_LIST,                                                                      \
+         .offset = offsetof(owner, member.rates),                                                  \
+         .max = 64,                                                                                \
+         .rows = rate_rows,                                                                        \
+         .size = sizeof(struct rate_settings),                                                     \
+         .scalar = "rate",                                                                         \
+         .help = protect_help_rates,                                                               \
+         .example = "[{name: login, path: /login, rate: 5/m}]"},                                   \
+        {.name = "rate_mode",                                                                      \
+         .type = CONFIG_ENUM,                                                                      \
+         .offset = offsetof(owner, member.rate_mode),                                              \
+         .def = "inherit",                                                                         \
+         .choices = protect_modes,                                                                 \
+         .help = protect_help_rate_mode},                                                          \
     {                                                                                              \
         .name = "security_headers", .type = CONFIG_ENUM,                                           \
-        .offset = offsetof(owner, member.security_headers), .def = "inherit",                       \
+        .offset = offsetof(owner, member.security_headers), .def = "inherit",                      \
         .choices = protect_headers_words, .help = protect_help_security_headers,                   \
         .example = "basic"                                                                         \
     }
@@ -91,12 +115,16 @@ extern const char *const protect_modes[];
 extern const char *const protect_headers_words[];
 extern const char protect_help_secrets[], protect_help_cross_origin[];
 extern const char protect_help_cross_origin_allow[], protect_help_cross_origin_exempt[];
+extern const char protect_help_rates[], protect_help_rate_mode[];
 extern const char protect_help_cookies[], protect_help_security_headers[];
 
 /** For schema rows: NULL when the text is an origin ("https://host[:port]"), else what is wrong. */
 const char *protect_origin_check(const char *text);
 /** The same for a path beginning with a slash. */
 const char *protect_path_check(const char *text);
+
+/** Whether a request's path is `base` or lies beneath it, by whole segments. */
+bool protect_path_beneath(struct span path, struct span base);
 
 /** Merges the levels of settings, the outermost first.
  *  @param proxied  the route forwards requests to an application */

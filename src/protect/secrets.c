@@ -70,21 +70,21 @@ static const struct named segments[] = {
 
 /** Segments that follow each other. */
 static const struct named pairs[] = {
-    {"actuator/env", administration},     {"actuator/heapdump", administration},
+    {"actuator/env", administration},         {"actuator/heapdump", administration},
     {"actuator/configprops", administration}, {"actuator/threaddump", administration},
-    {"actuator/logfile", administration}, {"actuator/shutdown", administration},
-    {"debug/pprof", administration},      {"debug/vars", administration},
+    {"actuator/logfile", administration},     {"actuator/shutdown", administration},
+    {"debug/pprof", administration},          {"debug/vars", administration},
 };
 
 /** Ends of the last segment. */
 static const struct named ends[] = {
-    {"~", backup},     {".bak", backup},  {".backup", backup}, {".old", backup}, {".orig", backup},
-    {".save", backup}, {".swp", backup},  {".swo", backup},    {".swn", backup},
+    {"~", backup},     {".bak", backup}, {".backup", backup}, {".old", backup}, {".orig", backup},
+    {".save", backup}, {".swp", backup}, {".swo", backup},    {".swn", backup},
 };
 
 /** Ends that mean a dump where it lies near the root, as scanners look for it; further down they
  *  are a code forge's or an archive's. */
-static const char *const dumps[] = {".sql",    ".sql.gz", ".sql.bz2", ".sql.xz", ".sql.zst",
+static const char *const dumps[] = {".sql",     ".sql.gz", ".sql.bz2", ".sql.xz", ".sql.zst",
                                     ".sql.zip", ".sqlite", ".sqlite3", ".dump",   ".mdb"};
 
 /** @param name  lower case */

@@ -1,7 +1,7 @@
 /* Routes of a site: which handler answers which paths. */
 #pragma once
 
-#include "protect/rules.h"
+#include "protect/protect.h"
 #include "serve/compress.h"
 #include "serve/handler.h"
 
@@ -17,6 +17,7 @@ struct route {
     const struct compress_settings *compress; /**< of what handlers do not encode themselves; NULL:
                                                    not at all */
     struct protect_rules protect;             /**< what is demanded of its requests */
+    struct rate_rules rates;                  /**< its own */
 };
 
 /** Brings routes into the order in which routes_find() looks: the longest path first; of the same

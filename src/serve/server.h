@@ -12,14 +12,15 @@
 struct proxy;
 struct server;
 struct sites;
-struct peers;
+struct protect_shared;
 struct access_log;
 struct tls_context;
 
 struct server_options {
     struct loop *loop;
-    unsigned worker;     /**< this worker's row in `peers` */
-    struct peers *peers; /**< connection counts of all workers */
+    unsigned worker; /**< this worker's row in `shared` */
+    const struct protect_shared
+        *shared; /**< counts and rates of all workers; outlives the server */
     const struct log *log;
     struct proxy *proxy; /**< what forwards requests; outlives the server */
     uint64_t secret[2];  /**< random, for request ids */

@@ -45,6 +45,8 @@ struct server {
     struct protect *protect;
     struct waf_policy *waf;
     struct protect_notes notes; /* of its policies */
+    struct rates rates;
+    struct requests_at_once at_once;
     struct list listeners;
     struct list connections;
     struct list idle;  /* those between requests, the longest idle first */

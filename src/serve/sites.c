@@ -28,8 +28,11 @@ static void site_finish(struct site *site)
 {
     free(site->main_name);
     routes_finish(site->routes, site->route_count);
-    for (size_t i = 0; i < site->route_count; i++)
+    for (size_t i = 0; i < site->route_count; i++) {
         free((char *)site->routes[i].path.ptr);
+        rate_rules_finish(&site->routes[i].rates);
+    }
+    rate_rules_finish(&site->rates);
     free(site->routes);
     tls_context_destroy(site->tls);
     for (size_t i = 0; i < site->rule_count; i++) {
@@ -50,6 +53,7 @@ void sites_unref(struct sites *sites)
     proxy_trust_destroy(sites->proxy_trust);
     proxy_trust_destroy(sites->forwarded_trust);
     waf_rules_destroy(sites->waf_rules);
+    rate_rules_finish(&sites->rates);
     if (sites->release_backing)
         sites->release_backing(sites->backing);
     free(sites);

@@ -21,6 +21,7 @@ struct site {
     size_t rule_count;
     int waf_mode;                 /**< enum waf_mode */
     struct protect_rules protect; /**< of requests without a route */
+    struct rate_rules rates;      /**< its own */
     size_t plain_rule_count;      /**< the first so many of them go over plain HTTP as well */
 };
 
@@ -39,6 +40,7 @@ struct sites {
     bool strict;           /**< unknown names are refused at the handshake */
     uint16_t https_port;   /**< where plain HTTP redirects to; 0: nowhere */
     struct limits_settings limits;
+    struct rate_rules rates;     /**< of all sites */
     struct waf_rules *waf_rules; /**< NULL: no site has a web application firewall */
     struct http_limits http_limits;
     const struct config_strings *redact; /**< query parameters that the access log leaves out; NULL:

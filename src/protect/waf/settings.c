@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "protect/rates.h"
 
 static const char *const modes[] = {"inherit", "off", "watch", "on", NULL};
 static const char *const levels[] = {"normal", "strict", "siege", NULL};
@@ -34,6 +35,15 @@ const struct config_row protect_rows[] = {
              "modsecurity-crs; patterns such as /etc/crs/rules/*.conf are fine",
      .example = "[/etc/crs/crs-setup.conf, \"/etc/crs/rules/*.conf\"]"},
     PROTECT_RULES_ROWS(struct protect_settings, rules),
+    {.name = "rate_memory",
+     .type = CONFIG_SIZE,
+     .offset = offsetof(struct protect_settings, rate_memory),
+     .min = 1 << 16,
+     .max = INT64_C(1) << 32,
+     .def = "16MiB",
+     .help = "memory that all workers share for `rates`, 8 bytes a client; when it is full, those "
+             "are forgotten first who are nearest to having their whole burst again. Read at the "
+             "start only"},
     CONFIG_END,
 };
 

@@ -19,6 +19,7 @@ struct protect_settings {
     int waf_level;                   /**< enum waf_level */
     struct config_strings waf_rules; /**< files; none: those of Debian's modsecurity-crs */
     struct protect_rules_settings rules;
+    int64_t rate_memory; /**< bytes */
 };
 
 /** Of a site. */

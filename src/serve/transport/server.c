@@ -106,12 +106,15 @@ static void add_policies(struct server *server)
         const struct protect_policy *table;
         void *policy;
     } policies[] = {
-        {&secrets_policy, &server->notes},
-        {&cross_origin_policy, &server->notes},
-        {&waf_policy, server->waf},
-        {&answers_policy, &server->notes},
+        {&rates_policy, &server->rates},   {&requests_at_once_policy, &server->at_once},
+        {&secrets_policy, &server->notes}, {&cross_origin_policy, &server->notes},
+        {&waf_policy, server->waf},        {&answers_policy, &server->notes},
     };
 
+    const struct protect_shared *shared = server->options.shared;
+    server->rates = (struct rates){&server->notes, shared->rates};
+    server->at_once = (struct requests_at_once){
+        .notes = &server->notes, .peers = shared->requests, .worker = server->options.worker};
     for (size_t i = 0; i < ARRAY_SIZE(policies); i++)
         if (protect_add_policy(server->protect, policies[i].table, policies[i].policy) < 0)
             abort(); /* there is room for PROTECT_POLICIES_MAX */
@@ -127,7 +130,7 @@ int server_create(const struct server_options *options, struct server **ret_serv
     server->in = mem_alloc(IN_ROOM);
     server->plain = mem_alloc(PLAIN_ROOM);
     server->out = mem_alloc(OUT_ROOM);
-    server->protect = protect_create(options->peers, options->worker);
+    server->protect = protect_create(options->shared->connections, options->worker);
     server->waf = waf_policy_create(options->log);
     server->notes.log = options->log;
     add_policies(server);
@@ -352,6 +355,7 @@ int server_apply(struct server *server, struct sites *sites,
     struct sites *former = server->sites;
     server->sites = sites;
     protect_set_limits(server->protect, &sites->limits);
+    server->at_once.max = (uint32_t)sites->limits.requests_per_address;
     server->memo.sites = NULL; /* a new snapshot may stand where an old one stood */
     list_for_each (listener, next, &server->listeners, struct listener, link)
         listener->named = false;

@@ -13,17 +13,50 @@
 static void test_secrets_are_told_by_their_path(void **state)
 {
     static const char *const refused[] = {
-        "/.git/config", "/x/.git", "/.GIT/HEAD", "/.git./config", "/.git;x=1/config", "/.env",
-        "/app/.env.production", "/.aws/credentials", "/config.php.bak", "/index.html~",
-        "/a/.index.php.swp", "/backup.sql", "/db/dump.sql.gz", "/WEB-INF/web.xml", "/server-status",
-        "/actuator/env", "/a/actuator/heapdump/", "/debug/pprof/heap", "/wp-config.php", "/.DS_Store",
-        "/.htpasswd", "/site.old", "/site.bak/",
+        "/.git/config",
+        "/x/.git",
+        "/.GIT/HEAD",
+        "/.git./config",
+        "/.git;x=1/config",
+        "/.env",
+        "/app/.env.production",
+        "/.aws/credentials",
+        "/config.php.bak",
+        "/index.html~",
+        "/a/.index.php.swp",
+        "/backup.sql",
+        "/db/dump.sql.gz",
+        "/WEB-INF/web.xml",
+        "/server-status",
+        "/actuator/env",
+        "/a/actuator/heapdump/",
+        "/debug/pprof/heap",
+        "/wp-config.php",
+        "/.DS_Store",
+        "/.htpasswd",
+        "/site.old",
+        "/site.bak/",
     };
     static const char *const fine[] = {
-        "/", "/index.html", "/.well-known/security.txt", "/git/config", "/repo.git/info/refs",
-        "/.env.example", "/environment", "/blog/the.old.man", "/actuator/health", "/actuator",
-        "/owner/repo/src/branch/main/schema.sql", "/static/webpack.js", "/~user/", "/web-information",
-        "/serverstatus", "/a//b", "/x.sqlx", "/bold", "/.gitignored",
+        "/",
+        "/index.html",
+        "/.well-known/security.txt",
+        "/git/config",
+        "/repo.git/info/refs",
+        "/.env.example",
+        "/environment",
+        "/blog/the.old.man",
+        "/actuator/health",
+        "/actuator",
+        "/owner/repo/src/branch/main/schema.sql",
+        "/static/webpack.js",
+        "/~user/",
+        "/web-information",
+        "/serverstatus",
+        "/a//b",
+        "/x.sqlx",
+        "/bold",
+        "/.gitignored",
     };
 
     (void)state;
@@ -42,7 +75,8 @@ static bool is_cross(const char *method, const char *site, const char *origin, c
                                    .fields = {fields, 0, 2}};
 
     if (site)
-        fields[request.fields.count++] = (struct http_field){SPAN("sec-fetch-site"), span_str(site)};
+        fields[request.fields.count++] =
+            (struct http_field){SPAN("sec-fetch-site"), span_str(site)};
     if (origin)
         fields[request.fields.count++] = (struct http_field){SPAN("origin"), span_str(origin)};
     return cross_origin_judge(&request, span_str(host)) != NULL;
@@ -126,8 +160,8 @@ static void test_inner_levels_win_key_by_key(void **state)
 
 static void test_networks_are_read_compared_and_written(void **state)
 {
-    static const char *const texts[] = {"192.0.2.1", "10.0.0.0/8", "2001:db8::/32", "2001:db8::1",
-                                        "0.0.0.0/0", "::/0"};
+    static const char *const texts[] = {"192.0.2.1",   "10.0.0.0/8", "2001:db8::/32",
+                                        "2001:db8::1", "0.0.0.0/0",  "::/0"};
     struct peer_network network;
     struct peer_address address;
     char text[PEER_NETWORK_TEXT];

@@ -40,8 +40,8 @@ static void make_server(struct folder *folder)
     static const uint64_t secret[2] = {1, 2};
 
     assert_int_equal(loop_create(&folder->loop), 0);
-    folder->peers = peers_init(mem_zalloc(peers_size(1)), 1, secret);
-    struct server_options options = {.loop = folder->loop, .peers = folder->peers};
+    assert_int_equal(protect_shared_create(1, 65536, &folder->shared), 0);
+    struct server_options options = {.loop = folder->loop, .shared = folder->shared};
     assert_int_equal(server_create(&options, &folder->server), 0);
     folder->sites = sites_create(1, secret);
     folder->sites->fallback = &folder->sites->items[0];
@@ -108,7 +108,7 @@ void folder_destroy(struct folder *folder)
     folder->sites->items[0].rule_count = 0;
     server_destroy(folder->server);
     loop_destroy(folder->loop);
-    free(folder->peers);
+    protect_shared_destroy(folder->shared);
     http_pool_destroy(folder->pool);
     close(folder->root_fd);
     nftw(folder->root, remove_one, 16, FTW_DEPTH | FTW_PHYS);

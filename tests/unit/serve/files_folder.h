@@ -20,7 +20,7 @@ struct folder {
     const char *reason; /* that the last answer gave to the log */
     int error;
     struct loop *loop;
-    struct peers *peers;
+    struct protect_shared *shared;
     struct server *server;
     struct sites *sites;
     struct request_source source;

@@ -223,8 +223,8 @@ void rig_start(struct rig *rig)
     assert_int_equal(loop_create(&rig->loop), 0);
     assert_int_equal(tls_library_create(&rig->library), 0);
     tls_library_set_tickets(rig->library, tickets, 1);
-    rig->peers = peers_init(mem_zalloc(peers_size(1)), 1, secret);
-    struct server_options options = {.loop = rig->loop, .peers = rig->peers};
+    assert_int_equal(protect_shared_create(1, 65536, &rig->shared), 0);
+    struct server_options options = {.loop = rig->loop, .shared = rig->shared};
     assert_int_equal(server_create(&options, &rig->server), 0);
     rig->access_log = access_log_create(ACCESS_JSON, rig->log_fds[0]);
     server_set_access_log(rig->server, rig->access_log);
@@ -245,7 +245,7 @@ void rig_stop(struct rig *rig)
     SSL_CTX_free(rig->client);
     EVP_PKEY_free(rig->key);
     free(rig->pem);
-    free(rig->peers);
+    protect_shared_destroy(rig->shared);
     for (int i = 0; i < 2; i++) {
         close(rig->commands[i]);
         close(rig->log_fds[i]);

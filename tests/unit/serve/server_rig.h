@@ -24,7 +24,7 @@ struct rig {
     void (*add_routes)(struct site *site); /* of localhost; NULL: none beside its files */
     struct loop *loop;
     struct server *server;
-    struct peers *peers;
+    struct protect_shared *shared;
     struct tls_library *library;
     struct access_log *access_log;
     int log_fds[2]; /* what the access log says, as JSON, comes out of the second */
