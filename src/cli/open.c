@@ -83,6 +83,9 @@ static void show_plan(const struct change *c)
         puts("there is nothing that gardien could change");
     else if (is_unseen(c))
         puts("no plan: the firewall could not be read");
+    else if (c->planned.plan.count == 0 &&
+             findings_worst(&c->planned.plan.notes) == FINDING_UNKNOWN)
+        puts("no plan: not everything that decides could be read");
     else if (c->planned.plan.count == 0)
         puts(c->opens ? "already open: no rule closes it" : "nothing of gardien's to close");
     plan_print(&printer, &c->planned.plan);

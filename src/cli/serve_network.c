@@ -1,5 +1,5 @@
-/* `make run` seen from a phone: the address of this machine in its network, and what makes the phone
- * trust the certificate. */
+/* `make run` seen from a phone: the address of this machine in its network, and what makes the
+ * phone trust the certificate. */
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>

@@ -123,9 +123,9 @@ const struct config_row rate_rows[] = {
 static uint64_t rule_id(const struct rate_settings *settings, struct span scope)
 {
     static const uint64_t nothing[2];
-    scoped(mem_release) char *text =
-        mem_format("%.*s\n%s\n%s\n%s\n%lld\n%s", SPAN_ARGS(scope), settings->name, settings->key,
-                   settings->rate, (long long)settings->burst, settings->path ? settings->path : "");
+    scoped(mem_release) char *text = mem_format(
+        "%.*s\n%s\n%s\n%s\n%lld\n%s", SPAN_ARGS(scope), settings->name, settings->key,
+        settings->rate, (long long)settings->burst, settings->path ? settings->path : "");
 
     return hash_bytes(span_str(text), nothing);
 }
@@ -253,8 +253,7 @@ static struct rate_state take_address(struct rate_table *table, const struct rat
             return state;
     }
     uint64_t key = rate_key(
-        table, rule->id,
-        span_of((const char *)address.bytes, peer_address_significant(address)));
+        table, rule->id, span_of((const char *)address.bytes, peer_address_significant(address)));
     state = rate_take(table, key, &rule->rate, question->now);
     for (size_t i = 0; state.allowed && i < count; i++)
         (void)rate_take(table, keys[i], &rates[i], question->now);
@@ -291,13 +290,11 @@ static struct verdict refuse(struct protect_question *question, const struct rat
     if (!fields)
         return verdict;
     fields[0] = (struct http_field){SPAN("retry-after"), arena_printf(arena, "%lld", wait)};
-    fields[1] = (struct http_field){
-        SPAN("ratelimit-policy"),
-        arena_printf(arena, "\"%s\";q=%u;w=%lld", rule->settings->name, rule->quota,
-                     seconds_up(rule->window))};
+    fields[1] = (struct http_field){SPAN("ratelimit-policy"),
+                                    arena_printf(arena, "\"%s\";q=%u;w=%lld", rule->settings->name,
+                                                 rule->quota, seconds_up(rule->window))};
     fields[2] = (struct http_field){
-        SPAN("ratelimit"),
-        arena_printf(arena, "\"%s\";r=0;t=%lld", rule->settings->name, wait)};
+        SPAN("ratelimit"), arena_printf(arena, "\"%s\";r=0;t=%lld", rule->settings->name, wait)};
     if (fields[0].value.ptr && fields[1].value.ptr && fields[2].value.ptr)
         verdict.fields = (struct http_fields){fields, FIELDS, FIELDS};
     return verdict;

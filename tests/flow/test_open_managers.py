@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from lib import BINARY, wait_until
+from lib import BINARY, SANITIZED, wait_until
 from managers import HTTPS, knock, managed, serve
 from netns import can_make_hosts
 
@@ -222,6 +222,8 @@ def test_two_at_once_are_the_same_as_one(nftables):
         assert manager.host.run(program, "-S").stdout.count("gardien:443/tcp") == 1
 
 
+@pytest.mark.skipif(SANITIZED, reason="libnftables 1.0.6 prints a table's flags from memory that it has "
+                    "freed, and under a sanitizer that is no text")
 def test_a_table_that_a_program_owns_is_named_and_left_to_it(nftables):
     manager, client = nftables
     owner = manager.host.start("nft", "-i", stdin=-1, stdout=-3)

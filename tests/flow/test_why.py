@@ -704,10 +704,13 @@ def test_nothing_stays_when_it_is_killed_in_the_middle(pair):
         lib.wait_until(lambda: (server.run("nft", "add table ip t; delete table ip t"),
                                 os.path.getsize(log) > 0)[1])
         killed = []
+        began = time.monotonic()
+        server.run(lib.BINARY, "why", "443", "--json", check=False)
+        whole = time.monotonic() - began
         for attempt in range(60):
             process = subprocess.Popen(server.command(lib.BINARY, "why", "443", "--json"),
                                        stdout=subprocess.DEVNULL)
-            time.sleep(0.004 + 0.0005 * attempt)
+            time.sleep(whole * attempt / 60)
             process.send_signal(signal.SIGKILL)
             if process.wait() == -signal.SIGKILL:
                 killed.append(process.pid)

@@ -138,6 +138,8 @@ static bool cut_heaviest(struct server *server, enum shortage shortage)
 
 void server_relieve(struct server *server)
 {
+    if (!server->sites)
+        return; /* no settings yet, so no connection */
     enum shortage shortage = shortage_of(server);
 
     while (shortage != SHORT_OF_NOTHING && !has_room(server, shortage) &&

@@ -92,9 +92,11 @@ static unsigned reference(const struct rate *rate, unsigned requests, nsec_t ste
 
 static void test_counts_are_within_two_percent_of_a_reference(void **state)
 {
-    static const struct rate rates[] = {
-        {NSEC_PER_SEC / 7, 3}, {NSEC_PER_SEC / 3000, 50}, {NSEC_PER_SEC / 7000, 1},
-        {60 * NSEC_PER_SEC / 100, 100}, {3600 * NSEC_PER_SEC / 1000, 10}};
+    static const struct rate rates[] = {{NSEC_PER_SEC / 7, 3},
+                                        {NSEC_PER_SEC / 3000, 50},
+                                        {NSEC_PER_SEC / 7000, 1},
+                                        {60 * NSEC_PER_SEC / 100, 100},
+                                        {3600 * NSEC_PER_SEC / 1000, 10}};
     struct rig *rig = *state;
 
     for (size_t i = 0; i < ARRAY_SIZE(rates); i++) {
