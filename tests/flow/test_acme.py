@@ -78,6 +78,13 @@ def test_keys_are_for_the_owner_alone_and_fit_their_chain(start, ca):
     assert account.stat().st_mode & 0o777 == 0o600
 
 
+def test_an_authority_that_refuses_nine_nonces_of_ten_is_asked_on(start, tmp_path):
+    http = lib.free_port()
+    with pebble(tmp_path, http, env={"PEBBLE_WFE_NONCEREJECT": "90"}) as ca:
+        await_certificate(start(config=settings(ca), http=http))
+        assert ca.orders() == 1
+
+
 def test_a_restart_orders_nothing_anew(start, ca):
     gardien = start(config=settings(ca), http=ca.gardien_http)
     serial = await_certificate(gardien)

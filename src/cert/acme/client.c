@@ -9,9 +9,8 @@
 #include "base/mem.h"
 #include "tls/tls.h"
 
-/* Authorities for tests refuse half of all nonces; so many in a row are refused once in 2^32
- * requests. */
-enum { NONCE_TRIES = 32, JWK_MAX = 2048, JWS_MAX = 128 << 10 };
+/* Authorities for tests refuse nine nonces of ten; so many in a row once in 10^9 requests. */
+enum { NONCE_TRIES = 200, JWK_MAX = 2048, JWS_MAX = 128 << 10 };
 
 struct acme_client {
     struct acme_client_config config;

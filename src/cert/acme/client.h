@@ -49,7 +49,7 @@ must_check int acme_client_account(struct acme_client *client, const char *known
                                    const char *email, struct acme_failure *failure, char **ret_url);
 
 /** A signed request. A payload without bytes is POST-as-GET.
- *  Nonces that the server does not take are replaced, 31 times at most (RFC 8555 section 6.5).
+ *  Nonces that the server does not take are replaced, 199 times at most (RFC 8555 section 6.5).
  *  @return 0 with an answer of status 200 to 299, for acme_answer_finish(); else an error with a
  *  failure */
 must_check int acme_client_post(struct acme_client *client, const char *url, struct span payload,
