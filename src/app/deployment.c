@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "cert/cert.h"
 #include "os/filesystem.h"
+#include "os/process.h"
 #include "os/state.h"
 
 /* ---- folders and keys ---- */
@@ -44,8 +45,10 @@ static int open_root(const struct settings_site *site, struct deployed_site *dep
     int r = set_root(deployed, open(site->files->root, O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (r >= 0)
         return 0;
-    diags_add(diags, "the folder %s of %s cannot be opened: %s", site->files->root,
-              site->names.items[0], error_text(r));
+    (void)process_hint_descriptors(diags_add(diags, "the folder %s of %s cannot be opened: %s",
+                                             site->files->root, site->names.items[0],
+                                             error_text(r)),
+                                   r);
     return r;
 }
 
@@ -60,7 +63,9 @@ static int open_key(struct guardian *g, const struct settings_site *site,
     if (fd == -1)
         fd = -errno;
     if (fd < 0) {
-        diags_add(diags, "the private key of %s cannot be opened: %s", name, error_text(fd));
+        (void)process_hint_descriptors(
+            diags_add(diags, "the private key of %s cannot be opened: %s", name, error_text(fd)),
+            fd);
         return fd;
     }
     const struct key_source source = {

@@ -143,7 +143,9 @@ static void endpoint_trouble(struct diags *diags, const struct endpoint *endpoin
                   "`ip address` shows those that it has; \":%u\" stands for all of them",
                   (unsigned)socket_address_port(&endpoint->address));
     } else {
-        diags_add(diags, "cannot listen on %s for %s: %s", endpoint->text, kind, error_text(error));
+        (void)process_hint_descriptors(diags_add(diags, "cannot listen on %s for %s: %s",
+                                                 endpoint->text, kind, error_text(error)),
+                                       error);
     }
 }
 

@@ -123,7 +123,8 @@ int guardian_settle(struct guardian *g, const struct prepared *prepared, struct 
     if (r >= 0)
         r = processes_start(&g->processes, PROCESS_KEYS);
     if (r < 0)
-        diags_add(diags, "the helper processes cannot be started: %s", error_text(r));
+        (void)process_hint_descriptors(
+            diags_add(diags, "the helper processes cannot be started: %s", error_text(r)), r);
     return r;
 }
 

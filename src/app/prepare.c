@@ -20,6 +20,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "cert/cert.h"
+#include "os/clock.h"
 #include "os/process.h"
 #include "os/state.h"
 
@@ -184,7 +185,8 @@ static int use_local(struct work *work, const struct settings_site *site, json_t
                                          .state_path = work->state,
                                          .names = (const char *const *)site->names.items,
                                          .name_count = site->names.count,
-                                         .now = work->now};
+                                         .now = work->now,
+                                         .clock_right = clock_is_synchronised()};
 
     int r = cert_local_ensure(&request, work->diags, &local);
     if (r < 0)

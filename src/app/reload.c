@@ -331,7 +331,8 @@ static int hand_out(struct guardian *g, struct diags *diags)
     if (r >= 0)
         r = give_to_workers(g, settings_workers(g->next->prepared.settings));
     if (r < 0)
-        diags_add(diags, "the workers cannot be started: %s", error_text(r));
+        (void)process_hint_descriptors(
+            diags_add(diags, "the workers cannot be started: %s", error_text(r)), r);
     return r;
 }
 

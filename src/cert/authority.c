@@ -111,13 +111,17 @@ static int judge_ca(struct making *making, int folder)
     if (now >= x509_time(X509_get0_notAfter(cert)) - AUTHORITY_REMAKE)
         return remake_ca(making, folder, "is at the end of its ten years");
     nsec_t start = x509_time(X509_get0_notBefore(cert));
+    if (now < start && making->request->clock_right)
+        return remake_ca(making, folder,
+                         "was made while the clock was ahead, and is not valid yet");
     if (now < start) /* a clock that lost its battery must not cost a trusted CA */
         diag_hint(
             diags_warning(making->diags, diags_add(making->diags,
                                                    "the local CA is valid from %s, which this "
                                                    "machine's clock has not reached; keeping it",
                                                    cert_date_text(start, date))),
-            "set the clock: timedatectl set-ntp true");
+            "set the clock: timedatectl set-ntp true; once it is synchronised, a start or reload "
+            "makes a new CA if this one is still not valid");
     making->outcome = CERT_LOCAL_KEPT;
     return 0;
 }

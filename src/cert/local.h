@@ -27,6 +27,7 @@ struct cert_local_request {
     size_t name_count;
     const char *owner; /**< "user@host" in a new CA's name; NULL: of this process */
     nsec_t now;        /**< wall clock */
+    bool clock_right;  /**< it is known to be: a CA that begins later is remade then */
 };
 
 struct cert_local {

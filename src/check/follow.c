@@ -5,10 +5,7 @@
 #include "base/mem.h"
 #include "check/internal.h"
 
-enum {
-    URL_MAX = 8 * 1024,     /* bytes of a location once it is escaped */
-    COOKIES_MAX = 8 * 1024, /* bytes of a Cookie field */
-};
+enum { URL_MAX = 8 * 1024 /* bytes of a location once it is escaped */ };
 
 static void step(struct check *check, const struct probe *answer);
 
@@ -132,48 +129,6 @@ int follow_parse(const char *location, const struct target *from, bool from_http
     return 0;
 }
 
-/* ---- cookies ---- */
-
-/* Adds the pairs of `more` to those of `jar`, in place of older ones of the same name. */
-static void add_cookies(char **jar, const char *more)
-{
-    struct buffer out = buffer_make(COOKIES_MAX);
-    struct span rest = span_str(*jar), pair;
-    int r = 0;
-
-    while (r >= 0 && span_next(&rest, ';', &pair)) {
-        struct span fresh = span_str(more), other;
-        bool replaced = false;
-        pair = span_trim(pair);
-        struct span name = span_of(pair.ptr, (size_t)(span_find(pair, '=') + 1));
-        while (!replaced && span_next(&fresh, ';', &other))
-            replaced = span_starts(span_trim(other), name);
-        if (!replaced)
-            r = buffer_printf(&out, "%s%.*s", out.len ? "; " : "", SPAN_ARGS(pair));
-    }
-    if (r >= 0)
-        r = buffer_printf(&out, "%s%s", out.len ? "; " : "", more);
-    if (r >= 0) {
-        free(*jar);
-        *jar = mem_string(buffer_span(&out));
-    }
-    buffer_finish(&out);
-}
-
-/* What this host set on the way here, as a browser would send it; for free(), or NULL. */
-static char *cookies_for(const struct check *check, const struct hop *hop)
-{
-    char *jar = NULL;
-    const struct probe *first = endpoint_answer(check->first);
-
-    if (first->cookies && strcmp(hop->target.host, check->options->target->host) == 0)
-        add_cookies(&jar, first->cookies);
-    for (const struct hop *other = check->hops; other < hop; other++)
-        if (other->probe.cookies && strcmp(hop->target.host, other->target.host) == 0)
-            add_cookies(&jar, other->probe.cookies);
-    return jar;
-}
-
 /* ---- the steps ---- */
 
 static void on_hop_probe(struct probe *probe, void *context)
@@ -282,11 +237,12 @@ static void step(struct check *check, const struct probe *answer)
     check->hops_over = true;
     if (!redirect || check->hop_count > HOPS_MAX)
         return;
+    cookies_take(&check->cookies, answer->cookies, from, check->options->wall / NSEC_PER_SEC);
     struct hop *hop = &check->hops[check->hop_count++];
     int r =
         follow_parse(answer->location, from, last ? last->https : true, &hop->target, &hop->https);
     if (r == 0)
-        hop->cookie = cookies_for(check, hop);
+        hop->cookie = cookies_send(&check->cookies, &hop->target, hop->https);
     if (r == ERR_NOT_FOUND)
         hop->refused = "it is no address of the web";
     else if (r < 0)
@@ -325,4 +281,5 @@ void follow_finish(struct check *check)
         free(hop->cookie);
         target_finish(&hop->target);
     }
+    cookies_finish(&check->cookies);
 }

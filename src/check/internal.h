@@ -2,6 +2,7 @@
 #pragma once
 
 #include "check/check.h"
+#include "check/cookies.h"
 #include "probe/probe.h"
 
 enum {
@@ -55,6 +56,7 @@ struct check {
     struct hop hops[HOPS_MAX + 1];
     size_t hop_count;
     bool hops_over;
+    struct cookie_jar cookies; /**< that answers on the way set */
     char *authority, *authority80;
     const char *server_name; /**< NULL for addresses */
     bool on_443;

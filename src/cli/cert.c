@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "cert/cert.h"
 #include "cli/cli.h"
+#include "os/clock.h"
 #include "os/shell.h"
 #include "os/state.h"
 #include "report/printer.h"
@@ -236,8 +237,10 @@ static int open_own(const char *state, bool make, struct diags *diags)
 {
     struct cert_local local = {0};
     int fd = make || access(state, F_OK) == 0 ? state_open(state, diags) : -ENOENT;
-    struct cert_local_request request = {
-        .state_fd = fd, .state_path = state, .now = nsec_realtime()};
+    struct cert_local_request request = {.state_fd = fd,
+                                         .state_path = state,
+                                         .now = nsec_realtime(),
+                                         .clock_right = clock_is_synchronised()};
 
     if (fd < 0 || !make)
         return fd;

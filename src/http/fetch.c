@@ -105,15 +105,11 @@ char *http_fetch_cookies(const struct http_fetch *fetch)
     struct buffer out = buffer_make(COOKIES_MAX);
     char *text = NULL;
 
-    for (size_t i = 0; i < fields->count; i++) {
-        struct span rest = fields->items[i].value, pair;
-        if (!span_equal(fields->items[i].name, SPAN("set-cookie")) ||
-            !span_next(&rest, ';', &pair) || span_find(pair, '=') < 0)
-            continue;
-        pair = span_trim(pair);
-        if (buffer_printf(&out, "%s%.*s", out.len ? "; " : "", SPAN_ARGS(pair)) < 0)
+    for (size_t i = 0; i < fields->count; i++)
+        if (span_equal(fields->items[i].name, SPAN("set-cookie")) &&
+            buffer_printf(&out, "%s%.*s", out.len ? "\n" : "", SPAN_ARGS(fields->items[i].value)) <
+                0)
             break;
-    }
     if (out.len)
         text = mem_string(buffer_span(&out));
     buffer_finish(&out);

@@ -54,6 +54,6 @@ struct span http_fetch_value(const struct http_fetch *fetch, struct span name);
 unsigned http_fetch_oddities(const struct http_fetch *fetch);
 /** Are there Content-Length fields that contradict each other? Clients refuse such an answer. */
 bool http_fetch_lengths_differ(const struct http_fetch *fetch);
-/** "a=1; b=2" of all Set-Cookie fields, for a Cookie field; attributes are left out. @return for
- *  free(), or NULL without any */
+/** The values of all Set-Cookie fields, a newline between them; at most 8 KiB, whole ones. @return
+ * for free(), or NULL without any */
 char *http_fetch_cookies(const struct http_fetch *fetch);

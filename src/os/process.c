@@ -124,6 +124,19 @@ size_t process_raise_descriptors(size_t wanted)
     return limit.rlim_cur;
 }
 
+bool process_hint_descriptors(struct diag *diag, int error)
+{
+    struct rlimit limit;
+
+    if (error != -EMFILE || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return false;
+    diag_hint(diag,
+              "it may have %llu files and sockets open at once: raise that with `ulimit -n 4096`, "
+              "LimitNOFILE= in a systemd unit, or --ulimit nofile=4096 of a container",
+              (unsigned long long)limit.rlim_cur);
+    return true;
+}
+
 unsigned process_cpus(void)
 {
     cpu_set_t set;

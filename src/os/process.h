@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "base/diag.h"
 #include "base/macros.h"
 #include "base/nsec.h"
 
@@ -27,6 +28,9 @@ void process_die_with(pid_t parent);
 /** Raises the bound on open descriptors as far as allowed: beyond the hard one with the right to.
  *  @return the bound now */
 size_t process_raise_descriptors(size_t wanted);
+/** Gives a mistake whose reason is the bound on open descriptors (EMFILE) the hint how to raise it.
+ *  @return whether that is it */
+bool process_hint_descriptors(struct diag *diag, int error);
 /** CPUs that this process may run on: at least 1. */
 unsigned process_cpus(void);
 /** "nginx" of a pid, or "" when it is gone. @param out  at least 64 bytes; yields it */

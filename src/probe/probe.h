@@ -68,8 +68,8 @@ struct probe {
     int status;                               /**< of HTTP; 0: none */
     int version;                              /**< enum http_version */
     char *location, *hsts, *alt_svc, *server; /**< fields as sent, or NULL */
-    char *cookies;                            /**< that it sets, as a Cookie field; or NULL */
-    unsigned oddities;                        /**< enum http_fetch_oddity, of HTTP/1 */
+    char *cookies;       /**< values of its Set-Cookie fields, a newline between them; or NULL */
+    unsigned oddities;   /**< enum http_fetch_oddity, of HTTP/1 */
     bool lengths_differ; /**< two Content-Length fields contradict each other */
     /* private */
     struct probe_run *run;

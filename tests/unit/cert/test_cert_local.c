@@ -23,6 +23,7 @@
 static const char *const names[] = {"Example.com", "*.example.com", "192.0.2.7", "2001:DB8::7"};
 
 struct fixture {
+    bool clock_right;
     char *folder;
     int fd;
     struct diags diags;
@@ -58,6 +59,7 @@ static int ensure_names(struct fixture *f, const char *const *wanted, size_t cou
                                          .names = wanted,
                                          .name_count = count,
                                          .owner = "somebody@somewhere",
+                                         .clock_right = f->clock_right,
                                          .now = now};
 
     cert_local_finish(&f->local);
@@ -226,6 +228,25 @@ static void test_local_remakes_a_leaf_that_is_not_valid_yet(void **state)
     assert_int_equal(ensure(f, NOW - DAYS(1000)), 0);
     assert_int_equal(f->local.leaf, CERT_LOCAL_KEPT);
     assert_true(diags_have(&f->diags, "clock has not reached"));
+}
+
+/* The CA itself is from the time when the clock was ahead: known only where the clock is
+ * synchronised now. */
+static void test_local_remakes_a_ca_that_is_not_valid_yet(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(ensure(f, NOW + DAYS(100)), 0);
+    assert_int_equal(ensure(f, NOW), 0);
+    assert_int_equal(f->local.ca, CERT_LOCAL_KEPT);
+    f->clock_right = true;
+    assert_int_equal(ensure(f, NOW), 0);
+    assert_int_equal(f->local.ca, CERT_LOCAL_RENEWED);
+    assert_int_equal(f->local.leaf, CERT_LOCAL_RENEWED);
+    assert_true(diags_have(&f->diags, "while the clock was ahead"));
+    assert_true(f->local.valid_from <= NOW);
+    assert_int_equal(ensure(f, NOW), 0);
+    assert_int_equal(f->local.ca, CERT_LOCAL_KEPT);
 }
 
 static void test_local_renews_when_names_change(void **state)
@@ -458,6 +479,7 @@ int main(void)
         TEST(test_local_keeps_then_renews_when_a_third_is_left),
         TEST(test_local_renews_when_names_change),
         TEST(test_local_remakes_a_leaf_that_is_not_valid_yet),
+        TEST(test_local_remakes_a_ca_that_is_not_valid_yet),
         TEST(test_local_wildcard_and_long_names_have_folders_and_certificates),
         TEST(test_local_refuses_names_that_are_none),
         TEST(test_local_damaged_leaf_is_made_anew),

@@ -130,7 +130,7 @@ static void test_cookies_are_collected(void **state)
                                                   "set-cookie: nothing\r\nSet-Cookie: b=\r\n\r\n")),
                      1);
     scoped(mem_release) char *cookies = http_fetch_cookies(fetch);
-    assert_string_equal(cookies, "a=1; b=");
+    assert_string_equal(cookies, "a=1; Path=/\nnothing\nb=");
     http_fetch_destroy(fetch);
 }
 
