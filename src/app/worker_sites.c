@@ -161,6 +161,7 @@ struct making {
     const struct settings *settings;
     const struct snapshot *snapshot;
     const struct worker_materials *materials;
+    struct sites *sites;
     struct map contexts;            /* that the snapshot uses */
     struct upstream_group **groups; /* of settings->upstreams, in their order */
     struct proxy_trust *trust;      /* trusted_proxies */
@@ -225,6 +226,23 @@ static struct upstream_group *group_of(struct making *making, char *to)
 static void *proxy_config(struct making *making, const struct proxy_settings *proxy)
 {
     return proxy_route_create(group_of(making, proxy->to), proxy, making->trust);
+}
+
+/* How large the bodies of requests may be, where the answer depends on the route. */
+static void bound_bodies(struct making *making, struct site *site, const struct settings_site *from)
+{
+    const struct limits_settings *limits = &making->settings->limits;
+    uint64_t *most = &making->sites->http_limits.body_bytes;
+
+    for (size_t i = 0; i < site->route_count; i++) {
+        struct route *route = &site->routes[i];
+        const struct proxy_settings *proxy =
+            i < from->routes.count ? settings_routes(from)[i].proxy : from->proxy;
+        bool forwarded = route->handler == &proxy_handler;
+        route->body_max = limits_body(limits, forwarded ? proxy->body_size : 0, forwarded);
+        if (route->body_max > *most)
+            *most = route->body_max;
+    }
 }
 
 static void add_proxy(struct making *making, struct site *site, const struct settings_site *from)
@@ -325,6 +343,7 @@ static int make_site(struct making *making, size_t index, struct site *site)
         add_proxy(making, site, from);
     for (size_t i = 0; i < site->route_count; i++)
         site->routes[i].pages = site->pages;
+    bound_bodies(making, site, from);   /* while the first routes are those of the settings */
     add_protection(making, site, from); /* while the first routes are those of the settings */
     routes_sort(site->routes, site->route_count);
     point_to_rates(making, site);
@@ -399,8 +418,11 @@ int worker_sites_create(struct snapshot *snapshot, struct worker_materials *mate
 {
     struct settings *settings = take(snapshot->settings);
     struct sites *sites = sites_create(settings->sites.count, materials->secret);
-    struct making making = {
-        .settings = settings, .snapshot = snapshot, .materials = materials, .why = ret_why};
+    struct making making = {.sites = sites,
+                            .settings = settings,
+                            .snapshot = snapshot,
+                            .materials = materials,
+                            .why = ret_why};
     size_t bad = 0;
 
     map_init(&making.contexts, materials->secret);
@@ -409,6 +431,7 @@ int worker_sites_create(struct snapshot *snapshot, struct worker_materials *mate
     sites->limits = settings->limits;
     sites->redact = &settings->logs.redact;
     limits_http(&settings->limits, &sites->http_limits);
+    sites->body_max = sites->http_limits.body_bytes;
     sites->https_port = https_port(snapshot);
     sites->strict = settings->tls.strict_sni;
     int r = snapshot->site_count == sites->count ? 0 : ERR_PROTOCOL;

@@ -56,6 +56,7 @@ static inline struct http_exchange *http_engine_take(struct http_engine *engine,
 
     x->ops = ops;
     x->load = &engine->load;
+    x->body_max = engine->config.limits->body_bytes;
     x->arena.account = &engine->load.memory;
     engine->load.exchanges++;
     return x;

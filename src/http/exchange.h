@@ -51,6 +51,8 @@ struct http_exchange {
     nsec_t started;         /**< monotonic, when the first byte of the request was seen */
     nsec_t first_byte;      /**< when the answer's first byte was produced; 0 before */
     uint64_t body_received; /**< request body bytes so far */
+    uint64_t body_max;      /**< 413 beyond: http_limits' body_bytes, or less as the owner says in
+                                 on_request, which then looks at request.content_length itself */
     uint64_t held;          /**< of those: given to on_body and not consumed */
     uint64_t body_sent;     /**< answer body bytes produced so far */
     uint64_t id;            /**< unique within the process: for the request id */

@@ -2,6 +2,7 @@
 #include "protect/limits.h"
 
 #define SECONDS(n) ((n)*NSEC_PER_SEC)
+#define BODY_UNFORWARDED (16 << 20)
 #define ROW(key, kind, least, most, text, words)                                                   \
     {                                                                                              \
         .name = #key, .type = kind, .offset = offsetof(struct limits_settings, key), .min = least, \
@@ -13,8 +14,10 @@ const struct config_row limits_rows[] = {
         "largest header section of a request, all names and values together"),
     ROW(header_count, CONFIG_INT, 8, 1000, "100", "most header fields of a request"),
     ROW(uri_length, CONFIG_SIZE, 256, 1 << 16, "8KiB", "longest request target"),
-    ROW(body_size, CONFIG_SIZE, 0, INT64_C(1) << 50, "16MiB",
-        "largest request body; a larger one gets 413"),
+    ROW(body_size, CONFIG_SIZE, 0, INT64_C(1) << 50, "0",
+        "largest request body; a larger one gets 413; 0 is no limit for what is forwarded and 16 "
+        "MiB "
+        "for the rest"),
     ROW(requests_per_connection, CONFIG_INT, 0, INT32_MAX, "0",
         "requests after which a connection ends in good order; 0 never ends one"),
     ROW(connections_per_worker, CONFIG_INT, 0, 10000000, "0",
@@ -63,13 +66,22 @@ const struct config_row limits_rows[] = {
     CONFIG_END,
 };
 
+uint64_t limits_body(const struct limits_settings *limits, int64_t own, bool forwarded)
+{
+    if (own > 0)
+        return (uint64_t)own;
+    if (limits->body_size > 0)
+        return (uint64_t)limits->body_size;
+    return forwarded ? UINT64_MAX : BODY_UNFORWARDED;
+}
+
 void limits_http(const struct limits_settings *limits, struct http_limits *ret_http)
 {
     *ret_http = (struct http_limits){
         .header_bytes = (uint32_t)limits->header_size,
         .header_count = (uint32_t)limits->header_count,
         .uri_bytes = (uint32_t)limits->uri_length,
-        .body_bytes = (uint64_t)limits->body_size,
+        .body_bytes = limits_body(limits, 0, false),
         .requests_per_connection = (uint32_t)limits->requests_per_connection,
         .h2_streams = (uint32_t)limits->h2_streams,
         .h2_resets_per_minute = (uint32_t)limits->h2_resets,

@@ -41,7 +41,12 @@ struct limits_settings {
 
 extern const struct config_row limits_rows[];
 
-/** The part that the message layer enforces. */
+/** The largest body of a request in bytes.
+ *  @param own  what the route's settings say; 0: nothing
+ *  @param forwarded  an application takes it */
+uint64_t limits_body(const struct limits_settings *limits, int64_t own, bool forwarded);
+/** The part that the message layer enforces. Of bodies it enforces the bound of what is not
+ *  forwarded; where routes allow more, raise it. */
 void limits_http(const struct limits_settings *limits, struct http_limits *ret_http);
 
 /** A transfer that must keep up: when it began and how many bytes it has moved. */

@@ -125,6 +125,7 @@ static void find_route(struct request *r)
         keeps = http_path_resolve_keeping(&r->x->arena, raw, &path) >= 0;
     r->path = r->rest = r->question.path = path;
     r->question.rules = r->site ? &r->site->protect : NULL;
+    r->x->body_max = r->sites->body_max;
     if (!path.ptr || !r->site)
         return;
     r->route = routes_find(r->site->routes, r->site->route_count, path);
@@ -135,6 +136,8 @@ static void find_route(struct request *r)
     if (r->route) {
         r->rest = route_rest(r->route, path);
         r->question.rules = &r->route->protect;
+        if (r->route->body_max)
+            r->x->body_max = r->route->body_max;
     }
 }
 
@@ -289,6 +292,11 @@ void request_on_request(void *owner, struct http_exchange *x)
     if (unlikely(source->server->challenges.count) && challenge_is_asked(r)) {
         r->handler = &challenge_handler; /* before limits: a certificate depends on it */
         challenge_handler.start(r);
+        return;
+    }
+    if (unlikely(request->content_length > 0 && (uint64_t)request->content_length > x->body_max)) {
+        r->refused = true;
+        request_fail(r, 413, "body too large");
         return;
     }
     ask_protection(r);

@@ -16,6 +16,7 @@ struct route {
     struct files *pages;                      /**< whose error pages its answers use; NULL: ours */
     const struct compress_settings *compress; /**< of what handlers do not encode themselves; NULL:
                                                    not at all */
+    uint64_t body_max;                        /**< bytes of a request's body; 0: as elsewhere */
     struct protect_rules protect;             /**< what is demanded of its requests */
     struct rate_rules rates;                  /**< its own */
 };

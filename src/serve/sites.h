@@ -43,6 +43,7 @@ struct sites {
     struct rate_rules rates;     /**< of all sites */
     struct waf_rules *waf_rules; /**< NULL: no site has a web application firewall */
     struct http_limits http_limits;
+    uint64_t body_max;                   /**< bytes of a request's body where no route says */
     const struct config_strings *redact; /**< query parameters that the access log leaves out; NULL:
                                               none */
     struct proxy_trust *proxy_trust;     /**< who may send PROXY headers; NULL: nobody */

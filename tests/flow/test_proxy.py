@@ -477,7 +477,7 @@ def test_an_early_answer_reaches_the_client(start, version, tmp_path):
     big = tmp_path / "big"
     big.write_bytes(b"x" * (20 << 20))
     with Upstream(script, reads_body=False) as app:
-        server = start(site(app.address, limits={"body_size": "1GiB"}))
+        server = start(site(app.address))
         answer = server.curl("/", version, "-T", big)
         assert (answer.status, answer.body) == (413, b"big")
 
@@ -497,6 +497,32 @@ def test_large_bodies_pass_both_ways(start, tmp_path):
         for version in ("--http1.1", "--http2"):
             answer = server.curl("/", version, "-X", "POST", "--data-binary", f"@{big}")
             assert answer.body == big.read_bytes()
+
+
+@pytest.mark.parametrize("version", ["--http1.1", "--http2"])
+@pytest.mark.parametrize("framing", ["Content-Length: ", "Transfer-Encoding: chunked"])
+def test_a_bound_of_bodies_is_the_routes_own(start, tmp_path, version, framing):
+    """`limits` bounds what is forwarded too, unless a route says otherwise."""
+    def upload(path, size):
+        data = tmp_path / "data"
+        data.write_bytes(b"x" * size)
+        more = ["-H", framing] if framing.endswith("chunked") else []
+        return server.curl(path, version, "-X", "POST", "--data-binary", f"@{data}", *more).status
+
+    with Upstream() as app:
+        server = start(lambda s: {"limits": {"body_size": "1KiB"}, "sites": [{
+            "names": ["localhost"], "proxy": app.address,
+            "routes": [{"path": "/wide", "proxy": {"to": app.address, "body_size": "64KiB"}},
+                       {"path": "/fixed", "respond": {"status": 200, "body": "ok"}}]}]})
+        assert upload("/", 1024) == 200
+        before = len(app.requests)
+        assert upload("/", 1025) == 413
+        if not framing.endswith("chunked"):
+            assert len(app.requests) == before
+        assert upload("/wide/x", 65536) == 200
+        assert upload("/wide/x", 65537) == 413
+        if not framing.endswith("chunked"):  # what answers at once waits for no body
+            assert upload("/fixed", 1025) == 413
 
 
 def test_a_slow_client_slows_the_server(start):
@@ -524,7 +550,7 @@ def test_a_slow_client_slows_the_server(start):
 def test_a_slow_server_slows_the_client(start):
     release = threading.Event()
     with Upstream(lambda c, r: release.wait(30) and False, reads_body=False) as app:
-        server = start(site(app.address, limits={"body_size": "1GiB"}))
+        server = start(site(app.address))
         worker, = server.role("worker")
         before = resident(worker)
         with server.tls(alpn=["http/1.1"]) as sock:

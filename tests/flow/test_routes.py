@@ -195,7 +195,7 @@ def check(folder, settings):
     ({"path": "/", "respond": 404}, "answers for"),
     ({"path": "/x", "redirect": "//evil.test"}, "two slashes"),
     ({"path": "/x", "redirect": "new"}, "neither a path"),
-    ({"path": "/x", "respond": 404, "protect": {"waf": "on"}}, "planned"),
+    ({"path": "/x", "respond": 404, "protect": {"waf": "on"}}, 'unknown key "waf"'),
     ({"path": "/x", "respond": 99}, "200")])
 def test_routes_that_make_no_sense_are_refused(tmp_path, route, words):
     result = check(tmp_path, {"sites": [

@@ -54,7 +54,7 @@ static void deliver(struct h1_server *s, struct span bytes)
         return;
     }
     s->x->body_received += bytes.len;
-    if (s->x->body_received > s->engine.config.limits->body_bytes)
+    if (s->x->body_received > s->x->body_max)
         refuse_body(s, 413, "body too large");
     else if (s->x->streams_body)
         http_engine_hand_on(&s->engine, s->x, bytes);

@@ -416,6 +416,8 @@ static void refuse_body(struct h2_engine *h2, struct h2_stream *stream)
     struct http_exchange *x = stream->exchange;
 
     stream->cut = true;
+    if (x->responded && !x->streams_body)
+        return; /* the client gets the answer, and no more window */
     if (x->responded) {
         h2_stream_reset(h2, stream, NGHTTP2_CANCEL);
         return;
@@ -443,7 +445,7 @@ void h2_on_data(struct h2_engine *h2, struct h2_stream *stream, struct span byte
     }
     if (x->request.refusal)
         return;
-    if (x->body_received > h2->base.config.limits->body_bytes) {
+    if (x->body_received > x->body_max) {
         refuse_body(h2, stream);
         return;
     }

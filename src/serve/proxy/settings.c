@@ -201,5 +201,11 @@ const struct config_row proxy_rows[] = {
      .max = 16 << 20,
      .def = "64KiB",
      .help = "bytes of an answer that are held for a slow client; then the server has to wait"},
+    {.name = "body_size",
+     .type = CONFIG_SIZE,
+     .offset = offsetof(struct proxy_settings, body_size),
+     .max = INT64_C(1) << 50,
+     .def = "0",
+     .help = "largest request body; a larger one gets 413; 0 is as `limits.body_size` says"},
     CONFIG_END,
 };

@@ -21,8 +21,9 @@ struct upstream_settings {
 
 /** The `proxy` of a site or route. */
 struct proxy_settings {
-    char *to;       /**< the name of a group, or an address */
-    int64_t buffer; /**< bytes of an answer that are held for a slow client */
+    char *to;          /**< the name of a group, or an address */
+    int64_t buffer;    /**< bytes of an answer that are held for a slow client */
+    int64_t body_size; /**< largest request body; 0: as `limits` says */
 };
 
 extern const struct config_row upstream_rows[];

@@ -79,6 +79,7 @@ static struct sites *make_sites(struct rig *rig)
 
     sites->limits = rig->limits;
     limits_http(&rig->limits, &sites->http_limits);
+    sites->body_max = sites->http_limits.body_bytes;
     sites->https_port = rig->ports[RIG_HTTPS];
     sites->strict = rig->strict;
     sites->backing = rig;
