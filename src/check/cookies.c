@@ -21,8 +21,7 @@ struct said {
 static void take_attribute(struct said *said, struct span attribute, int64_t wall)
 {
     ptrdiff_t equal = span_find(attribute, '=');
-    struct span name =
-        span_trim(equal < 0 ? attribute : span_of(attribute.ptr, (size_t)equal));
+    struct span name = span_trim(equal < 0 ? attribute : span_of(attribute.ptr, (size_t)equal));
     struct span value =
         equal < 0 ? (struct span){NULL, 0} : span_trim(span_from(attribute, (size_t)equal + 1));
     int64_t date;
@@ -156,8 +155,7 @@ static bool is_for(const struct cookie *cookie, const struct target *to, bool ht
     bool here = cookie->host_only ? span_equal_nocase(host, domain)
                                   : domain_matches(host, domain, to->is_ip);
 
-    return here && (https || !cookie->secure) &&
-           path_matches(path_of(to), span_str(cookie->path));
+    return here && (https || !cookie->secure) && path_matches(path_of(to), span_str(cookie->path));
 }
 
 char *cookies_send(const struct cookie_jar *jar, const struct target *to, bool https)
