@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "app/control_bans.h"
 #include "app/diag_json.h"
 #include "app/guardian_state.h"
 #include "app/reload.h"
@@ -69,8 +70,7 @@ static bool send_some(struct control_client *client)
     return true;
 }
 
-/* Sends an answer, whose reference it takes, and hangs up when the client has taken it. */
-static void answer(struct control_client *client, json_t *object)
+void control_answer(struct control_client *client, json_t *object)
 {
     scoped(mem_release) char *text = json_dumps(object, JSON_COMPACT);
 
@@ -78,6 +78,7 @@ static void answer(struct control_client *client, json_t *object)
     client->answered = true;
     client->reload_turn = 0;
     client->waits_for_upgrade = client->waits_for_stop = false;
+    client->waits_for_bans = 0;
     int r = text ? buffer_printf(&client->output, "%s\n", text) : ERR_LIMIT;
     if (r < 0 || send_some(client)) {
         client_free(client);
@@ -102,6 +103,11 @@ static json_t *failure(const char *sentence)
     return object;
 }
 
+void control_fail(struct control_client *client, const char *sentence)
+{
+    control_answer(client, failure(sentence));
+}
+
 void control_reload_done(struct guardian *g, enum app_exit code, const struct diags *diags)
 {
     list_for_each (client, spare, &g->clients, struct control_client, link) {
@@ -110,7 +116,7 @@ void control_reload_done(struct guardian *g, enum app_exit code, const struct di
         json_t *object = result(code == APP_OK, diags);
         json_object_set_new(object, "exit", json_integer(code));
         json_object_set_new(object, "generation", json_integer((json_int_t)g->generation));
-        answer(client, object);
+        control_answer(client, object);
     }
 }
 
@@ -118,7 +124,8 @@ void control_upgrade_done(struct guardian *g, bool fine, const char *text)
 {
     list_for_each (client, spare, &g->clients, struct control_client, link)
         if (client->waits_for_upgrade)
-            answer(client, fine ? json_pack("{s:b, s:i}", "ok", 1, "pid", (int)g->upgrade.pid)
+            control_answer(client,
+                           fine ? json_pack("{s:b, s:i}", "ok", 1, "pid", (int)g->upgrade.pid)
                                 : failure(text));
 }
 
@@ -126,7 +133,7 @@ void control_stop_done(struct guardian *g)
 {
     list_for_each (client, spare, &g->clients, struct control_client, link)
         if (client->waits_for_stop)
-            answer(client, json_pack("{s:b}", "ok", 1));
+            control_answer(client, json_pack("{s:b}", "ok", 1));
 }
 
 /* ---- status ---- */
@@ -180,7 +187,7 @@ static void on_status_time(struct loop_timer *timer, nsec_t now)
     struct control_client *client = container_of(timer, struct control_client, status);
 
     (void)now;
-    answer(client, status(client->guardian));
+    control_answer(client, status(client->guardian));
 }
 
 /* Asks the workers, and answers with what they have said after a moment. */
@@ -196,7 +203,7 @@ static void do_status(struct guardian *g, struct control_client *client)
 static void do_reload(struct guardian *g, struct control_client *client)
 {
     if (g->upgrade.pid) {
-        answer(client, failure("another program is taking over; reload when it has"));
+        control_answer(client, failure("another program is taking over; reload when it has"));
         return;
     }
     /* First the turn: a reload that fails at once answers before reload_begin() returns. */
@@ -210,7 +217,7 @@ static void do_upgrade(struct guardian *g, struct control_client *client, const 
 
     if (upgrade_begin(g, program, &why) < 0) {
         scoped(mem_release) char *text = mem_format("the new program cannot be started: %s", why);
-        answer(client, failure(text));
+        control_answer(client, failure(text));
         return;
     }
     client->waits_for_upgrade = true;
@@ -221,7 +228,9 @@ static void obey(struct guardian *g, struct control_client *client, const json_t
     const char *verb = json_string_value(json_object_get(request, "do"));
 
     if (!verb) {
-        answer(client, failure("the request has no \"do\""));
+        control_answer(client, failure("the request has no \"do\""));
+    } else if (control_bans_knows(verb)) {
+        control_bans_ask(g, client, request);
     } else if (strcmp(verb, "reload") == 0) {
         do_reload(g, client);
     } else if (strcmp(verb, "status") == 0) {
@@ -232,7 +241,7 @@ static void obey(struct guardian *g, struct control_client *client, const json_t
         client->waits_for_stop = true;
         guardian_stop(g, g->live->prepared.settings->stop_deadline);
     } else {
-        answer(client, failure("the request is unknown to this version"));
+        control_answer(client, failure("the request is unknown to this version"));
     }
 }
 
@@ -245,7 +254,7 @@ static void on_line(struct guardian *g, struct control_client *client)
     if (request)
         obey(g, client, request);
     else
-        answer(client, failure("the request is not a JSON object on one line"));
+        control_answer(client, failure("the request is not a JSON object on one line"));
     json_decref(request);
 }
 

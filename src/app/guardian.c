@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "app/control_bans.h"
 #include "app/folders.h"
 #include "app/guardian_state.h"
 #include "app/reload.h"
@@ -104,7 +105,9 @@ static int make_counters(struct guardian *g, const struct settings *settings)
     unsigned workers = settings_workers(settings), cpus = process_cpus();
 
     g->rows = 2 * (workers > cpus ? workers : cpus) + 2;
-    return protect_shared_create(g->rows, (size_t)settings->protect.rate_memory, &g->shared);
+    int r = protect_shared_create(g->rows, (size_t)settings->protect.rate_memory, &g->shared);
+    g->host.shared = g->shared;
+    return r;
 }
 
 int guardian_settle(struct guardian *g, const struct prepared *prepared, struct diags *diags)
@@ -235,6 +238,8 @@ static void on_process_ended(void *context, enum process_id id)
 {
     if (id == PROCESS_KEYS)
         key_ring_keys_gone(context);
+    else if (id == PROCESS_BANS)
+        control_bans_lost(context);
 }
 
 static void on_process_channel(void *context, enum process_id id)
@@ -264,6 +269,8 @@ static void on_process_message(void *context, enum process_id id, const struct i
 
     if (id == PROCESS_KEYS)
         key_ring_hear(g, message);
+    else if (id == PROCESS_BANS && message->kind == IPC_BANS_ANSWER)
+        control_bans_hear(g, message);
     else if (id == PROCESS_LOGS && message->kind == IPC_LOG_TROUBLE)
         log_trouble(g, message);
 }

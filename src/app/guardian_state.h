@@ -67,6 +67,7 @@ struct guardian {
     struct loop_watch control;
     struct list clients;
     size_t client_count;
+    uint64_t bans_asked; /* questions about bans so far */
     struct upgrade upgrade;
     pid_t successor; /* that took over from us, or 0 */
     int predecessor; /* socket to the program that we take over from, or -1 */

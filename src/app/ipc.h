@@ -73,6 +73,10 @@ enum ipc_kind {
     IPC_ACME_RESULT,  /**< one fd: ipc_memory() of the chain, text: "NOT-BEFORE NOT-AFTER ID"; or
                            none, text: why it failed, value: wall clock before which to ask no more
                        */
+    /* guardian → bans */
+    IPC_BANS, /**< value: a number; text: what people ask, as JSON (ban_decisions.h) */
+    /* bans → guardian */
+    IPC_BANS_ANSWER, /**< value: that number; one fd: ipc_memory() of the answer, as JSON */
     IPC_LAST,
 };
 

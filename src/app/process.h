@@ -20,6 +20,7 @@
 #include "base/nsec.h"
 #include "os/sandbox.h"
 
+struct protect_shared;
 struct settings;    /* app/settings.h */
 struct ipc_message; /* app/ipc.h */
 struct loop;        /* os/loop.h */
@@ -34,6 +35,7 @@ enum process_id {
     PROCESS_FIREWALL,
     PROCESS_ROUTER,
     PROCESS_CONNECTOR,
+    PROCESS_BANS,
     PROCESSES_LASTING,
     /* Several, or for one question: who starts them is named beside each. */
     PROCESS_WORKER = PROCESSES_LASTING, /**< supervise.c */
@@ -68,10 +70,11 @@ enum process_restart {
 
 struct process_start {
     enum process_id id;
-    int guardian;         /**< SEQPACKET, messages of ipc.h; its end is the order to end. For one
-                               question: the memfd for the answer */
-    const int *others;    /**< own ends of the row's links, by enum process_id; -1 without one */
-    const char *user;     /**< whom processes become; NULL: as we are */
+    int guardian;      /**< SEQPACKET, messages of ipc.h; its end is the order to end. For one
+                            question: the memfd for the answer */
+    const int *others; /**< own ends of the row's links, by enum process_id; -1 without one */
+    const char *user;  /**< whom processes become; NULL: as we are */
+    const struct protect_shared *shared; /**< what workers share; NULL before the first settings */
     const char *state;    /**< path of the state folder; NULL before the first settings */
     const void *question; /**< what the starter has for it: see each function */
 };

@@ -16,6 +16,12 @@ int firewall_process_run(const struct process_start *start);
 int router_process_run(const struct process_start *start);
 /** Connects to upstream servers of IPC_SETTINGS for workers (connector.h). */
 int connector_process_run(const struct process_start *start);
+/** Decides about bans, and enforces them (ban_decisions.h). */
+int bans_process_run(const struct process_start *start);
+bool bans_wanted(const struct settings *settings);
+/** The two files of the journal. */
+int bans_open_files(const struct settings *settings, int state_fd, struct diags *diags,
+                    int *ret_fds);
 /** Serves. @param start  question: struct worker_start */
 int worker_process_run(const struct process_start *start);
 /** Reads settings and makes certificates. @param start  question: struct settings_source */

@@ -63,6 +63,7 @@ static _Noreturn void run(const struct process_host *host, const struct process_
                                         .others = others,
                                         .user = host->user,
                                         .state = host->state,
+                                        .shared = host->shared,
                                         .question = launch->question};
 
     if (host->secrets_len)

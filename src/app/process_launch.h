@@ -8,9 +8,10 @@
 
 /** What all processes are started with. */
 struct process_host {
-    const char *user;  /**< whom unprivileged processes become; NULL: as we are */
-    const char *state; /**< path of the state folder; NULL: not known yet */
-    void *secrets;     /**< of the guardian, wiped in each child */
+    const char *user;                    /**< whom unprivileged processes become; NULL: as we are */
+    const char *state;                   /**< path of the state folder; NULL: not known yet */
+    const struct protect_shared *shared; /**< counts, rates and bans; NULL: not made yet */
+    void *secrets;                       /**< of the guardian, wiped in each child */
     size_t secrets_len;
 };
 

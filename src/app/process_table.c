@@ -21,6 +21,7 @@ static const struct process_link worker_links[] = {
     {PROCESS_KEYS, KEYS_MAY_SHAKE_HANDS},
     {PROCESS_LOGS, 0},
     {PROCESS_CONNECTOR, 0},
+    {PROCESS_BANS, 0},
 };
 
 static const struct process_link acme_links[] = {{PROCESS_KEYS, KEYS_MAY_CERTIFY}};
@@ -66,6 +67,16 @@ const struct process_row process_rows[PROCESSES] = {
                            .end_max = END_SOON,
                            .wanted = upstreams_wanted,
                            .run = connector_process_run},
+    [PROCESS_BANS] = {.name = "bans",
+                      .role = SANDBOX_BANS,
+                      .restart = RESTART_SOON,
+                      .channel = CHANNEL_EVENTS,
+                      .heartbeat = true,
+                      .takes_settings = true,
+                      .end_max = END_SOON,
+                      .wanted = bans_wanted,
+                      .open_files = bans_open_files,
+                      .run = bans_process_run},
     [PROCESS_WORKER] = {.name = "worker",
                         .role = SANDBOX_WORKER,
                         .restart = RESTART_SOON,

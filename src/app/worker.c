@@ -392,6 +392,16 @@ static int confine(struct worker *worker, const struct snapshot *snapshot)
     return r;
 }
 
+static void report_ban(void *context, const struct ban_report *report)
+{
+    const struct worker *worker = context;
+    struct ipc_message message = {.kind = IPC_ASK, .text_len = sizeof *report, .fd_count = 0};
+
+    memcpy(message.text, report, sizeof *report);
+    int r = channel_send(&worker->channels[PROCESS_BANS], &message);
+    (void)r; /* whoever deserves it goes on, and is reported again */
+}
+
 static int set_up(struct worker *worker)
 {
     const struct worker_start *start = worker->start->question;
@@ -399,6 +409,8 @@ static int set_up(struct worker *worker)
         .worker = start->number,
         .shared = start->shared,
         .log = &worker->log,
+        .on_report = report_ban,
+        .context = worker,
     };
 
     if (getrandom(worker->materials.secret, sizeof worker->materials.secret, 0) < 0 ||
@@ -408,6 +420,9 @@ static int set_up(struct worker *worker)
     if (r < 0)
         return r;
     options.loop = worker->loop;
+    r = protect_shared_read_bans(start->shared);
+    if (r < 0)
+        return r;
     map_init(&worker->materials.contexts, worker->materials.secret);
     r = tls_library_create(&worker->materials.tls);
     if (r >= 0)

@@ -430,6 +430,7 @@ int worker_sites_create(struct snapshot *snapshot, struct worker_materials *mate
     sites->release_backing = release_settings;
     sites->limits = settings->limits;
     sites->redact = &settings->logs.redact;
+    sites->bans = &settings->protect.bans;
     limits_http(&settings->limits, &sites->http_limits);
     sites->body_max = sites->http_limits.body_bytes;
     sites->https_port = https_port(snapshot);

@@ -3,10 +3,12 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
+#include "app/app.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "firewall/firewall.h"
+#include "os/state.h"
 #include "report/printer.h"
 
 static const struct option why_options[] = {
@@ -17,6 +19,7 @@ static const struct option why_options[] = {
      "follow the rules saved in FILE (nft -j list ruleset; - is the standard input)"},
     {"ipv4", NULL, false, "IPv4 only", "-4"},
     {"ipv6", NULL, false, "IPv6 only", "-6"},
+    OPTION_STATE,
     OPTION_JSON,
     OPTION_END,
 };
@@ -206,15 +209,53 @@ static void print_text(const struct inquiry *inquiry, bool live)
         print_open(&printer, inquiry);
 }
 
-static void print_answers(const struct inquiry *inquiry, int code)
+static void print_answers(const struct inquiry *inquiry, int code, json_t *ban)
 {
     json_t *paths = json_array();
 
     for (size_t i = 0; i < inquiry->ports * inquiry->families; i++)
         json_array_append_new(paths, firewall_path_json(&inquiry->answers[i].path));
-    print_json(json_pack("{s:o, s:o}", "open",
-                         code == WHY_UNKNOWN ? json_null() : json_boolean(code == APP_OK), "paths",
-                         paths));
+    json_t *object =
+        json_pack("{s:o, s:o}", "open",
+                  code == WHY_UNKNOWN ? json_null() : json_boolean(code == APP_OK), "paths", paths);
+    if (ban)
+        json_object_set(object, "ban", ban);
+    print_json(object);
+}
+
+/* The ban of the address that was asked about, if a gardien runs that has one. @return a new
+ * reference, or NULL */
+static json_t *find_ban(const struct arguments *arguments)
+{
+    const char *from = arguments_get(arguments, "from"), *given = arguments_get(arguments, "state");
+    scoped(mem_release) char *state = given ? absolute_path(given) : state_default();
+    json_t *answer = NULL;
+
+    if (!from || !state)
+        return NULL;
+    json_t *request = json_pack("{s:s, s:s}", "do", "bans", "network", from);
+    int r = control_ask(state, request, 5 * NSEC_PER_SEC, &answer);
+    json_t *ban = r < 0 ? NULL : json_incref(json_array_get(json_object_get(answer, "bans"), 0));
+    json_decref(request);
+    json_decref(answer);
+    return ban;
+}
+
+static void print_ban(const json_t *ban)
+{
+    const char *network = json_string_value(json_object_get(ban, "network"));
+    const char *why = json_string_value(json_object_get(ban, "why"));
+    struct printer printer = printer_of(stdout);
+
+    fputs("\ngardien has banned ", stdout);
+    printer_foreign(&printer, span_str(network));
+    fputs(why && *why ? ": " : "", stdout);
+    printer_foreign(&printer, span_str(why));
+    putchar('\n');
+    printer_styled(&printer, STYLE_GREEN, "->");
+    fputs(" gardien unban ", stdout);
+    printer_foreign(&printer, span_str(network));
+    putchar('\n');
 }
 
 static int answer_all(const struct arguments *arguments, const struct ruleset *ruleset,
@@ -227,11 +268,15 @@ static int answer_all(const struct arguments *arguments, const struct ruleset *r
         firewall_why_rules(answers[i].question, answers[i].family, ruleset, &answers[i].path);
     if (!ruleset)
         firewall_why_each(firewall_simulate_live, answers, count);
-    int code = exit_code(inquiry);
+    json_t *ban = ruleset ? NULL : find_ban(arguments);
+    int code = ban ? APP_FAILED : exit_code(inquiry);
     if (arguments_get(arguments, "json"))
-        print_answers(inquiry, code);
+        print_answers(inquiry, code, ban);
     else
         print_text(inquiry, !ruleset);
+    if (ban && !arguments_get(arguments, "json"))
+        print_ban(ban);
+    json_decref(ban);
     for (size_t i = 0; i < count; i++)
         firewall_path_finish(&answers[i].path);
     return code;

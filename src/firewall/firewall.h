@@ -1,6 +1,7 @@
 /* The firewall as other modules see it. */
 #pragma once
 
+#include "firewall/linux/ban_rules.h"
 #include "firewall/model/path.h"
 #include "firewall/model/ruleset.h"
 #include "firewall/model/simulate.h"

@@ -24,6 +24,8 @@ enum sandbox_role {
                           so that it reaches their Unix sockets, and abstract ones */
     SANDBOX_ACME,      /**< the same for some minutes, and reads the certificates that the system
                           trusts */
+    SANDBOX_BANS,      /**< messages on sockets it is handed, files that it is handed; opens nothing
+                          but netlink, where it may change the firewall (CAP_NET_ADMIN) */
     SANDBOX_ACCOUNT,   /**< another account and no way to more rights, nothing else: it may start
                           processes and programs */
     SANDBOX_HIDDEN,    /**< all rights of the guardian; its memory is hidden */

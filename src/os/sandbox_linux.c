@@ -69,14 +69,21 @@ static void drop_bounding_set(void)
             return;
 }
 
-static int drop_capabilities(void)
+/** @param kept  bits of the first 32 capabilities that stay, of those that it has */
+static int drop_capabilities(uint32_t kept)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+    struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {0};
+
+    if (kept && syscall(SYS_capget, &header, sets) < 0)
+        return -errno;
+    kept &= sets[0].permitted;
+    memset(sets, 0, sizeof sets);
+    sets[0].permitted = sets[0].effective = kept;
 
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL)
         return -errno;
-    return syscall(SYS_capset, &header, none) < 0 ? -errno : 0;
+    return syscall(SYS_capset, &header, sets) < 0 ? -errno : 0;
 }
 
 /** The groups that the account is a member of, but never that of root.
@@ -132,7 +139,8 @@ static int still_die_with(pid_t parent, int signal)
     return signal != 0 && getppid() != parent ? -ESRCH : 0;
 }
 
-static int switch_user(const char *user, bool with_groups)
+/** @param kept  as drop_capabilities() */
+static int switch_user(const char *user, bool with_groups, uint32_t kept)
 {
     pid_t parent = getppid();
     uid_t uid = 0;
@@ -148,6 +156,8 @@ static int switch_user(const char *user, bool with_groups)
     if (user && uid == 0)
         return -EINVAL;
     drop_bounding_set();
+    if (kept && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+        return -errno;
     if (user && geteuid() == 0) {
         r = become(user, uid, gid, with_groups);
     } else if (user) {
@@ -155,7 +165,7 @@ static int switch_user(const char *user, bool with_groups)
         r = getuid() == uid && geteuid() == uid ? 0 : -EPERM;
     }
     if (r == 0)
-        r = drop_capabilities();
+        r = drop_capabilities(kept);
     if (r == 0 && user)
         r = check_no_way_back(uid, gid);
     if (r == 0 && INSTRUMENTED && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)
@@ -165,7 +175,7 @@ static int switch_user(const char *user, bool with_groups)
 
 int sandbox_switch_user(const char *user)
 {
-    return switch_user(user, false);
+    return switch_user(user, false, 0);
 }
 
 int sandbox_hide_memory(void)
@@ -312,10 +322,11 @@ static int limit(const struct sandbox_rules *rules)
 int sandbox_enter(enum sandbox_role role, const struct sandbox_place *place, const char **ret_step)
 {
     const struct sandbox_rules *rules = &sandbox_rules[role];
+    uint32_t kept = rules->changes_network ? UINT32_C(1) << CAP_NET_ADMIN : 0;
     int files = 0;
 
     *ret_step = "become another account (capabilities CAP_SETUID, CAP_SETGID)";
-    int r = rules->keeps_account ? 0 : switch_user(place->user, rules->groups);
+    int r = rules->keeps_account ? 0 : switch_user(place->user, rules->groups, kept);
     if (r >= 0 && rules->hides_memory) {
         *ret_step = "hide its memory";
         r = sandbox_hide_memory();

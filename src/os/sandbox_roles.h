@@ -22,6 +22,7 @@ struct sandbox_rules {
     bool refuses;      /**< a system call that is not allowed fails with EPERM; else the process
                             ends */
     bool hides_memory; /**< no core file, no ptrace */
+    bool changes_network;     /**< keeps CAP_NET_ADMIN if it has it, and may open netlink */
     bool keeps_account;       /**< stays who the guardian is, with all rights */
     const char *const *files; /**< readable beside the folders that it is given */
     size_t file_count;

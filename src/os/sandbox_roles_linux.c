@@ -98,6 +98,13 @@ static const int logs[] = {
     SCMP_SYS(ftruncate),
 };
 
+/** Netlink, and the journal in files that the guardian opened. */
+static const int bans[] = {
+    SCMP_SYS(bind),     SCMP_SYS(getsockname),  SCMP_SYS(select),    SCMP_SYS(pselect6),
+    SCMP_SYS(fsync),    SCMP_SYS(fdatasync),    SCMP_SYS(ftruncate), SCMP_SYS(pwrite64),
+    SCMP_SYS(recvmmsg), SCMP_SYS(memfd_create), SCMP_SYS(capget),
+};
+
 /** Connections of its own, and what the C library does to look a name up. */
 static const int client[] = {
     SCMP_SYS(connect),  SCMP_SYS(bind),      SCMP_SYS(getsockname), SCMP_SYS(getpeername),
@@ -171,6 +178,7 @@ const struct sandbox_rules sandbox_rules[SANDBOX_ROLES] = {
     [SANDBOX_ACME] = {CALLS(client), .confined = true, .reads = true, .connects = true,
                       .refuses = true, .files = acme_files, .file_count = ARRAY_SIZE(acme_files),
                       .limits = acme_limits, .limit_count = ARRAY_SIZE(acme_limits)},
+    [SANDBOX_BANS] = {CALLS(bans), .confined = true, .refuses = true, .changes_network = true},
     [SANDBOX_ACCOUNT] = {.confined = false},
     [SANDBOX_HIDDEN] = {.keeps_account = true, .hides_memory = true},
     [SANDBOX_NONE] = {.keeps_account = true},

@@ -96,6 +96,19 @@ static int allow_client(scmp_filter_ctx filter)
     return r == 0 ? allow_without(filter, SCMP_SYS(mmap), 2, PROT_WRITE) : r;
 }
 
+/** Netlink of the firewall, of addresses and routes, of sockets. */
+static int allow_netlink(scmp_filter_ctx filter)
+{
+    static const int protocols[] = {NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_SOCK_DIAG};
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(protocols); i++)
+        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+                             SCMP_A0(SCMP_CMP_EQ, AF_NETLINK),
+                             SCMP_A2(SCMP_CMP_EQ, (uint64_t)protocols[i]));
+    return r;
+}
+
 /** Sending on sockets that it holds. MSG_FASTOPEN would open a TCP connection to any address
  * without connect(); datagrams to an address stay possible. */
 static int allow_sending(scmp_filter_ctx filter)
@@ -130,6 +143,8 @@ static int allow_partly(scmp_filter_ctx filter, const struct sandbox_rules *rule
         r = allow_opening(filter, rules);
     if (r == 0 && rules->connects)
         r = allow_client(filter);
+    if (r == 0 && rules->changes_network)
+        r = allow_netlink(filter);
     if (r == 0)
         r = allow_only(filter, SCMP_SYS(tgkill), 0, (uint64_t)getpid()); /* abort() */
     if (r == 0)

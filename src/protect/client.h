@@ -9,6 +9,7 @@ struct client {
     struct peer_address address; /**< the one that the PROXY header names, where there is one */
     uint16_t port;
     uint16_t local_port;
+    bool named;   /**< by a PROXY header: packets come from somebody else */
     bool secure;  /**< over TLS */
     bool counted; /**< protect_accept() counted it: protect_release() is due */
     bool tls_resumed;

@@ -64,6 +64,12 @@ bool peer_network_contains(const struct peer_network *network, struct peer_addre
     return rest == 0 || ((network->address.bytes[whole] ^ address.bytes[whole]) & mask) == 0;
 }
 
+bool peer_networks_overlap(const struct peer_network *a, const struct peer_network *b)
+{
+    return a->bits < b->bits ? peer_network_contains(a, b->address)
+                             : peer_network_contains(b, a->address);
+}
+
 struct peer_address peer_network_mask(struct peer_address address, unsigned bits)
 {
     for (unsigned i = 0; i < sizeof address.bytes; i++)

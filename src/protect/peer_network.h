@@ -18,6 +18,8 @@ bool peer_address_is_ipv4(struct peer_address address);
  *  @return 0, or ERR_SYNTAX */
 must_check int peer_network_parse(struct span text, struct peer_network *ret_network);
 bool peer_network_contains(const struct peer_network *network, struct peer_address address);
+/** Whether they have an address in common. */
+bool peer_networks_overlap(const struct peer_network *a, const struct peer_network *b);
 /** The address with all bits beyond the prefix cleared. */
 struct peer_address peer_network_mask(struct peer_address address, unsigned bits);
 /** "10.0.0.0/8", or the bare address of a single one. */

@@ -2,6 +2,10 @@
 #pragma once
 
 #include "protect/answers.h"
+#include "protect/ban_journal.h"
+#include "protect/ban_list.h"
+#include "protect/ban_table.h"
+#include "protect/bans.h"
 #include "protect/cross_origin.h"
 #include "protect/limits.h"
 #include "protect/notes.h"

@@ -34,6 +34,9 @@ const char protect_help_rates[] =
     "the "
     "route all count. Whoever asks more often gets 429 with Retry-After; what is refused is not "
     "counted";
+const char protect_help_login_failed[] = "the status that tells that a login failed, which "
+                                         "`bans.logins` counts; give it to the route of "
+                                         "the login. 0 is as around it, or none";
 const char protect_help_rate_mode[] =
     "whether `rates` refuse (on, the default), only log (watch), or are not asked (off)";
 
@@ -80,6 +83,7 @@ void protect_rules_merge(const struct protect_rules_settings *const *levels, siz
     int cookies = PROTECT_OFF, headers = PROTECT_HEADERS_OFF, rate_mode = PROTECT_ON;
 
     ret_rules->cross_origin_allow = ret_rules->cross_origin_exempt = &none;
+    ret_rules->login_failed = 0;
     for (size_t i = 0; i < count; i++) {
         const struct protect_rules_settings *own = levels[i];
         if (!own)
@@ -89,6 +93,7 @@ void protect_rules_merge(const struct protect_rules_settings *const *levels, siz
         override(&cookies, own->cookies);
         override(&headers, own->security_headers);
         override(&rate_mode, own->rate_mode);
+        override(&ret_rules->login_failed, (int)own->login_failed);
         if (own->cross_origin_allow.count)
             ret_rules->cross_origin_allow = &own->cross_origin_allow;
         if (own->cross_origin_exempt.count)

@@ -30,6 +30,7 @@ struct protect_rules_settings {
     int cookies;
     int security_headers; /**< enum protect_headers */
     int rate_mode;
+    int64_t login_failed;     /**< status; 0: as around it */
     struct config_list rates; /**< of struct rate_settings; those of all levels count */
 };
 
@@ -47,6 +48,7 @@ struct protect_rules {
     enum protect_mode cookies;
     enum protect_headers security_headers;
     enum protect_mode rate_mode;
+    int login_failed; /**< status of an answer to a login that failed; 0: none */
     const struct rate_rules *rates[PROTECT_LEVELS];  /**< NULL: none; filled by who compiles them */
     const struct config_strings *cross_origin_allow; /**< never NULL */
     const struct config_strings *cross_origin_exempt; /**< never NULL */
@@ -98,6 +100,13 @@ struct protect_rules {
          .scalar = "rate",                                                                         \
          .help = protect_help_rates,                                                               \
          .example = "[{name: login, path: /login, rate: 5/m}]"},                                   \
+        {.name = "login_failed",                                                                   \
+         .type = CONFIG_INT,                                                                       \
+         .offset = offsetof(owner, member.login_failed),                                           \
+         .max = 599,                                                                               \
+         .def = "0",                                                                               \
+         .help = protect_help_login_failed,                                                        \
+         .example = "401"},                                                                        \
         {.name = "rate_mode",                                                                      \
          .type = CONFIG_ENUM,                                                                      \
          .offset = offsetof(owner, member.rate_mode),                                              \
@@ -115,6 +124,7 @@ extern const char *const protect_modes[];
 extern const char *const protect_headers_words[];
 extern const char protect_help_secrets[], protect_help_cross_origin[];
 extern const char protect_help_cross_origin_allow[], protect_help_cross_origin_exempt[];
+extern const char protect_help_login_failed[];
 extern const char protect_help_rates[], protect_help_rate_mode[];
 extern const char protect_help_cookies[], protect_help_security_headers[];
 

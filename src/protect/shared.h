@@ -2,6 +2,7 @@
  * before it starts any worker; what describes it is each process's own copy. */
 #pragma once
 
+#include "protect/ban_table.h"
 #include "protect/peers.h"
 #include "protect/rate_table.h"
 
@@ -9,6 +10,10 @@ struct protect_shared {
     struct peers *connections;
     struct peers *requests;
     struct rate_table *rates;
+    struct ban_table *bans; /**< of workers: for reading */
+    void *ban_memory;       /**< for writing; NULL in a worker */
+    void *ban_view;
+    uint64_t ban_secret[2];
     void *memory;
     size_t size;
 };
@@ -20,5 +25,8 @@ must_check int protect_shared_create(unsigned rows, size_t rate_size,
                                      struct protect_shared **ret_shared);
 /** NULL is fine. */
 void protect_shared_destroy(struct protect_shared *shared);
+/** From now on this process can read bans and never write them, whatever happens to it.
+ *  @return 0, or -errno */
+must_check int protect_shared_read_bans(struct protect_shared *shared);
 /** Clears a dead worker's rows. */
 void protect_shared_forget(struct protect_shared *shared, unsigned worker);

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "protect/ban_table.h"
 
 struct policy_place {
     const struct protect_policy *table;
@@ -16,6 +17,7 @@ struct protect {
     struct peers *peers;
     unsigned worker;
     struct limits_settings limits;
+    const struct ban_table *bans; /* NULL: none */
     struct policy_place policies[PROTECT_POLICIES_MAX];
     unsigned count;
     bool sees_requests; /* a policy has on_request; the rest likewise */
@@ -53,8 +55,15 @@ int protect_add_policy(struct protect *protect, const struct protect_policy *tab
     return 0;
 }
 
-struct verdict protect_accept(struct protect *protect, struct client *client)
+void protect_set_bans(struct protect *protect, const struct ban_table *table)
 {
+    protect->bans = table;
+}
+
+struct verdict protect_accept(struct protect *protect, struct client *client, nsec_t now)
+{
+    if (protect->bans && client->secure && ban_table_find(protect->bans, client->address, now))
+        return verdict_refuse(0, "the address is banned");
     client->counted = peers_enter(protect->peers, protect->worker, client->address,
                                   (uint32_t)protect->limits.connections_per_address);
     return client->counted ? verdict_pass()
@@ -85,6 +94,8 @@ struct verdict protect_request(struct protect *protect, struct protect_question 
         struct verdict verdict = place->table->on_request(place->policy, question, number);
         if (verdict.kind == VERDICT_WAIT)
             question->waiting = 1u << number;
+        if (is_final(&verdict))
+            question->refused_by = place->table;
         if (verdict.kind != VERDICT_PASS)
             return verdict;
     }
@@ -99,8 +110,10 @@ struct verdict protect_body(struct protect *protect, struct protect_question *qu
         if (!(question->inspecting & 1u << i))
             continue;
         struct verdict verdict = place->table->on_body(place->policy, question, i, bytes);
-        if (is_final(&verdict))
+        if (is_final(&verdict)) {
+            question->refused_by = place->table;
             return verdict;
+        }
         question->waiting &= ~(1u << i);
         if (verdict.kind == VERDICT_WAIT)
             question->waiting |= 1u << i;
@@ -128,8 +141,10 @@ struct verdict protect_response(struct protect *protect, struct protect_question
         if (!place->table->on_response)
             continue;
         struct verdict verdict = place->table->on_response(place->policy, question, i, response);
-        if (is_final(&verdict))
+        if (is_final(&verdict)) {
+            question->refused_by = place->table;
             return verdict;
+        }
     }
     return verdict_pass();
 }

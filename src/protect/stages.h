@@ -14,6 +14,8 @@
 #include "protect/verdict.h"
 
 struct protect; /* of one worker */
+struct ban_table;
+struct protect_policy;
 struct waf_rules;
 
 enum { PROTECT_POLICIES_MAX = 16 };
@@ -43,6 +45,7 @@ struct protect_question {
     unsigned inspecting; /**< bits of the policies that want to see the body: set by on_request */
     unsigned waiting;    /**< bits of those that said VERDICT_WAIT and have not decided */
     unsigned asked;      /**< policies whose on_request let it pass */
+    const struct protect_policy *refused_by; /**< that said ANSWER or REFUSE; NULL: none did */
 };
 
 /** What one policy (limits, rates, WAF, challenge) does at each stage; NULL: nothing. A policy that
@@ -74,13 +77,17 @@ struct protect *protect_create(struct peers *peers, unsigned worker);
 void protect_destroy(struct protect *protect);
 /** The limits in force from now on. */
 void protect_set_limits(struct protect *protect, const struct limits_settings *limits);
+/** Connections of who is banned are refused from now on; over plain HTTP, which certificate
+ *  authorities use, requests are. @param table  outlives `protect` */
+void protect_set_bans(struct protect *protect, const struct ban_table *table);
 /** Adds a policy, asked after those before it. @return 0, or ERR_LIMIT */
 must_check int protect_add_policy(struct protect *protect, const struct protect_policy *table,
                                   void *policy);
 
 /** Before TLS is spent on a client (again once a PROXY header has named another). Counts it.
  *  @return VERDICT_PASS or VERDICT_REFUSE */
-must_check struct verdict protect_accept(struct protect *protect, struct client *client);
+must_check struct verdict protect_accept(struct protect *protect, struct client *client,
+                                         nsec_t now);
 /** The connection is no more. */
 void protect_release(struct protect *protect, struct client *client);
 

@@ -12,6 +12,7 @@
 struct proxy;
 struct server;
 struct sites;
+struct ban_report;
 struct protect_shared;
 struct access_log;
 struct tls_context;
@@ -24,6 +25,9 @@ struct server_options {
     const struct log *log;
     struct proxy *proxy; /**< what forwards requests; outlives the server */
     uint64_t secret[2];  /**< random, for request ids */
+    /** Somebody deserves a ban; NULL: nobody decides about that. */
+    void (*on_report)(void *context, const struct ban_report *report);
+    void *context;
 };
 
 struct server_listener {

@@ -46,6 +46,8 @@ struct server {
     struct waf_policy *waf;
     struct protect_notes notes; /* of its policies */
     struct rates rates;
+    struct bans bans;
+    uint64_t bans_seen; /* generation of the bans by which connections were looked through last */
     struct requests_at_once at_once;
     struct list listeners;
     struct list connections;

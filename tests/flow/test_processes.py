@@ -142,7 +142,7 @@ def test_kill_9_at_random_under_load(server):
 def test_nothing_remains_of_a_killed_guardian(server, how):
     server.expected_exit = -signal.SIGKILL
     family = server.family()
-    assert len(family) == 5
+    assert len(family) == 6
     load = Load(server, tolerant=True).__enter__() if how == "under load" else None
     if how == "while workers hang":
         os.kill(server.role("worker")[0], signal.SIGSTOP)

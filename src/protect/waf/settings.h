@@ -2,6 +2,7 @@
 #pragma once
 
 #include "config/config.h"
+#include "protect/bans.h"
 #include "protect/rules.h"
 #include "protect/waf/load.h"
 
@@ -20,6 +21,7 @@ struct protect_settings {
     struct config_strings waf_rules; /**< files; none: those of Debian's modsecurity-crs */
     struct protect_rules_settings rules;
     int64_t rate_memory; /**< bytes */
+    struct bans_settings bans;
 };
 
 /** Of a site. */

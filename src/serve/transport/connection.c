@@ -23,7 +23,8 @@ static void on_deadline(struct loop_timer *timer, nsec_t now);
 
 bool connection_admit(struct connection *c)
 {
-    struct verdict verdict = protect_accept(c->server->protect, &c->source.client);
+    struct verdict verdict =
+        protect_accept(c->server->protect, &c->source.client, loop_now(c->server->loop));
 
     return verdict.kind == VERDICT_PASS;
 }

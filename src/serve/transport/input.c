@@ -117,6 +117,7 @@ static int read_proxy_header(struct connection *c, struct tls_io *io)
     if (!header.local) {
         c->source.client.address = header.peer;
         c->source.client.port = header.peer_port;
+        c->source.client.named = true;
         if (!connection_admit(c)) {
             c->server->counts.refused++;
             return ERR_LIMIT;

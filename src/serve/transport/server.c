@@ -45,11 +45,25 @@ bool server_may_complain(struct server *server)
     return true;
 }
 
+/* Who is banned now keeps no connection that was there before. */
+static void cut_banned(struct server *server, nsec_t now)
+{
+    uint64_t generation = ban_table_generation(server->bans.table);
+
+    if (likely(generation == server->bans_seen))
+        return;
+    server->bans_seen = generation;
+    list_for_each (c, next, &server->connections, struct connection, link)
+        if (ban_table_find(server->bans.table, c->source.client.address, now))
+            connection_cut(c, HTTP_END_SERVER);
+}
+
 static void on_second(struct loop_timer *timer, nsec_t now)
 {
     struct server *server = container_of(timer, struct server, second);
 
     refresh_date(server);
+    cut_banned(server, now);
     loop_timer_set(server->loop, timer, now + NSEC_PER_SEC - server->wall % NSEC_PER_SEC);
 }
 
@@ -106,13 +120,23 @@ static void add_policies(struct server *server)
         const struct protect_policy *table;
         void *policy;
     } policies[] = {
-        {&rates_policy, &server->rates},   {&requests_at_once_policy, &server->at_once},
-        {&secrets_policy, &server->notes}, {&cross_origin_policy, &server->notes},
-        {&waf_policy, server->waf},        {&answers_policy, &server->notes},
+        {&bans_policy, &server->bans},
+        {&rates_policy, &server->rates},
+        {&requests_at_once_policy, &server->at_once},
+        {&secrets_policy, &server->notes},
+        {&cross_origin_policy, &server->notes},
+        {&waf_policy, server->waf},
+        {&answers_policy, &server->notes},
     };
 
     const struct protect_shared *shared = server->options.shared;
     server->rates = (struct rates){&server->notes, shared->rates};
+    server->bans = (struct bans){.notes = &server->notes,
+                                 .table = shared->bans,
+                                 .rates = shared->rates,
+                                 .report = server->options.on_report,
+                                 .context = server->options.context};
+    protect_set_bans(server->protect, shared->bans);
     server->at_once = (struct requests_at_once){
         .notes = &server->notes, .peers = shared->requests, .worker = server->options.worker};
     for (size_t i = 0; i < ARRAY_SIZE(policies); i++)
@@ -355,6 +379,7 @@ int server_apply(struct server *server, struct sites *sites,
     struct sites *former = server->sites;
     server->sites = sites;
     protect_set_limits(server->protect, &sites->limits);
+    bans_set(&server->bans, sites->bans);
     server->at_once.max = (uint32_t)sites->limits.requests_per_address;
     server->memo.sites = NULL; /* a new snapshot may stand where an old one stood */
     list_for_each (listener, next, &server->listeners, struct listener, link)

@@ -109,13 +109,13 @@ static void test_stages_connections_of_one_address_are_bounded(void **state)
     struct client clients[3] = {{.port = 1}, {.port = 2}, {.port = 3}};
 
     protect_set_limits(rig->protect, &limits);
-    assert_int_equal(protect_accept(rig->protect, &clients[0]).kind, VERDICT_PASS);
-    assert_int_equal(protect_accept(rig->protect, &clients[1]).kind, VERDICT_PASS);
-    assert_int_equal(protect_accept(rig->protect, &clients[2]).kind, VERDICT_REFUSE);
+    assert_int_equal(protect_accept(rig->protect, &clients[0], 1).kind, VERDICT_PASS);
+    assert_int_equal(protect_accept(rig->protect, &clients[1], 1).kind, VERDICT_PASS);
+    assert_int_equal(protect_accept(rig->protect, &clients[2], 1).kind, VERDICT_REFUSE);
     protect_release(rig->protect, &clients[2]); /* was not counted */
-    assert_int_equal(protect_accept(rig->protect, &clients[2]).kind, VERDICT_REFUSE);
+    assert_int_equal(protect_accept(rig->protect, &clients[2], 1).kind, VERDICT_REFUSE);
     protect_release(rig->protect, &clients[0]);
-    assert_int_equal(protect_accept(rig->protect, &clients[2]).kind, VERDICT_PASS);
+    assert_int_equal(protect_accept(rig->protect, &clients[2], 1).kind, VERDICT_PASS);
 }
 
 static void test_stages_the_first_that_refuses_decides(void **state)
