@@ -20,7 +20,8 @@ enum {
 };
 
 #define FOREVER (INT64_C(100) * 366 * 86400 * NSEC_PER_SEC)
-#define NO_END (INT64_C(10) * 366 * 86400 * NSEC_PER_SEC) /* what lasts longer has none for people */
+#define NO_END                                                                                     \
+    (INT64_C(10) * 366 * 86400 * NSEC_PER_SEC) /* what lasts longer has none for people */
 
 /* ---- who is never banned ---- */
 
@@ -194,8 +195,8 @@ void ban_decisions_report(struct ban_decisions *decisions, const struct ban_repo
     if (!settings || settings->protect.bans.mode == 0 || report->cause >= BAN_CAUSES ||
         !why[report->cause])
         return;
-    wanted.network = (struct peer_network){
-        report->address, peer_address_is_ipv4(report->address) ? 128u : 64u};
+    wanted.network =
+        (struct peer_network){report->address, peer_address_is_ipv4(report->address) ? 128u : 64u};
     if (ban_list_find(&decisions->list, report->address, nsec_realtime()))
         return;
     const char *never = why_never(decisions, &wanted.network);
@@ -213,8 +214,8 @@ void ban_decisions_report(struct ban_decisions *decisions, const struct ban_repo
 
 static void add_never(struct ban_decisions *decisions, const struct config_strings *networks)
 {
-    decisions->never = mem_resize(
-        decisions->never, decisions->never_count + networks->count + 1, sizeof *decisions->never);
+    decisions->never = mem_resize(decisions->never, decisions->never_count + networks->count + 1,
+                                  sizeof *decisions->never);
     for (size_t i = 0; i < networks->count; i++)
         if (peer_network_parse(span_str(networks->items[i]),
                                &decisions->never[decisions->never_count]) >= 0)
@@ -234,7 +235,8 @@ static bool is_always(const struct settings *settings, const struct ban *ban)
     return false;
 }
 
-/** Bans that settings named before and do not name any more, and those of who is never banned now. */
+/** Bans that settings named before and do not name any more, and those of who is never banned now.
+ */
 static void lift_unwanted(struct ban_decisions *decisions)
 {
     const struct ban *ban;
@@ -370,8 +372,7 @@ static json_t *ban_json(const struct ban_decisions *decisions, const struct ban 
                         endless ? json_null()
                                 : json_integer((json_int_t)(ban->until / NSEC_PER_SEC)));
     json_object_set_new(object, "seconds_left",
-                        endless ? json_null()
-                                : json_integer((json_int_t)seconds_left));
+                        endless ? json_null() : json_integer((json_int_t)seconds_left));
     return object;
 }
 

@@ -28,7 +28,8 @@ static bool is_loopback(const struct peer_network *network)
 {
     struct peer_network four, six;
 
-    return (peer_network_parse(SPAN("127.0.0.0/8"), &four) >= 0 && peer_networks_overlap(network, &four)) ||
+    return (peer_network_parse(SPAN("127.0.0.0/8"), &four) >= 0 &&
+            peer_networks_overlap(network, &four)) ||
            (peer_network_parse(SPAN("::1"), &six) >= 0 && peer_networks_overlap(network, &six));
 }
 

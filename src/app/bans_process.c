@@ -1,5 +1,5 @@
-/* The process of bans: hears of offences from workers and of orders from the guardian, and alone may
- * write the table of bans and the kernel's. Decisions are ban_decisions.c's. */
+/* The process of bans: hears of offences from workers and of orders from the guardian, and alone
+ * may write the table of bans and the kernel's. Decisions are ban_decisions.c's. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

@@ -124,8 +124,8 @@ static int unban_run(const struct arguments *arguments)
         print_error("gardien unban 192.0.2.7", "name one address or network");
         return APP_USAGE;
     }
-    return tell(arguments,
-                json_pack("{s:s, s:s}", "do", "unban", "network", arguments->words[0]), "lifted");
+    return tell(arguments, json_pack("{s:s, s:s}", "do", "unban", "network", arguments->words[0]),
+                "lifted");
 }
 
 const struct verb unban_verb = {
@@ -199,13 +199,12 @@ static int bans_run(const struct arguments *arguments)
     return code;
 }
 
-const struct verb bans_verb = {
-    "bans",
-    bans_run,
-    "list who is banned, for how long and why",
-    "[ADDRESS] [OPTION...]",
-    "With ADDRESS only bans that cover it.",
-    "gardien bans\ngardien bans 192.0.2.7 --json\n",
-    control_options,
-    1,
-    "0 they are listed; 2 the command line is wrong; 3 no gardien runs"};
+const struct verb bans_verb = {"bans",
+                               bans_run,
+                               "list who is banned, for how long and why",
+                               "[ADDRESS] [OPTION...]",
+                               "With ADDRESS only bans that cover it.",
+                               "gardien bans\ngardien bans 192.0.2.7 --json\n",
+                               control_options,
+                               1,
+                               "0 they are listed; 2 the command line is wrong; 3 no gardien runs"};

@@ -73,8 +73,7 @@ static int list_family(int netlink, int family, uint16_t port, struct peers_foun
         ssize_t n = recv(netlink, room.bytes, sizeof room.bytes, 0);
         if (n < 0 && errno == EINTR)
             continue;
-        r = n <= 0 ? (n < 0 ? -errno : -EPROTO)
-                   : read_part(room.bytes, (size_t)n, port, found);
+        r = n <= 0 ? (n < 0 ? -errno : -EPROTO) : read_part(room.bytes, (size_t)n, port, found);
     }
     return r < 0 ? r : 0;
 }
@@ -87,8 +86,8 @@ int sockdiag_peers(uint16_t port, uint8_t (*addresses)[16], size_t max)
 
     if (netlink < 0)
         return -errno;
-    int r = setsockopt(netlink, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0 ? -errno
-                                                                                         : 0;
+    int r =
+        setsockopt(netlink, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0 ? -errno : 0;
     if (r == 0)
         r = list_family(netlink, AF_INET, port, &found);
     if (r == 0)

@@ -134,9 +134,9 @@ static void print_ban(struct buffer *out, const struct ban *ban)
     char network[PEER_NETWORK_TEXT];
 
     peer_network_text(&ban->network, network);
-    int r = buffer_printf(out, "ban %s %" PRId64 " %" PRId64 " %u %s %d ", network,
-                          (int64_t)ban->since, (int64_t)ban->until, ban->strikes,
-                          ban_cause_name(ban->cause), ban->learned);
+    int r =
+        buffer_printf(out, "ban %s %" PRId64 " %" PRId64 " %u %s %d ", network, (int64_t)ban->since,
+                      (int64_t)ban->until, ban->strikes, ban_cause_name(ban->cause), ban->learned);
     print_why(out, ban->why);
     if (r >= 0)
         r = buffer_append(out, "\n", 1);

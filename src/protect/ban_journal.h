@@ -21,5 +21,6 @@ must_check int ban_journal_add(struct ban_journal *journal, const struct ban *ba
 must_check int ban_journal_lift(struct ban_journal *journal, const struct peer_network *network);
 /** Whether the current file has far more lines than the list has bans. */
 bool ban_journal_is_long(const struct ban_journal *journal, const struct ban_list *list);
-/** Writes the whole list into the other file, which then is the current one. @return 0, or -errno */
+/** Writes the whole list into the other file, which then is the current one. @return 0, or -errno
+ */
 must_check int ban_journal_rewrite(struct ban_journal *journal, const struct ban_list *list);

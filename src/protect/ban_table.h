@@ -1,5 +1,5 @@
-/* The bans in force, in memory that one process writes and all workers read. Readers look an address
- * up with every connection and request; while there is no ban that costs one load. */
+/* The bans in force, in memory that one process writes and all workers read. Readers look an
+ * address up with every connection and request; while there is no ban that costs one load. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,5 +1,5 @@
-/* Counts, by address, what ends as banned: answers 404, refusals by the web application firewall and
- * by rates, failed logins. The counts are in the table that all workers share. */
+/* Counts, by address, what ends as banned: answers 404, refusals by the web application firewall
+ * and by rates, failed logins. The counts are in the table that all workers share. */
 #include "protect/bans.h"
 
 #include "base/error.h"
@@ -7,7 +7,7 @@
 #include "protect/rates.h"
 #include "protect/waf/policy.h"
 
-#define DAYS(n) ((n) * INT64_C(86400) * NSEC_PER_SEC)
+#define DAYS(n) ((n)*INT64_C(86400) * NSEC_PER_SEC)
 
 static const char banned[] = "the address is banned";
 static const char *const modes[] = {"off", "watch", "on", NULL};
@@ -19,9 +19,10 @@ static const char *check_allowed(const char *text)
 
     if (strcmp(text, "off") == 0)
         return NULL;
-    return rate_parse(text, &count, &window) < 0 ? "is no rate: write a number and s, m, h or d, as "
-                                                   "in 60/m, or off"
-                                                 : NULL;
+    return rate_parse(text, &count, &window) < 0
+               ? "is no rate: write a number and s, m, h or d, as "
+                 "in 60/m, or off"
+               : NULL;
 }
 
 #define ALLOWED(key, text, words)                                                                  \
@@ -155,14 +156,13 @@ static void on_closed(void *policy, struct protect_question *question, unsigned 
     (void)number, (void)end;
     if (likely(cause == BAN_CAUSES) || !bans->reports || bans->allowed[cause].burst == 0)
         return;
-    struct span client = span_of((const char *)question->address.bytes,
-                                 peer_address_significant(question->address));
+    struct span client =
+        span_of((const char *)question->address.bytes, peer_address_significant(question->address));
     uint64_t key = rate_key(bans->rates, UINT64_MAX - cause, client);
     if (rate_take(bans->rates, key, &bans->allowed[cause], question->now).allowed)
         return;
-    const struct ban_report report = {question->address,
-                                      question->address_learned || question->client->named,
-                                      (uint8_t)cause};
+    const struct ban_report report = {
+        question->address, question->address_learned || question->client->named, (uint8_t)cause};
     bans->report(bans->context, &report);
 }
 

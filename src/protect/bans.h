@@ -1,5 +1,5 @@
-/* Bans as a worker meets them: it refuses who is banned, and reports who deserves it. The process of
- * bans decides. */
+/* Bans as a worker meets them: it refuses who is banned, and reports who deserves it. The process
+ * of bans decides. */
 #pragma once
 
 #include "config/config.h"

@@ -1,7 +1,7 @@
 /* Scripts for nft. The chain comes before connection tracking, so that a banned client costs a hash
- * lookup and no entry there. A ban that exists keeps its old end when it is added again (Linux before
- * 6.12), so each is deleted and added in one transaction; the add in front makes the delete work for
- * those that are not there. */
+ * lookup and no entry there. A ban that exists keeps its old end when it is added again (Linux
+ * before 6.12), so each is deleted and added in one transaction; the add in front makes the delete
+ * work for those that are not there. */
 #include "firewall/linux/ban_rules.h"
 
 #include <arpa/inet.h>
@@ -31,14 +31,13 @@ int ban_rules_create(struct ban_rules *rules, const uint16_t *ports, size_t coun
     struct buffer script = buffer_make(SCRIPT_MAX);
 
     *rules = (struct ban_rules){.made = false};
-    int r = buffer_printf(&script,
-                          "add table " TABLE "\ndelete table " TABLE "\nadd table " TABLE "\n"
-                          "add set " TABLE " ports { type inet_service; }\n"
-                          "add chain " TABLE " banned\n"
-                          "add chain " TABLE
-                          " input { type filter hook prerouting priority -350; policy accept; }\n"
-                          "add rule " TABLE
-                          " input meta l4proto { tcp, udp } th dport @ports jump banned\n");
+    int r = buffer_printf(
+        &script,
+        "add table " TABLE "\ndelete table " TABLE "\nadd table " TABLE "\n"
+        "add set " TABLE " ports { type inet_service; }\n"
+        "add chain " TABLE " banned\n"
+        "add chain " TABLE " input { type filter hook prerouting priority -350; policy accept; }\n"
+        "add rule " TABLE " input meta l4proto { tcp, udp } th dport @ports jump banned\n");
     for (size_t i = 0; r >= 0 && i < count; i++)
         r = buffer_printf(&script, "add element " TABLE " ports { %u }\n", (unsigned)ports[i]);
     r = run(&script, r, ret_error);
@@ -62,9 +61,8 @@ static int add_set(struct buffer *script, const struct ban_rule *ban)
     char mask[BAN_RULE_ADDRESS];
 
     mask_text(ban->ipv6, ban->prefix, mask);
-    int r = buffer_printf(script,
-                          "add set " TABLE " %s_%u { type %s; flags timeout; size %d; }\n", family,
-                          ban->prefix, type, SET_SIZE);
+    int r = buffer_printf(script, "add set " TABLE " %s_%u { type %s; flags timeout; size %d; }\n",
+                          family, ban->prefix, type, SET_SIZE);
     if (r < 0)
         return r;
     if (ban->prefix == (ban->ipv6 ? 128 : 32))

@@ -20,8 +20,8 @@ struct ban_rule {
 };
 
 struct ban_rules {
-    bool made;          /**< the table is there */
-    bool sets[2][129];  /**< which sets it has: by family and prefix length */
+    bool made;         /**< the table is there */
+    bool sets[2][129]; /**< which sets it has: by family and prefix length */
 };
 
 /** Makes the table anew, without bans; one that an earlier process left goes.

@@ -104,7 +104,8 @@ static void test_a_full_list_takes_no_more(void **state)
 
 static struct ban_journal new_journal(void)
 {
-    struct ban_journal journal = {.fds = {memfd_create("0", MFD_CLOEXEC), memfd_create("1", MFD_CLOEXEC)}};
+    struct ban_journal journal = {
+        .fds = {memfd_create("0", MFD_CLOEXEC), memfd_create("1", MFD_CLOEXEC)}};
 
     assert_true(journal.fds[0] >= 0 && journal.fds[1] >= 0);
     return journal;
