@@ -18,39 +18,7 @@
 #include "os/process.h"
 #include "os/state.h"
 
-/* ---- folders and keys ---- */
-
-/* Takes over an open folder. @return 0, or -errno */
-static int set_root(struct deployed_site *deployed, int fd)
-{
-    struct stat st;
-
-    if (fd < 0 || fstat(fd, &st) < 0) {
-        int error = errno;
-        if (fd >= 0)
-            close(fd);
-        return -error;
-    }
-    deployed->root_fd = fd;
-    deployed->root = (struct folder){st.st_dev, st.st_ino};
-    deployed->unwatched = filesystem_may_hang(fd);
-    return 0;
-}
-
-static int open_root(const struct settings_site *site, struct deployed_site *deployed,
-                     struct diags *diags)
-{
-    if (!site->files || !site->files->root)
-        return 0;
-    int r = set_root(deployed, open(site->files->root, O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (r >= 0)
-        return 0;
-    (void)process_hint_descriptors(diags_add(diags, "the folder %s of %s cannot be opened: %s",
-                                             site->files->root, site->names.items[0],
-                                             error_text(r)),
-                                   r);
-    return r;
-}
+/* ---- keys ---- */
 
 static int open_key(struct guardian *g, const struct settings_site *site,
                     const struct prepared_certificate *certificate, struct diags *diags,
@@ -77,7 +45,7 @@ static int open_site(struct guardian *g, const struct settings_site *site,
                      const struct prepared_site *prepared, struct deployed_site *deployed,
                      struct diags *diags)
 {
-    int r = open_root(site, deployed, diags);
+    int r = 0;
 
     deployed->keys = mem_zalloc((prepared->count + 1) * sizeof(struct key *));
     for (size_t i = 0; r >= 0 && i < prepared->count; i++) {
@@ -208,9 +176,10 @@ static int fill(struct guardian *g, struct deployment *d, struct diags *diags)
     int r = endpoints_open(old, settings, settings_workers(settings), diags, &d->endpoints);
     if (r >= 0)
         r = deployment_open_logs(d, diags);
+    if (r >= 0)
+        r = served_folders_open(settings, diags, &d->folders);
     d->sites = mem_zalloc((d->prepared.site_count + 1) * sizeof *d->sites);
     for (; r >= 0 && d->site_count < d->prepared.site_count; d->site_count++) {
-        d->sites[d->site_count].root_fd = -1;
         r = open_site(g, &settings_sites(settings)[d->site_count],
                       &d->prepared.sites[d->site_count], &d->sites[d->site_count], diags);
     }
@@ -234,21 +203,13 @@ int deployment_create(struct guardian *g, struct prepared *prepared, struct diag
     return 0;
 }
 
-/* The site of the live deployment, with the folder that its path leads to now. */
-static int renew_site(const struct settings_site *settings, const struct deployed_site *from,
-                      struct deployed_site *to)
+static void copy_site(const struct deployed_site *from, struct deployed_site *to)
 {
-    to->root_fd = -1;
     to->keys = mem_zalloc((from->key_count + 1) * sizeof(struct key *));
     for (; to->key_count < from->key_count; to->key_count++) {
         to->keys[to->key_count] = from->keys[to->key_count];
         to->keys[to->key_count]->references++;
     }
-    if (from->root_fd < 0)
-        return 0;
-    if (set_root(to, open(settings->files->root, O_PATH | O_DIRECTORY | O_CLOEXEC)) >= 0)
-        return 0;
-    return set_root(to, fcntl(from->root_fd, F_DUPFD_CLOEXEC, 3));
 }
 
 static int copy_log(const struct output *from, struct output *ret_output)
@@ -278,9 +239,10 @@ int deployment_renew_folders(struct guardian *g, struct diags *diags,
         r = copy_log(&live->access, &d->access);
     if (r >= 0)
         r = copy_log(&live->error, &d->error);
+    if (r >= 0)
+        r = served_folders_renew(settings, &live->folders, &d->folders);
     for (; r >= 0 && d->site_count < live->site_count; d->site_count++)
-        r = renew_site(&settings_sites(settings)[d->site_count], &live->sites[d->site_count],
-                       &d->sites[d->site_count]);
+        copy_site(&live->sites[d->site_count], &d->sites[d->site_count]);
     if (r < 0) {
         if (diags->count == 0)
             diags_add(diags, "%s", error_text(r));
@@ -297,13 +259,12 @@ void deployment_destroy(struct guardian *g, struct deployment *deployment)
         return;
     for (size_t i = 0; i < deployment->site_count; i++) {
         struct deployed_site *site = &deployment->sites[i];
-        if (site->root_fd >= 0)
-            close(site->root_fd);
         for (size_t k = 0; k < site->key_count; k++)
             key_ring_unref(g, site->keys[k]);
         free(site->keys);
     }
     free(deployment->sites);
+    served_folders_finish(&deployment->folders);
     close_logs(deployment);
     endpoints_finish(&deployment->endpoints);
     if (!deployment->borrows)
@@ -370,10 +331,11 @@ static void add_sites(const struct deployment *d, struct snapshot *snapshot)
 
     snapshot->sites = mem_zalloc((d->site_count + 1) * sizeof *snapshot->sites);
     snapshot->site_count = d->site_count;
+    snapshot->folders = d->folders.fds;
+    snapshot->folder_count = d->folders.count;
     for (size_t i = 0; i < d->site_count; i++) {
         const struct deployed_site *from = &d->sites[i];
         struct snapshot_site *to = &snapshot->sites[i];
-        to->root_fd = from->root_fd;
         to->certificate_count = from->key_count;
         to->certificates = mem_zalloc((from->key_count + 1) * sizeof *to->certificates);
         for (size_t k = 0; k < from->key_count; k++)

@@ -4,22 +4,13 @@
 #include "app/endpoints.h"
 #include "app/key_ring.h"
 #include "app/prepare.h"
+#include "app/served.h"
 #include "os/output.h"
-#include <sys/types.h>
 
 struct guardian;
 struct worker_process; /* supervise.h */
 
-/** Which folder it is, whatever its path. */
-struct folder {
-    dev_t dev;
-    ino_t ino;
-};
-
 struct deployed_site {
-    int root_fd;
-    struct folder root;
-    bool unwatched; /* its file system may keep us waiting: nobody looks whether the path moved */
     struct key **keys;
     size_t key_count;
 };
@@ -29,6 +20,7 @@ struct deployment {
     struct endpoints endpoints;
     struct deployed_site *sites;
     size_t site_count;
+    struct served_folders folders;
     struct output access; /* log files, fd -1 for none */
     struct output error;
     bool borrows; /* `prepared` is that of the deployment before it, whose folders it renews */

@@ -10,32 +10,33 @@
 #include "app/folders.h"
 #include "app/guardian_state.h"
 #include "app/reload.h"
+#include "base/mem.h"
 
 #define LOOK_EVERY (500 * NSEC_PER_MSEC)
 
 enum { LOOK_AT_MOST = 1000 /* paths at a time, so that ten thousand sites cost no more CPU */ };
 
 /* A path that leads nowhere at the moment changes nothing: what takes its place comes. */
-static bool moved(const struct deployed_site *site, const char *path)
+static bool moved(const struct served_folders *folders, size_t at, const char *path)
 {
     struct stat st;
 
-    if (site->root_fd < 0 || site->unwatched || stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
+    if (folders->unwatched[at] || stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
         return false;
-    return st.st_dev != site->root.dev || st.st_ino != site->root.ino;
+    return st.st_dev != folders->ids[at].dev || st.st_ino != folders->ids[at].ino;
 }
 
 static bool any_moved(struct guardian *g)
 {
-    const struct deployment *d = g->live;
-    const struct settings_site *sites = settings_sites(d->prepared.settings);
-    size_t count = d->site_count < LOOK_AT_MOST ? d->site_count : LOOK_AT_MOST;
+    const struct served_folders *folders = &g->live->folders;
+    size_t wanted, count = folders->count < LOOK_AT_MOST ? folders->count : LOOK_AT_MOST;
+    scoped(mem_release) struct settings_folder *settings =
+        settings_folders(g->live->prepared.settings, &wanted);
 
     for (; count > 0; count--, g->folders_at++) {
-        if (g->folders_at >= d->site_count)
+        if (g->folders_at >= folders->count)
             g->folders_at = 0;
-        const struct files_settings *files = sites[g->folders_at].files;
-        if (files && moved(&d->sites[g->folders_at], files->root))
+        if (moved(folders, g->folders_at, settings[g->folders_at].files->root))
             return true;
     }
     return false;

@@ -47,36 +47,6 @@ static void add_folder(struct files_guard *guard, int fd, int depth)
         closedir(dir);
 }
 
-static bool is_root(const struct deployment *deployment, const struct stat *st)
-{
-    for (size_t i = 0; i < deployment->site_count; i++)
-        if (deployment->sites[i].root_fd >= 0 && deployment->sites[i].root.dev == st->st_dev &&
-            deployment->sites[i].root.ino == st->st_ino)
-            return true;
-    return false;
-}
-
-/* Does the folder lie beneath one that is served, or is it one? */
-static bool is_served(const struct deployment *deployment, int folder)
-{
-    struct stat st, before = {0};
-    int fd = openat(folder, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    bool found = false;
-
-    while (fd >= 0 && fstat(fd, &st) == 0) {
-        found = is_root(deployment, &st);
-        if (found || (st.st_ino == before.st_ino && st.st_dev == before.st_dev))
-            break;
-        before = st;
-        int up = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        close(fd);
-        fd = up;
-    }
-    if (fd >= 0)
-        close(fd);
-    return found;
-}
-
 void guarded_find(const struct guardian *g, const struct deployment *deployment,
                   struct files_guard *ret_guard)
 {
@@ -86,7 +56,8 @@ void guarded_find(const struct guardian *g, const struct deployment *deployment,
     list_for_each (key, spare, &g->keys, struct key, link)
         add(ret_guard, &key->identity);
     add_folder(ret_guard, openat(g->state_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), 0);
-    if (fstat(g->state_fd, &st) == 0 && is_served(deployment, g->state_fd))
+    if (fstat(g->state_fd, &st) == 0 &&
+        folder_lies_in(g->state_fd, deployment->folders.ids, deployment->folders.count))
         ret_guard->state = (struct file_number){st.st_dev, st.st_ino};
 }
 
@@ -103,36 +74,42 @@ static bool lies_in(const char *path, const char *root)
     return inner.len == outer.len || outer.len == 1 || inner.ptr[outer.len] == '/';
 }
 
-static void warn(const struct settings_loaded *loaded, size_t site_at, const char *what,
-                 const char *path, struct diags *diags)
+static void warn(const struct settings_loaded *loaded, const struct settings_folder *folder,
+                 const char *what, const char *path, struct diags *diags)
 {
-    const struct settings_site *site = &settings_sites(loaded->settings)[site_at];
     char at[64];
 
-    snprintf(at, sizeof at, "sites[%zu].files", site_at);
+    if (folder->route < 0)
+        snprintf(at, sizeof at, "sites[%zu].files", folder->site);
+    else
+        snprintf(at, sizeof at, "sites[%zu].routes[%d].files", folder->site, folder->route);
     diag_hint(diags_warning(diags, config_complain(loaded->tree, diags, at,
                                                    "%s %s lies in the served folder %s: visitors "
                                                    "do not get it",
-                                                   what, path, site->files->root)),
+                                                   what, path, folder->files->root)),
               "move it out of there");
 }
 
+/* Only keys of the folder's own site are looked for: all are refused, but nobody wants to read of
+ * each of a thousand keys in each of a thousand folders. */
 void guarded_warn(const struct settings_loaded *loaded, const char *state, struct diags *diags)
 {
-    const struct settings *settings = loaded->settings;
+    size_t count;
+    scoped(mem_release) struct settings_folder *folders =
+        settings_folders(loaded->settings, &count);
 
-    for (size_t i = 0; i < settings->sites.count; i++) {
-        const struct settings_site *site = &settings_sites(settings)[i];
-        if (!site->files || !site->files->root)
-            continue;
-        if (state && lies_in(state, site->files->root))
-            warn(loaded, i, "the state folder", state, diags);
-        for (size_t c = 0; c < site->certificate.count; c++) {
+    for (size_t i = 0; i < count; i++) {
+        const char *root = folders[i].files->root;
+        const struct config_list *certificates =
+            &settings_sites(loaded->settings)[folders[i].site].certificate;
+        if (state && lies_in(state, root))
+            warn(loaded, &folders[i], "the state folder", state, diags);
+        for (size_t c = 0; c < certificates->count; c++) {
             const struct settings_certificate *certificate =
-                &((const struct settings_certificate *)site->certificate.items)[c];
+                &((const struct settings_certificate *)certificates->items)[c];
             const char *key = certificate->key ? certificate->key : certificate->file;
-            if (key && lies_in(key, site->files->root))
-                warn(loaded, i, "the private key", key, diags);
+            if (key && lies_in(key, root))
+                warn(loaded, &folders[i], "the private key", key, diags);
         }
     }
 }

@@ -101,6 +101,34 @@ int settings_parse(struct span text, struct settings **ret_settings)
     return 0;
 }
 
+/* ---- folders ---- */
+
+static void add_folder(struct settings_folder **folders, size_t *count,
+                       const struct settings_folder *folder)
+{
+    if (!folder->files || !folder->files->root)
+        return;
+    if ((*count & (*count - 1)) == 0)
+        *folders = mem_resize(*folders, *count ? *count * 2 : 1, sizeof **folders);
+    (*folders)[(*count)++] = *folder;
+}
+
+struct settings_folder *settings_folders(const struct settings *settings, size_t *ret_count)
+{
+    struct settings_folder *folders = NULL;
+    size_t count = 0;
+
+    for (size_t i = 0; i < settings->sites.count; i++) {
+        const struct settings_site *site = &settings_sites(settings)[i];
+        add_folder(&folders, &count, &(struct settings_folder){site->files, i, -1});
+        for (size_t k = 0; k < site->routes.count; k++)
+            add_folder(&folders, &count,
+                       &(struct settings_folder){settings_routes(site)[k].files, i, (int)k});
+    }
+    *ret_count = count;
+    return folders;
+}
+
 /* ---- loading ---- */
 
 /* Lays one JSON object over another: tables key by key, anything else replaces. */

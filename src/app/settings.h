@@ -54,6 +54,8 @@ struct settings_route {
     struct redirect_settings *redirect; /**< exactly one of these is not NULL */
     struct respond_settings *respond;
     struct proxy_settings *proxy;
+    struct files_settings *files;
+    struct settings_headers headers; /**< of its answers, after those of the site */
     struct protect_route_settings protect;
 };
 
@@ -109,6 +111,17 @@ static inline struct settings_route *settings_routes(const struct settings_site 
 {
     return site->routes.items;
 }
+
+/** A folder that is served: `files` of a site, or of one of its routes. */
+struct settings_folder {
+    const struct files_settings *files; /**< with a root */
+    size_t site;
+    int route; /**< -1: the site's own */
+};
+
+/** All folders that are served: site by site, its own first, then those of its routes in their
+ *  order. @return for free() */
+struct settings_folder *settings_folders(const struct settings *settings, size_t *ret_count);
 
 /** Decodes a tree and brings names into one form. `ret_settings` is written in every case, for
  *  checks that can go on, and is for settings_destroy().

@@ -43,12 +43,11 @@ static char *nearest_folder(const char *path)
     return meant;
 }
 
-static void complain_root(const struct check *check, size_t site, const char *root, int error)
+/* @param path  where the folder is named */
+static void complain_root(const struct check *check, const char *path, const char *root, int error)
 {
-    char path[64];
     struct diag *diag;
 
-    snprintf(path, sizeof path, "sites[%zu].files.root", site);
     if (error == ENOENT) {
         diag =
             config_complain(check->tree, check->diags, path, "the folder %s does not exist", root);
@@ -85,15 +84,17 @@ static void complain_root(const struct check *check, size_t site, const char *ro
     }
 }
 
-static void check_root(const struct check *check, size_t site)
+static void check_root(const struct check *check, const char *base,
+                       const struct files_settings *files)
 {
-    const struct settings_site *s = &settings_sites(check->settings)[site];
+    char path[96];
 
-    if (!s->files || !s->files->root)
+    if (!files->root)
         return;
-    int fd = open(s->files->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    snprintf(path, sizeof path, "%s.root", base);
+    int fd = open(files->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
-        complain_root(check, site, s->files->root, errno);
+        complain_root(check, path, files->root, errno);
         return;
     }
     const char *account = settings_account(check->settings);
@@ -102,37 +103,39 @@ static void check_root(const struct check *check, size_t site)
     if (r >= 0)
         r = files_root_check(fd);
     if (r == -EACCES || r == -ENOSYS || r == -EPERM)
-        complain_root(check, site, s->files->root, -r);
+        complain_root(check, path, files->root, -r);
     close(fd);
 }
 
 /* A page that is not there now may come with the next deploy: a warning. */
 static void check_page(const struct check *check, const char *path,
-                       const struct settings_site *site, const char *page)
+                       const struct files_settings *files, const char *page)
 {
-    const char *wrong = files_page_wrong(site->files, page);
+    const char *wrong = files_page_wrong(files, page);
 
     if (wrong)
         diag_hint(diags_warning(check->diags, config_complain(check->tree, check->diags, path,
                                                               "the page %s %s", page, wrong)),
-                  "it is looked for beneath %s", site->files->root);
+                  "it is looked for beneath %s", files->root);
 }
 
-static void check_pages(const struct check *check, size_t at)
+/* @param base  where the folder is described, "sites[0].files" */
+static void check_files(const struct check *check, const char *base,
+                        const struct files_settings *files)
 {
-    const struct settings_site *site = &settings_sites(check->settings)[at];
-    const struct config_pairs *pages = &site->files->error_pages;
+    const struct config_pairs *pages = &files->error_pages;
     char path[256];
 
-    if (site->files->fallback) {
-        snprintf(path, sizeof path, "sites[%zu].fallback", at);
-        if (!config_has(check->tree, path))
-            snprintf(path, sizeof path, "sites[%zu].files.fallback", at);
-        check_page(check, path, site, site->files->fallback);
-    }
+    check_root(check, base, files);
+    files_check(files, check->tree, base, check->diags);
+    snprintf(path, sizeof path, "%s.fallback", base);
+    if (!config_has(check->tree, path)) /* it was written beside `files` */
+        snprintf(path, sizeof path, "%.*s.fallback", (int)(strlen(base) - strlen(".files")), base);
+    if (files->fallback)
+        check_page(check, path, files, files->fallback);
     for (size_t i = 0; i < pages->count; i++) {
-        snprintf(path, sizeof path, "sites[%zu].files.error_pages.%s", at, pages->items[i].key);
-        check_page(check, path, site, pages->items[i].value);
+        snprintf(path, sizeof path, "%s.error_pages.%s", base, pages->items[i].key);
+        check_page(check, path, files, pages->items[i].value);
     }
 }
 
@@ -229,7 +232,8 @@ static void check_route(const struct check *check, size_t site, size_t at)
 {
     const struct settings_site *s = &settings_sites(check->settings)[site];
     const struct settings_route *routes = settings_routes(s), *route = &routes[at];
-    int handlers = (route->redirect != NULL) + (route->respond != NULL) + (route->proxy != NULL);
+    int handlers = (route->redirect != NULL) + (route->respond != NULL) + (route->proxy != NULL) +
+                   (route->files != NULL);
     char path[96];
 
     snprintf(path, sizeof path, "sites[%zu].routes[%zu]", site, at);
@@ -237,10 +241,15 @@ static void check_route(const struct check *check, size_t site, size_t at)
         diag_hint(config_complain(check->tree, check->diags, path, "%s",
                                   handlers ? "a route has one way to answer, this one has several"
                                            : "nothing says what this route answers"),
-                  "give it one of: proxy, redirect, respond");
+                  "give it one of: files, proxy, redirect, respond");
     snprintf(path, sizeof path, "sites[%zu].routes[%zu].proxy", site, at);
     if (route->proxy)
         check_target(check, route->proxy, path);
+    snprintf(path, sizeof path, "sites[%zu].routes[%zu].files", site, at);
+    if (route->files)
+        check_files(check, path, route->files);
+    snprintf(path, sizeof path, "sites[%zu].routes[%zu].headers", site, at);
+    check_headers(check, path, &route->headers);
     snprintf(path, sizeof path, "sites[%zu].routes[%zu].path", site, at);
     if (!route->path || route->path[0] != '/')
         return;
@@ -283,12 +292,9 @@ void check_site(const struct check *check, size_t at)
 
     snprintf(path, sizeof path, "sites[%zu].headers", at);
     check_headers(check, path, &site->headers);
-    check_root(check, at);
     snprintf(path, sizeof path, "sites[%zu].files", at);
-    if (site->files) {
-        files_check(site->files, check->tree, path, check->diags);
-        check_pages(check, at);
-    }
+    if (site->files)
+        check_files(check, path, site->files);
     check_proxy(check, at);
     check_empty(check, at);
     for (size_t i = 0; i < site->routes.count; i++)

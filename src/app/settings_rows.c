@@ -27,9 +27,6 @@ static const char *check_url_path(const char *text)
 
 static const struct config_planned planned_listen[] = {
     {"http3", "leave it out: browsers use HTTP/2"}, {NULL, NULL}};
-static const struct config_planned planned_route[] = {
-    {"files", "give each folder a site of its own"}, {NULL, NULL}};
-
 static const char *check_group_name(const char *text)
 {
     return proxy_target_is_name(text)
@@ -230,6 +227,19 @@ static const struct config_row route_rows[] = {
      .scalar = "status",
      .help = "answer with this status, and a text if one is given",
      .example = "410"},
+    {.name = "files",
+     .type = CONFIG_OPTIONAL,
+     .offset = offsetof(struct settings_route, files),
+     .rows = files_rows,
+     .size = sizeof(struct files_settings),
+     .scalar = "root",
+     .help = "the folder that answers; what follows the route's path is looked for in it",
+     .example = "/srv/downloads"},
+    {.name = "headers",
+     .type = CONFIG_TABLE,
+     .offset = offsetof(struct settings_route, headers),
+     .rows = headers_rows,
+     .help = "fields of this route's answers, after those of the site"},
     {.name = "proxy",
      .type = CONFIG_OPTIONAL,
      .offset = offsetof(struct settings_route, proxy),
@@ -245,7 +255,7 @@ static const struct config_row route_rows[] = {
      .offset = offsetof(struct settings_route, protect),
      .rows = route_protect_rows,
      .help = "what looks at this route's requests"},
-    {.name = NULL, .planned = planned_route},
+    CONFIG_END,
 };
 
 static const struct config_row site_rows[] = {

@@ -18,8 +18,8 @@ static void each_fd(struct snapshot *snapshot, void (*visit)(void *context, int 
 {
     for (size_t i = 0; i < snapshot->listener_count; i++)
         visit(context, &snapshot->listeners[i].fd);
-    for (size_t i = 0; i < snapshot->site_count; i++)
-        visit(context, &snapshot->sites[i].root_fd);
+    for (size_t i = 0; i < snapshot->folder_count; i++)
+        visit(context, &snapshot->folders[i]);
 }
 
 struct fd_list {
@@ -81,6 +81,7 @@ void snapshot_destroy(struct snapshot *snapshot)
     settings_destroy(snapshot->settings);
     free(snapshot->listeners);
     free(snapshot->sites);
+    free(snapshot->folders);
     free(snapshot->guard.items);
     free(snapshot->waf);
     free(snapshot);

@@ -34,7 +34,6 @@ struct snapshot_certificate {
 
 /** Resources of settings->sites[i], in the same order. */
 struct snapshot_site {
-    int root_fd; /**< O_PATH directory of `files`, or -1 */
     struct snapshot_certificate *certificates;
     size_t certificate_count;
 };
@@ -48,6 +47,8 @@ struct snapshot {
     size_t listener_count;
     struct snapshot_site *sites;
     size_t site_count;
+    int *folders; /**< O_PATH directories, in the order of settings_folders() */
+    size_t folder_count;
     unsigned char ticket_keys[TICKET_KEYS_MAX][TICKET_KEY_SIZE]; /**< newest first: 16 bytes name,
                                                                     32 AES-256 key, 32 HMAC key */
     size_t ticket_key_count;

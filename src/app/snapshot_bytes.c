@@ -2,6 +2,8 @@
  * means is the worker's. */
 #include "app/snapshot.h"
 
+#include <stdlib.h>
+
 #include "app/settings.h"
 #include "base/buffer.h"
 #include "base/mem.h"
@@ -64,7 +66,6 @@ static void put_certificate(struct writer *w, const struct snapshot_certificate 
 
 static void put_site(struct writer *w, const struct snapshot_site *site)
 {
-    put_number(w, site->root_fd != -1);
     put_number(w, site->certificate_count);
     for (size_t i = 0; i < site->certificate_count; i++)
         put_certificate(w, &site->certificates[i]);
@@ -93,6 +94,7 @@ int snapshot_encode(const struct snapshot *snapshot, const char *config_text,
     put_number(&w, snapshot->site_count);
     for (size_t i = 0; i < snapshot->site_count; i++)
         put_site(&w, &snapshot->sites[i]);
+    put_number(&w, snapshot->folder_count);
     put_number(&w, snapshot->ticket_key_count);
     put(&w, snapshot->ticket_keys, snapshot->ticket_key_count * TICKET_KEY_SIZE);
     put_guard(&w, &snapshot->guard);
@@ -196,17 +198,33 @@ static void get_certificate(struct reader *r, struct snapshot_certificate *certi
 
 static void get_sites(struct reader *r, struct snapshot *snapshot)
 {
-    size_t count = get_count(r, SITES_MAX, 2 * sizeof(uint64_t));
+    size_t count = get_count(r, SITES_MAX, sizeof(uint64_t));
 
     snapshot->sites = mem_zalloc((count + 1) * sizeof *snapshot->sites);
     for (; snapshot->site_count < count && !r->broken; snapshot->site_count++) {
         struct snapshot_site *site = &snapshot->sites[snapshot->site_count];
-        site->root_fd = get_fd(r);
         size_t certificates = get_count(r, CERTIFICATES_MAX, 3 * sizeof(uint64_t) + 1);
         site->certificates = mem_zalloc((certificates + 1) * sizeof *site->certificates);
         for (; site->certificate_count < certificates; site->certificate_count++)
             get_certificate(r, &site->certificates[site->certificate_count]);
     }
+}
+
+static void get_folders(struct reader *r, struct snapshot *snapshot)
+{
+    snapshot->folder_count = get_number(r, SNAPSHOT_FDS_MAX);
+    snapshot->folders = mem_alloc((snapshot->folder_count + 1) * sizeof(int));
+    for (size_t i = 0; i < snapshot->folder_count; i++)
+        snapshot->folders[i] = SNAPSHOT_FD_DUE;
+}
+
+static bool fits_settings(const struct snapshot *snapshot)
+{
+    size_t folders;
+
+    free(settings_folders(snapshot->settings, &folders));
+    return snapshot->settings->sites.count == snapshot->site_count &&
+           folders == snapshot->folder_count;
 }
 
 static void get_guard(struct reader *r, struct files_guard *guard)
@@ -230,6 +248,7 @@ int snapshot_decode(struct span bytes, struct snapshot **ret_snapshot)
     const char *config_text = get_text(&r);
     get_listeners(&r, snapshot);
     get_sites(&r, snapshot);
+    get_folders(&r, snapshot);
     snapshot->ticket_key_count = get_number(&r, TICKET_KEYS_MAX);
     get(&r, snapshot->ticket_keys, snapshot->ticket_key_count * TICKET_KEY_SIZE);
     get_guard(&r, &snapshot->guard);
@@ -237,7 +256,7 @@ int snapshot_decode(struct span bytes, struct snapshot **ret_snapshot)
     snapshot->waf = waf[0] ? mem_string(span_str(waf)) : NULL;
     if (!r.broken && r.rest.len == 0)
         result = settings_parse(span_str(config_text), &snapshot->settings);
-    if (result >= 0 && snapshot->settings->sites.count != snapshot->site_count)
+    if (result >= 0 && !fits_settings(snapshot))
         result = ERR_PROTOCOL;
     if (result < 0) {
         snapshot_destroy(snapshot);

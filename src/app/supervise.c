@@ -26,49 +26,18 @@ enum { FAILURES_MAX = 4 /* ends in a row that make a start a failed one */ };
 
 static void note_folders(struct worker_process *worker, const struct deployment *deployment)
 {
-    struct stat st;
+    const struct served_folders *served = &deployment->folders;
 
     free(worker->folders);
-    worker->folders = mem_zalloc((deployment->site_count + 1) * sizeof *worker->folders);
-    worker->folder_count = 0;
-    for (size_t i = 0; i < deployment->site_count; i++)
-        if (deployment->sites[i].root_fd >= 0 && fstat(deployment->sites[i].root_fd, &st) == 0)
-            worker->folders[worker->folder_count++] = (struct folder){st.st_dev, st.st_ino};
-}
-
-static bool has_folder(const struct worker_process *worker, const struct stat *st)
-{
-    for (size_t i = 0; i < worker->folder_count; i++)
-        if (worker->folders[i].dev == st->st_dev && worker->folders[i].ino == st->st_ino)
-            return true;
-    return false;
-}
-
-/* Is the folder, or one above it, among those that the worker may open? */
-static bool reaches(const struct worker_process *worker, int folder)
-{
-    struct stat st, before = {0};
-    int fd = openat(folder, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    bool found = false;
-
-    while (fd >= 0 && fstat(fd, &st) == 0) {
-        found = has_folder(worker, &st);
-        if (found || (st.st_ino == before.st_ino && st.st_dev == before.st_dev))
-            break;
-        before = st;
-        int up = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        close(fd);
-        fd = up;
-    }
-    if (fd >= 0)
-        close(fd);
-    return found;
+    worker->folders = mem_zalloc((served->count + 1) * sizeof *worker->folders);
+    worker->folder_count = served->count;
+    memcpy(worker->folders, served->ids, served->count * sizeof *worker->folders);
 }
 
 bool supervise_can_open(const struct worker_process *worker, const struct deployment *deployment)
 {
-    for (size_t i = 0; i < deployment->site_count; i++)
-        if (deployment->sites[i].root_fd >= 0 && !reaches(worker, deployment->sites[i].root_fd))
+    for (size_t i = 0; i < deployment->folders.count; i++)
+        if (!folder_lies_in(deployment->folders.fds[i], worker->folders, worker->folder_count))
             return false;
     return true;
 }

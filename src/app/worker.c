@@ -375,15 +375,8 @@ static int first_snapshot(struct worker *worker, struct snapshot **ret_snapshot)
 
 static int confine(struct worker *worker, const struct snapshot *snapshot)
 {
-    int *folders = mem_zalloc(snapshot->site_count * sizeof *folders);
-    size_t count = 0;
-
-    for (size_t i = 0; i < snapshot->site_count; i++)
-        if (snapshot->sites[i].root_fd >= 0)
-            folders[count++] = snapshot->sites[i].root_fd;
     tzset(); /* the zone's file is out of reach afterwards */
-    int r = process_confine(worker->start, folders, count);
-    free(folders);
+    int r = process_confine(worker->start, snapshot->folders, snapshot->folder_count);
     if (r == SANDBOX_NO_LANDLOCK)
         log_event(&worker->log, LOG_WARNING,
                   "no Landlock in this kernel or container: a worker that is taken over could read "

@@ -26,30 +26,31 @@ static char *lower_copy(const char *text)
     return copy;
 }
 
-static void add_rule(struct site *site, enum header_op op, const char *name, const char *value)
+static void add_rule(struct header_rules *rules, enum header_op op, const char *name,
+                     const char *value)
 {
-    site->rules = mem_resize(site->rules, site->rule_count + 1, sizeof *site->rules);
-    site->rules[site->rule_count++] = (struct header_rule){
+    rules->items = mem_resize(rules->items, rules->count + 1, sizeof *rules->items);
+    rules->items[rules->count++] = (struct header_rule){
         .name = span_str(lower_copy(name)),
         .value = span_str(mem_string(span_str(value ? value : ""))),
         .op = op,
     };
 }
 
-static void add_headers(struct site *site, const struct settings_headers *headers)
+static void add_headers(struct header_rules *rules, const struct settings_headers *headers)
 {
     for (size_t i = 0; i < headers->remove.count; i++)
-        add_rule(site, HEADER_REMOVE, headers->remove.items[i], NULL);
+        add_rule(rules, HEADER_REMOVE, headers->remove.items[i], NULL);
     for (size_t i = 0; i < headers->set.count; i++)
-        add_rule(site, HEADER_SET, headers->set.items[i].key, headers->set.items[i].value);
+        add_rule(rules, HEADER_SET, headers->set.items[i].key, headers->set.items[i].value);
     for (size_t i = 0; i < headers->add.count; i++)
-        add_rule(site, HEADER_ADD, headers->add.items[i].key, headers->add.items[i].value);
+        add_rule(rules, HEADER_ADD, headers->add.items[i].key, headers->add.items[i].value);
 }
 
-static bool mentions(const struct site *site, struct span name)
+static bool mentions(const struct header_rules *rules, struct span name)
 {
-    for (size_t i = 0; i < site->rule_count; i++)
-        if (span_equal(site->rules[i].name, name))
+    for (size_t i = 0; i < rules->count; i++)
+        if (span_equal(rules->items[i].name, name))
             return true;
     return false;
 }
@@ -63,19 +64,36 @@ static bool all_local(const struct settings_site *site)
 }
 
 /* RFC 6797. It comes last, because plain HTTP must not carry it (section 7.2). */
-static void add_hsts(struct site *site, const struct settings_site *from)
+static void add_hsts(struct header_rules *rules, const struct settings_site *from)
 {
     char value[96];
 
-    site->plain_rule_count = site->rule_count;
+    rules->plain_count = rules->count;
     if (from->hsts.max_age == 0 || all_local(from) ||
-        mentions(site, SPAN("strict-transport-security")))
+        mentions(rules, SPAN("strict-transport-security")))
         return;
     snprintf(value, sizeof value, "max-age=%lld%s%s",
              (long long)(from->hsts.max_age / NSEC_PER_SEC),
              from->hsts.include_subdomains ? "; includeSubDomains" : "",
              from->hsts.preload ? "; preload" : "");
-    add_rule(site, HEADER_SET, "strict-transport-security", value);
+    add_rule(rules, HEADER_SET, "strict-transport-security", value);
+}
+
+static bool has_any(const struct settings_headers *headers)
+{
+    return headers->remove.count || headers->set.count || headers->add.count;
+}
+
+/* Those of all sites, of the site, and of a route, whose word counts. @param route  or NULL */
+static void set_headers(struct header_rules *rules, const struct settings *settings,
+                        const struct settings_site *site, const struct settings_headers *route)
+{
+    add_rule(rules, HEADER_SET, "x-content-type-options", "nosniff");
+    add_headers(rules, &settings->headers);
+    add_headers(rules, &site->headers);
+    if (route)
+        add_headers(rules, route);
+    add_hsts(rules, site);
 }
 
 /* ---- one site ---- */
@@ -166,29 +184,39 @@ struct making {
     struct upstream_group **groups; /* of settings->upstreams, in their order */
     struct proxy_trust *trust;      /* trusted_proxies */
     const struct rate_rules *rates; /* of all sites */
+    size_t folders_at;              /* how many of the snapshot's folders have a place */
     char *why;
 };
 
-/* The folder answers for the whole site, and over plain HTTP where a CA looks for a challenge. */
-static int add_files(struct site *site, const struct files_settings *settings, int root_fd,
-                     const struct worker_materials *materials, const struct files_guard *guard)
+/* Makes the next folder of the snapshot, which are in the order of the settings. */
+static int next_folder(struct making *making, const struct files_settings *settings,
+                       struct files **ret_files)
 {
-    struct files *files;
+    const struct snapshot *snapshot = making->snapshot;
+    int r = making->folders_at < snapshot->folder_count ? 0 : ERR_PROTOCOL;
 
-    int r = files_create(settings, root_fd, materials->secret, &files);
-    if (r < 0)
-        return r;
-    files_set_guard(files, guard);
-    site->pages = files;
+    if (r >= 0)
+        r = files_create(settings, snapshot->folders[making->folders_at++],
+                         making->materials->secret, ret_files);
+    if (r >= 0)
+        files_set_guard(*ret_files, &snapshot->guard);
+    else
+        snprintf(making->why, WHY_SIZE, "the folder %.180s can't be served: %s", settings->root,
+                 error_text(r));
+    return r;
+}
+
+/* The folder answers for the whole site, and over plain HTTP where a CA looks for a challenge. */
+static void add_root(struct site *site, const struct files_settings *settings)
+{
     struct route *root = site_add_route(site, SPAN("/"));
     root->handler = &files_handler;
-    root->config = files;
+    root->config = site->pages;
     root->compress = &settings->compress;
     struct route *challenge = site_add_route(site, SPAN("/.well-known/acme-challenge/"));
     challenge->handler = &challenge_files_handler;
-    challenge->config = files;
+    challenge->config = site->pages;
     challenge->plain = true;
-    return 0;
 }
 
 static void make_groups(struct making *making)
@@ -254,24 +282,45 @@ static void add_proxy(struct making *making, struct site *site, const struct set
     root->compress = &from->compress;
 }
 
-static void add_routes(struct making *making, struct site *site, const struct settings_site *from)
+static int set_handler(struct making *making, struct route *route,
+                       const struct settings_route *settings)
 {
-    for (size_t i = 0; i < from->routes.count; i++) {
+    struct files *files = NULL;
+    int r = 0;
+
+    if (settings->redirect) {
+        route->handler = &redirect_handler;
+        route->config = settings->redirect;
+    } else if (settings->proxy) {
+        route->handler = &proxy_handler;
+        route->config = proxy_config(making, settings->proxy);
+    } else if (settings->files) {
+        r = next_folder(making, settings->files, &files);
+        route->handler = &files_handler;
+        route->config = files;
+        route->compress = &settings->files->compress;
+        route->pages = settings->files->error_pages.count ? files : NULL;
+    } else {
+        route->handler = &respond_handler;
+        route->config = settings->respond;
+    }
+    return r;
+}
+
+static int add_routes(struct making *making, struct site *site, const struct settings_site *from)
+{
+    int r = 0;
+
+    for (size_t i = 0; r >= 0 && i < from->routes.count; i++) {
         const struct settings_route *settings = &settings_routes(from)[i];
         struct route *route = site_add_route(site, span_str(settings->path));
         route->exact = settings->exact;
         route->compress = &from->compress;
-        if (settings->redirect) {
-            route->handler = &redirect_handler;
-            route->config = settings->redirect;
-        } else if (settings->proxy) {
-            route->handler = &proxy_handler;
-            route->config = proxy_config(making, settings->proxy);
-        } else {
-            route->handler = &respond_handler;
-            route->config = settings->respond;
-        }
+        if (has_any(&settings->headers))
+            set_headers(&route->headers, making->settings, from, &settings->headers);
+        r = set_handler(making, route, settings);
     }
+    return r;
 }
 
 /* Routes are sorted later: pointers are set when they have their places. */
@@ -327,22 +376,21 @@ static int make_site(struct making *making, size_t index, struct site *site)
 
     site->main_name = mem_string(span_str(from->names.items[0]));
     site->redirect_to_main = from->redirect_to_main && site->main_name[0] != '*';
-    add_rule(site, HEADER_SET, "x-content-type-options", "nosniff");
-    add_headers(site, &settings->headers);
-    add_headers(site, &from->headers);
-    add_hsts(site, from);
-    add_routes(making, site, from); /* first: of two for the same path, the user's counts */
-    if (from->files && resources->root_fd >= 0)
-        r = add_files(site, from->files, resources->root_fd, materials, &snapshot->guard);
-    if (r < 0) {
-        snprintf(why, WHY_SIZE, "site %s: its folder can't be served: %s", site->main_name,
-                 error_text(r));
+    set_headers(&site->headers, settings, from, NULL);
+    if (from->files && from->files->root)
+        r = next_folder(making, from->files, &site->pages);
+    if (r < 0)
         return r;
-    }
+    r = add_routes(making, site, from); /* first: of two for the same path, the user's counts */
+    if (site->pages)
+        add_root(site, from->files);
+    if (r < 0)
+        return r;
     if (from->proxy)
         add_proxy(making, site, from);
     for (size_t i = 0; i < site->route_count; i++)
-        site->routes[i].pages = site->pages;
+        if (!site->routes[i].pages)
+            site->routes[i].pages = site->pages;
     bound_bodies(making, site, from);   /* while the first routes are those of the settings */
     add_protection(making, site, from); /* while the first routes are those of the settings */
     routes_sort(site->routes, site->route_count);

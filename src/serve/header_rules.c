@@ -1,6 +1,8 @@
 /* Applies header rules to an answer. Nothing is allocated while the answer's fields have room. */
 #include "serve/header_rules.h"
 
+#include <stdlib.h>
+
 /* An error must not be kept for as long as what the site has. */
 static bool lengthens_life(struct span name)
 {
@@ -38,4 +40,13 @@ int header_rules_apply(const struct header_rule *rules, size_t count, struct are
             http_unset(&response->fields, rule->name);
     }
     return r;
+}
+
+void header_rules_finish(struct header_rules *rules)
+{
+    for (size_t i = 0; i < rules->count; i++) {
+        free((char *)(uintptr_t)rules->items[i].name.ptr);
+        free((char *)(uintptr_t)rules->items[i].value.ptr);
+    }
+    free(rules->items);
 }

@@ -16,6 +16,16 @@ struct header_rule {
     enum header_op op;
 };
 
+/** What a site or a route changes in every answer, in order. */
+struct header_rules {
+    struct header_rule *items;
+    size_t count;
+    size_t plain_count; /**< the first so many of them go over plain HTTP as well */
+};
+
+/** Frees the rules with their texts, each of which is a string of its own. */
+void header_rules_finish(struct header_rules *rules);
+
 /** Applies rules in order. An error (status >= 400) takes no cache-control and no expires from
  *  them: those are meant for what the site has.
  *  @return 0, or ERR_LIMIT when the arena is full */

@@ -70,6 +70,13 @@ static bool takes_hsts(struct span host)
            !span_ends(host, SPAN(".localhost"));
 }
 
+static void use_headers(struct request *r, const struct header_rules *headers)
+{
+    r->rules = headers->items;
+    r->rule_count =
+        r->client->secure && takes_hsts(r->x->request.host) ? headers->count : headers->plain_count;
+}
+
 static void on_verdict(struct protect_question *question, const struct verdict *verdict);
 
 /* @return NULL when the exchange's memory does not suffice */
@@ -93,9 +100,7 @@ static struct request *make_request(struct request_source *source, struct http_e
     if (!r->site && !r->sites->strict)
         r->site = r->sites->fallback;
     if (r->site)
-        r->rule_count = r->client->secure && takes_hsts(x->request.host)
-                            ? r->site->rule_count
-                            : r->site->plain_rule_count;
+        use_headers(r, &r->site->headers);
     r->question = (struct protect_question){
         .exchange = x,
         .client = r->client,
@@ -138,6 +143,8 @@ static void find_route(struct request *r)
         r->question.rules = &r->route->protect;
         if (r->route->body_max)
             r->x->body_max = r->route->body_max;
+        if (r->route->headers.count)
+            use_headers(r, &r->route->headers);
     }
 }
 

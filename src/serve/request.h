@@ -51,15 +51,16 @@ struct request {
     struct protect_question question; /**< what protection knows of it */
     struct verdict verdict;           /**< the last that did not let it pass */
     nsec_t routed;                    /**< monotonic, when its header was complete */
-    nsec_t answered;     /**< when request_respond() was called; 0 before. The first byte's time is
-                              x->first_byte */
-    const char *reason;  /**< for the log: why there was an error, static text; NULL otherwise */
-    int error;           /**< the -errno behind the reason, or 0 */
-    struct hold *hold;   /**< body bytes that may not go on yet; NULL: none ever were */
-    struct list feed;    /**< in server->feeds while more of `hold` is due to the handler */
-    uint64_t offered;    /**< bytes out of `hold` that the handler has and did not consume */
-    bool *gone;          /**< set to true when the request ends; NULL: nobody asks */
-    size_t rule_count;   /**< how many of the site's header rules apply to it */
+    nsec_t answered;    /**< when request_respond() was called; 0 before. The first byte's time is
+                             x->first_byte */
+    const char *reason; /**< for the log: why there was an error, static text; NULL otherwise */
+    int error;          /**< the -errno behind the reason, or 0 */
+    struct hold *hold;  /**< body bytes that may not go on yet; NULL: none ever were */
+    struct list feed;   /**< in server->feeds while more of `hold` is due to the handler */
+    uint64_t offered;   /**< bytes out of `hold` that the handler has and did not consume */
+    bool *gone;         /**< set to true when the request ends; NULL: nobody asks */
+    const struct header_rule *rules; /**< the site's or the route's, for its answer */
+    size_t rule_count;
     bool exact_name;     /**< a site has this very host, not its wildcard */
     bool coding_settled; /**< the answer's content coding was negotiated already */
     bool refused;        /**< no handler gets it: refused, or answered by protection */

@@ -109,7 +109,7 @@ void request_respond(struct request *r, const struct http_response *response,
         send_bare(r);
         return;
     }
-    if (r->site && header_rules_apply(r->site->rules, r->rule_count, arena, &answer) < 0) {
+    if (r->site && header_rules_apply(r->rules, r->rule_count, arena, &answer) < 0) {
         close_body(body);
         send_bare(r);
         return;

@@ -4,6 +4,7 @@
 #include "protect/protect.h"
 #include "serve/compress.h"
 #include "serve/handler.h"
+#include "serve/header_rules.h"
 
 struct files;
 
@@ -19,6 +20,8 @@ struct route {
     uint64_t body_max;                        /**< bytes of a request's body; 0: as elsewhere */
     struct protect_rules protect;             /**< what is demanded of its requests */
     struct rate_rules rates;                  /**< its own */
+    struct header_rules headers; /**< in place of the site's, which they begin with; none: the
+                                      site's */
 };
 
 /** Brings routes into the order in which routes_find() looks: the longest path first; of the same

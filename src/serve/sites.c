@@ -31,15 +31,12 @@ static void site_finish(struct site *site)
     for (size_t i = 0; i < site->route_count; i++) {
         free((char *)site->routes[i].path.ptr);
         rate_rules_finish(&site->routes[i].rates);
+        header_rules_finish(&site->routes[i].headers);
     }
     rate_rules_finish(&site->rates);
     free(site->routes);
     tls_context_destroy(site->tls);
-    for (size_t i = 0; i < site->rule_count; i++) {
-        free((char *)site->rules[i].name.ptr);
-        free((char *)site->rules[i].value.ptr);
-    }
-    free(site->rules);
+    header_rules_finish(&site->headers);
 }
 
 void sites_unref(struct sites *sites)

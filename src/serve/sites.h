@@ -15,14 +15,12 @@ struct site {
     bool redirect_to_main; /**< its other exact names answer with a redirect */
     struct route *routes;  /**< in the order of routes_sort() */
     size_t route_count;
-    struct files *pages;       /**< whose error pages answers without a route use; NULL: ours */
-    struct tls_context *tls;   /**< NULL without certificates */
-    struct header_rule *rules; /**< what it changes in every answer, in order */
-    size_t rule_count;
+    struct files *pages;     /**< whose error pages answers without a route use; NULL: ours */
+    struct tls_context *tls; /**< NULL without certificates */
+    struct header_rules headers;
     int waf_mode;                 /**< enum waf_mode */
     struct protect_rules protect; /**< of requests without a route */
     struct rate_rules rates;      /**< its own */
-    size_t plain_rule_count;      /**< the first so many of them go over plain HTTP as well */
 };
 
 /** Adds a route; routes_sort() is due at the end. @return it, zeroed but for the path, which is

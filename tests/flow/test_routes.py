@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from lib import BINARY, needs_library, run
+from lib import BINARY, needs_library, run, wait_until
 
 TEXT = "".join(f"{i} times {i} is {i * i}\n" for i in range(400))
 TOKEN = ".well-known/acme-challenge/token"
@@ -207,3 +207,88 @@ def test_two_routes_of_one_path_are_refused(tmp_path):
     result = check(tmp_path, {"sites": [{"names": ["localhost"], "routes": [
         {"path": "/x", "respond": 404}, {"path": "/x", "respond": 410}]}]})
     assert result.returncode != 0 and "has a route already" in result.stdout + result.stderr
+
+
+# ---- folders and header rules of routes ----
+
+
+def folder_settings(server):
+    """Two folders beneath paths of their own, one of them beneath a link that can be pointed elsewhere."""
+    downloads, first, second = (server.folder / name for name in ("downloads", "first", "second"))
+    for folder in (downloads / "sub", first, second):
+        folder.mkdir(parents=True)
+    (downloads / "file.txt").write_text("a download")
+    (downloads / "sub/index.html").write_text("sub index")
+    (downloads / "none.html").write_text("no such download")
+    (first / "index.html").write_text("first release")
+    (second / "index.html").write_text("second release")
+    (server.folder / "current").symlink_to(first)
+    (server.public / "file.txt").write_text("of the site")
+    (server.public / "404.html").write_text("the site's 404")
+    return {"headers": {"set": {"X-All": "all"}},
+            "sites": [{"names": ["localhost"], "hsts": "1d",
+                       "files": {"root": str(server.public), "error_pages": {"404": "/404.html"}},
+                       "headers": {"set": {"X-Site": "site", "X-Both": "site"}},
+                       "routes": [
+                           {"path": "/downloads", "headers": {"set": {"X-Both": "route"}, "remove": ["X-Site"],
+                                                              "add": {"X-Own": "own"}},
+                            "files": {"root": str(downloads), "listing": True, "error_pages": {"404": "/none.html"},
+                                      "types": {".txt": "text/x-download"}}},
+                           {"path": "/app/", "files": str(server.folder / "current")},
+                           {"path": "/old", "redirect": "/new", "headers": {"set": {"X-Both": "old"}}}]}]}
+
+
+@pytest.fixture(scope="module")
+def folders(start_shared):
+    return start_shared(folder_settings)
+
+
+@VERSIONS
+def test_a_route_has_a_folder_of_its_own(folders, version):
+    answer = folders.curl("/downloads/file.txt", version)
+    assert (answer.text, answer.headers["content-type"]) == ("a download", "text/x-download")
+    assert folders.curl("/file.txt", version).text == "of the site"
+    assert folders.curl("/downloads/sub/", version).text == "sub index"
+    assert folders.curl("/downloads", version).headers["location"] == "/downloads/"
+    assert folders.curl("/downloads/sub", version).headers["location"] == "/downloads/sub/"
+    assert "file.txt" in folders.curl("/downloads/", version).text
+    missing = folders.curl("/downloads/nothing", version)
+    assert (missing.status, missing.text) == (404, "no such download")
+    missing = folders.curl("/app/nothing", version)
+    assert (missing.status, missing.text) == (404, "the site's 404")
+    assert folders.curl("/downloads/../file.txt", version).text == "of the site"
+
+
+@VERSIONS
+def test_header_rules_of_a_route_follow_those_of_its_site(folders, version):
+    for path, arguments in (("/downloads/file.txt", ()), ("/downloads/nothing", ()),
+                            ("/downloads/file.txt", ("-X", "POST"))):
+        fields = folders.curl(path, version, *arguments).headers
+        assert (fields["x-all"], fields["x-both"], fields["x-own"]) == ("all", "route", "own"), path
+        assert "x-site" not in fields and fields["x-content-type-options"] == "nosniff"
+    assert folders.curl("/old/x", version).headers["x-both"] == "old"
+    fields = folders.curl("/file.txt", version).headers
+    assert (fields["x-site"], fields["x-both"]) == ("site", "site") and "x-own" not in fields
+
+
+def test_a_folder_of_a_route_is_exchanged_beneath_its_path(folders):
+    assert folders.curl("/app/").text == "first release"
+    link = folders.folder / "next"
+    link.symlink_to(folders.folder / "second")
+    link.rename(folders.folder / "current")
+    wait_until(lambda: folders.curl("/app/").text == "second release", what="the second release")
+    assert folders.curl("/downloads/file.txt").text == "a download"
+
+
+def test_a_reload_brings_a_folder_to_a_route(start, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    outside.chmod(0o755)
+    (outside / "x.txt").write_text("outside")
+    settings = {"sites": [{"names": ["localhost"], "routes": [{"path": "/x/", "respond": 410}]}]}
+    server = start(settings)
+    assert server.curl("/x/x.txt").status == 410
+    settings["sites"][0]["routes"][0] = {"path": "/x/", "files": str(outside)}
+    server.write_config(settings)
+    assert server.cli("reload").returncode == 0
+    wait_until(lambda: server.curl("/x/x.txt").text == "outside", what="the folder of the route")

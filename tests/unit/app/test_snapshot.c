@@ -48,14 +48,15 @@ static struct snapshot example(size_t listeners)
     for (size_t i = 0; i < listeners; i++)
         s.listeners[i] = (struct snapshot_listener){i + 1, 0, i % 2, i % 3 == 0, address, 443};
     s.sites = mem_zalloc(2 * sizeof *s.sites);
-    s.sites[0].root_fd = 0;
+    static int folders[] = {0};
+    s.folders = folders;
+    s.folder_count = 1;
     s.sites[0].certificates = mem_zalloc(2 * sizeof *s.sites[0].certificates);
     s.sites[0].certificates[0] = (struct snapshot_certificate){
         .key_id = 9, .chain_pem = chain, .ocsp = ocsp, .ocsp_len = 3, .ocsp_until = 77};
     memset(s.sites[0].certificates[0].fingerprint, 8, TLS_FINGERPRINT_SIZE);
     s.sites[0].certificates[1] = (struct snapshot_certificate){.key_id = 10, .chain_pem = chain};
     s.sites[0].certificate_count = 2;
-    s.sites[1].root_fd = -1;
     memset(s.ticket_keys, 5, sizeof s.ticket_keys);
     return s;
 }
@@ -105,8 +106,8 @@ static void round_trip(size_t listeners, size_t parts)
         assert_int_equal(got->listeners[i].port, 443);
     }
     assert_int_equal(got->site_count, 2);
-    assert_true(got->sites[0].root_fd > 2);
-    assert_int_equal(got->sites[1].root_fd, -1);
+    assert_int_equal(got->folder_count, 1);
+    assert_true(got->folders[0] > 2);
     assert_int_equal(got->sites[0].certificates[0].key_id, 9);
     assert_string_equal(got->sites[0].certificates[0].chain_pem, "-----BEGIN CERTIFICATE-----");
     assert_int_equal(got->sites[0].certificates[0].ocsp_len, 3);

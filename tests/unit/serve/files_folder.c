@@ -104,8 +104,8 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 
 void folder_destroy(struct folder *folder)
 {
-    folder->sites->items[0].rules = NULL;
-    folder->sites->items[0].rule_count = 0;
+    folder->sites->items[0].headers.items = NULL;
+    folder->sites->items[0].headers.count = 0;
     server_destroy(folder->server);
     loop_destroy(folder->loop);
     protect_shared_destroy(folder->shared);
@@ -200,8 +200,8 @@ struct answer folder_begin(struct folder *folder, const char *method, const char
 
     if (!folder->files)
         make_files(folder);
-    folder->sites->items[0].rules = (struct header_rule *)(uintptr_t)folder->rules;
-    folder->sites->items[0].rule_count = folder->rule_count;
+    folder->sites->items[0].headers.items = (struct header_rule *)(uintptr_t)folder->rules;
+    folder->sites->items[0].headers.count = folder->rule_count;
     folder_adopt(folder, x);
     fill_request(x, method, target);
     va_start(args, target);

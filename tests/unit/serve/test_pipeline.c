@@ -165,10 +165,10 @@ static void add_routes(struct site *site)
 
     for (size_t i = 0; i < ARRAY_SIZE(routes); i++)
         site_add_route(site, span_str(routes[i].path))->handler = routes[i].handler;
-    site->rules = mem_new(struct header_rule);
-    site->rules[0] = (struct header_rule){span_str(mem_string(SPAN("x-rule"))),
-                                          span_str(mem_string(SPAN("yes"))), HEADER_SET};
-    site->rule_count = site->plain_rule_count = 1;
+    site->headers.items = mem_new(struct header_rule);
+    site->headers.items[0] = (struct header_rule){span_str(mem_string(SPAN("x-rule"))),
+                                                  span_str(mem_string(SPAN("yes"))), HEADER_SET};
+    site->headers.count = site->headers.plain_count = 1;
 }
 
 static void begin(struct rig *rig)
