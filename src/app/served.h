@@ -21,7 +21,8 @@ struct folder {
 struct served_folders {
     int *fds; /**< O_PATH directories */
     struct folder *ids;
-    bool *unwatched; /**< its file system may keep us waiting: nobody looks whether the path moved */
+    bool
+        *unwatched; /**< its file system may keep us waiting: nobody looks whether the path moved */
     size_t count;
 };
 
