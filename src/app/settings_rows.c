@@ -248,7 +248,7 @@ static const struct config_row route_rows[] = {
      .scalar = "to",
      .help =
          "the server that these requests are forwarded to, or a group of `upstreams`; they keep "
-         "their whole path",
+         "their whole path unless `path` says otherwise",
      .example = "127.0.0.1:3000"},
     {.name = "protect",
      .type = CONFIG_TABLE,

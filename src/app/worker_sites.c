@@ -251,9 +251,10 @@ static struct upstream_group *group_of(struct making *making, char *to)
     return upstream_group_create(making->materials->proxy, &single);
 }
 
-static void *proxy_config(struct making *making, const struct proxy_settings *proxy)
+static void *proxy_config(struct making *making, const struct proxy_settings *proxy,
+                          struct span path)
 {
-    return proxy_route_create(group_of(making, proxy->to), proxy, making->trust);
+    return proxy_route_create(group_of(making, proxy->to), proxy, path, making->trust);
 }
 
 /* How large the bodies of requests may be, where the answer depends on the route. */
@@ -278,7 +279,7 @@ static void add_proxy(struct making *making, struct site *site, const struct set
     struct route *root = site_add_route(site, SPAN("/"));
 
     root->handler = &proxy_handler;
-    root->config = proxy_config(making, from->proxy);
+    root->config = proxy_config(making, from->proxy, root->path);
     root->compress = &from->compress;
 }
 
@@ -293,7 +294,7 @@ static int set_handler(struct making *making, struct route *route,
         route->config = settings->redirect;
     } else if (settings->proxy) {
         route->handler = &proxy_handler;
-        route->config = proxy_config(making, settings->proxy);
+        route->config = proxy_config(making, settings->proxy, route->path);
     } else if (settings->files) {
         r = next_folder(making, settings->files, &files);
         route->handler = &files_handler;

@@ -500,6 +500,26 @@ def test_large_bodies_pass_both_ways(start, tmp_path):
 
 
 @pytest.mark.parametrize("version", ["--http1.1", "--http2"])
+def test_another_path_stands_in_place_of_the_routes(start, version):
+    with Upstream(lambda c, r: c.send(b"HTTP/1.1 302 Found\r\nLocation: /login?next=/\r\nSet-Cookie: "
+                                      b"a=1; Path=/\r\nContent-Length: 0\r\n\r\n")) as app:
+        server = start(lambda s: {"sites": [{"names": ["localhost"], "files": str(s.public), "routes": [
+            {"path": "/api", "proxy": {"to": app.address, "path": "/"}},
+            {"path": "/old", "proxy": {"to": app.address, "path": "/v1/x"}},
+            {"path": "/whole", "proxy": app.address}]}]})
+        answer = server.curl("/api/a%20b?c=/api", version)
+        assert app.requests[-1].target == "/a%20b?c=/api"
+        assert app.requests[-1].value("x-forwarded-prefix") == "/api"
+        assert answer.headers["location"] == "/api/login?next=/"
+        assert answer.headers["set-cookie"] == "a=1; Path=/api/"
+        answer = server.curl("/old", version)
+        assert app.requests[-1].target == "/v1/x"
+        assert answer.headers["location"] == "/login?next=/"
+        server.curl("/whole/y", version, "-H", "X-Forwarded-Prefix: /evil")
+        assert app.requests[-1].target == "/whole/y" and app.requests[-1].value("x-forwarded-prefix") is None
+
+
+@pytest.mark.parametrize("version", ["--http1.1", "--http2"])
 @pytest.mark.parametrize("framing", ["Content-Length: ", "Transfer-Encoding: chunked"])
 def test_a_bound_of_bodies_is_the_routes_own(start, tmp_path, version, framing):
     """`limits` bounds what is forwarded too, unless a route says otherwise."""

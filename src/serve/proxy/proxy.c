@@ -14,6 +14,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "serve/proxy/path.h"
+#include "serve/proxy/prefix.h"
 #include "serve/proxy/queue.h"
 #include "serve/proxy/rewrite.h"
 #include "serve/proxy/upstream.h"
@@ -28,6 +29,8 @@ struct proxy_route {
     struct upstream_group *group;
     const struct proxy_trust *trust;
     size_t window;
+    struct prefix prefix;
+    bool replaces; /* its path, by the prefix */
 };
 
 /** One request; in its arena. */
@@ -345,7 +348,9 @@ static void on_answer(struct http_call *call)
 
     health_succeeded(&p->upstream->balance.health, request_now(p->r));
     enter(p, PROXY_BODY);
-    if (rewrite_answer(&p->r->x->arena, &answer->fields, &response.fields) < 0) {
+    if (rewrite_answer(&p->r->x->arena, &answer->fields, &response.fields) < 0 ||
+        (p->route->replaces && prefix_fields(&p->route->prefix, &p->r->x->arena,
+                                             p->r->x->request.authority, &response.fields) < 0)) {
         leave(p);
         request_fail(p->r, 502, "the answer's fields use too much memory");
         return;
@@ -504,15 +509,15 @@ static void attempt(struct proxied *p)
             r);
 }
 
-/** Origin-form, as the client wrote it; a fragment or an authority never is in it. */
-static struct span target_of(struct request *r)
+/** Origin-form, as the client wrote it; a fragment or an authority never is in it. @param path  for
+ *  the server */
+static struct span target_of(struct request *r, struct span path)
 {
     const struct http_request *request = &r->x->request;
 
     if (!request->query.ptr)
-        return request->path;
-    return arena_printf(&r->x->arena, "%.*s?%.*s", SPAN_ARGS(request->path),
-                        SPAN_ARGS(request->query));
+        return path;
+    return arena_printf(&r->x->arena, "%.*s?%.*s", SPAN_ARGS(path), SPAN_ARGS(request->query));
 }
 
 static void proxy_start(struct request *r)
@@ -524,13 +529,18 @@ static void proxy_start(struct request *r)
         .trusted = proxy_trust_allows(route->trust, r->client->address),
         .secure = r->client->secure,
         .id = span_str(r->id),
+        .prefix = route->replaces ? route->prefix.route : SPAN(""),
     };
 
     if (!p) {
         request_fail(r, 500, "the memory of the exchange is full");
         return;
     }
-    if (path_is_ambiguous(r->x->request.path)) {
+    struct span path = r->x->request.path;
+    bool ambiguous = path_is_ambiguous(path);
+    if (!ambiguous && route->replaces && span_starts(path, SPAN("/")))
+        path = prefix_to_server(&route->prefix, &r->x->arena, path);
+    if (ambiguous || !path.ptr) {
         request_fail(r, 400, "the path can be read in two ways");
         return;
     }
@@ -549,7 +559,7 @@ static void proxy_start(struct request *r)
     p->user.on_connection = on_connection;
     p->user.on_no_connection = on_no_connection;
     p->user.on_progress = on_progress;
-    p->call.target = target_of(r);
+    p->call.target = target_of(r, path);
     retry_budget_request(&route->group->budget, p->clock.began);
     if (!p->call.target.ptr ||
         rewrite_request(&r->x->arena, &r->x->request, &facts, &p->fields) < 0)
@@ -574,13 +584,16 @@ static void proxy_on_close(struct request *r, enum http_end end)
 /* ---- routes ---- */
 
 void *proxy_route_create(struct upstream_group *group, const struct proxy_settings *settings,
-                         const struct proxy_trust *trust)
+                         struct span path, const struct proxy_trust *trust)
 {
     struct proxy_route *route = mem_new(struct proxy_route);
 
     route->group = group;
     route->trust = trust;
     route->window = (size_t)settings->buffer;
+    route->replaces = settings->path != NULL;
+    if (route->replaces)
+        prefix_create(path, settings->path, &route->prefix);
     return route;
 }
 
@@ -589,6 +602,7 @@ static void proxy_release(void *config)
     struct proxy_route *route = config;
 
     upstream_group_unref(route->group);
+    prefix_finish(&route->prefix);
     free(route);
 }
 

@@ -44,7 +44,8 @@ struct upstream_group *upstream_group_ref(struct upstream_group *group);
 void upstream_group_unref(struct upstream_group *group);
 
 /** The config of a route that forwards to the group, whose reference is taken over.
+ *  @param path   the route's, decoded
  *  @param trust  who may say whom it speaks for; NULL: nobody; lives as long as the snapshot */
 void *proxy_route_create(struct upstream_group *group, const struct proxy_settings *settings,
-                         const struct proxy_trust *trust);
+                         struct span path, const struct proxy_trust *trust);
 extern const struct handler proxy_handler;

@@ -33,6 +33,8 @@ static bool is_forwarded(struct span name)
     return false;
 }
 
+static const struct span prefix_field = {"x-forwarded-prefix", 18};
+
 /** Fields that are written anew in every case. */
 static bool is_rewritten(struct span name)
 {
@@ -140,6 +142,11 @@ static int add_ours(struct arena *arena, const struct http_request *request,
     if (r >= 0)
         r = add(arena, fields, SPAN("via"),
                 append_to(arena, &request->fields, SPAN("via"), version_text(request->version)));
+    if (r >= 0 && facts->prefix.len) {
+        struct span before = said_or(said, prefix_field, SPAN(""));
+        r = add(arena, fields, prefix_field,
+                arena_printf(arena, "%.*s%.*s", SPAN_ARGS(before), SPAN_ARGS(facts->prefix)));
+    }
     if (r >= 0 && !(said && http_find(said, SPAN("x-request-id"))))
         r = add(arena, fields, SPAN("x-request-id"), facts->id);
     return r;
@@ -162,7 +169,8 @@ int rewrite_request(struct arena *arena, const struct http_request *request,
         return r;
     for (unsigned i = 0; i < fields.count; i++) {
         struct span name = fields.items[i].name;
-        if (is_rewritten(name) || (!facts->trusted && is_forwarded(name)) || is_ambiguous(name))
+        if (is_rewritten(name) || (facts->prefix.len && span_equal(name, prefix_field)) ||
+            (!facts->trusted && is_forwarded(name)) || is_ambiguous(name))
             continue;
         fields.items[kept++] = fields.items[i];
     }

@@ -12,6 +12,7 @@ struct rewrite_facts {
     bool trusted;             /**< it may say whom it speaks for */
     bool secure;              /**< it came over TLS */
     struct span id;           /**< the request's */
+    struct span prefix;       /**< what was taken off the path's front; len 0: nothing */
 };
 
 /** The fields of the request to the server: those that may be sent on, without what only we say,

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "serve/proxy/address.h"
+#include "serve/proxy/path.h"
 
 #define SECONDS(n) ((n)*NSEC_PER_SEC)
 enum { WEIGHT_MAX = 256 };
@@ -185,6 +186,18 @@ const struct config_row upstream_rows[] = {
     CONFIG_END,
 };
 
+static const char *check_path(const char *path)
+{
+    if (*path != '/')
+        return "does not begin with a slash";
+    if (strpbrk(path, "?#%\\") || strstr(path, "//") || path_is_ambiguous(span_str(path)))
+        return "has a query, a fragment, %, a backslash, an empty segment or one of dots";
+    for (const char *at = path; *at; at++)
+        if ((unsigned char)*at <= ' ' || *at == 0x7f)
+            return "has a space or a control character";
+    return NULL;
+}
+
 const struct config_row proxy_rows[] = {
     {.name = "to",
      .type = CONFIG_STRING,
@@ -194,6 +207,14 @@ const struct config_row proxy_rows[] = {
      .help =
          "a name under `upstreams`, or one server: host:port, :port of this machine, unix:/path",
      .example = "127.0.0.1:3000"},
+    {.name = "path",
+     .type = CONFIG_STRING,
+     .offset = offsetof(struct proxy_settings, path),
+     .check = check_path,
+     .help =
+         "stands in place of the route's path on the way to the server, and is replaced by it in "
+         "Location and cookies on the way back; / takes the route's path off",
+     .example = "/"},
     {.name = "buffer",
      .type = CONFIG_SIZE,
      .offset = offsetof(struct proxy_settings, buffer),

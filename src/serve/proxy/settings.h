@@ -22,6 +22,7 @@ struct upstream_settings {
 /** The `proxy` of a site or route. */
 struct proxy_settings {
     char *to;          /**< the name of a group, or an address */
+    char *path;        /**< for the server, in place of the route's; NULL: as it is */
     int64_t buffer;    /**< bytes of an answer that are held for a slow client */
     int64_t body_size; /**< largest request body; 0: as `limits` says */
 };
