@@ -19,13 +19,14 @@
 #include "os/fdpass.h"
 #include "os/socket.h"
 
-enum { RUNNING_MAX = 2, CHAIN_MAX = 256 << 10 };
+enum { RUNNING_MAX = 2, CHAIN_MAX = 256 << 10, CRASHES_SOON = 3 };
 
 #define PATIENCE (900 * NSEC_PER_SEC) /* for one process */
 #define NEXT_TURN NSEC_PER_SEC        /* while others run */
 #define LOOK_AGAIN (3600 * NSEC_PER_SEC)
 #define WINDOW_PERIOD (12 * 3600 * NSEC_PER_SEC) /* between looks at renewal information */
 #define ANSWER_TIMEOUT (5 * NSEC_PER_SEC)
+#define CRASH_WAIT NSEC_PER_SEC /* before an order whose process died is gone on with */
 
 /* A site whose certificate comes by ACME. */
 struct acme_site {
@@ -48,6 +49,7 @@ struct acme_site {
     struct loop_watch watch; /* its messages; fd -1: none */
     bool window_job;         /* it only looks when to renew */
     bool concluded;          /* it told its result */
+    unsigned crashes;        /* processes in a row that died before they did */
     nsec_t window_at;        /* monotonic: when to look the next time */
     enum acme_urgency told;
 };
@@ -149,7 +151,7 @@ static void release_keys(struct acme_site *site)
 
 /* ---- failures ---- */
 
-static void fail(struct acme_site *site, nsec_t retry_after, const char *why)
+static void fail_until(struct acme_site *site, nsec_t retry_at, const char *why)
 {
     struct guardian *g = site->guardian;
     struct acme_record *record = &site->record;
@@ -158,7 +160,7 @@ static void fail(struct acme_site *site, nsec_t retry_after, const char *why)
     enum acme_urgency urgency = site->life.not_after ? acme_urgency(&site->life, now) : ACME_WARN;
 
     record->failures++;
-    record->retry_at = acme_retry_at(record->failures, now, retry_after, random_number());
+    record->retry_at = retry_at;
     free(record->last_error);
     record->last_error = mem_string(span_str(why));
     save_record(site);
@@ -168,6 +170,24 @@ static void fail(struct acme_site *site, nsec_t retry_after, const char *why)
               "site=%s reason=%s failures=%u retry=\"%s\"", site->name,
               log_quoted(quoted, sizeof quoted, span_str(why)), record->failures,
               cert_date_text(record->retry_at, date));
+}
+
+static void fail(struct acme_site *site, nsec_t retry_after, const char *why)
+{
+    fail_until(
+        site,
+        acme_retry_at(site->record.failures + 1, nsec_realtime(), retry_after, random_number()),
+        why);
+}
+
+/* An order whose process died is no failure of the authority: it is gone on with at once, since the
+ * authority is validating. One that kills its process each time waits as others do. */
+static void fail_crashed(struct acme_site *site, const char *why)
+{
+    if (site->crashes++ < CRASHES_SOON)
+        fail_until(site, nsec_realtime() + CRASH_WAIT, why);
+    else
+        fail(site, 0, why);
 }
 
 /* ---- keys ---- */
@@ -383,6 +403,7 @@ static void check_order(struct acme_site *site)
     if (site->record.names && strcmp(site->record.names, text) == 0)
         return;
     free(take(site->record.order_url));
+    free(take(site->record.token));
     free(site->record.names);
     site->record.names = take(text);
 }
@@ -461,8 +482,22 @@ static int keep_order(struct acme_site *site, struct span url)
 {
     if (url.len && !span_starts(url, SPAN("https://")))
         return ERR_PROTOCOL;
+    free(take(site->record.token));
     free(site->record.order_url);
     site->record.order_url = url.len ? mem_string(url) : NULL;
+    return acme_store_save_record(site->order_fd, &site->record);
+}
+
+/* The token of an order is kept with it: the authority may look for it while the process, or all of
+ * gardien, is being started again. */
+static int publish(struct acme_site *site, struct span text, bool on)
+{
+    int r = acme_token_set(site->guardian, site, text, on);
+
+    if (r < 0 || !on || !site->record.order_url)
+        return r;
+    free(site->record.token);
+    site->record.token = mem_string(text);
     return acme_store_save_record(site->order_fd, &site->record);
 }
 
@@ -527,6 +562,7 @@ static void conclude(struct acme_site *site, struct ipc_message *message)
     scoped(mem_release) char *why = mem_string(text);
 
     site->concluded = true;
+    site->crashes = 0;
     if (site->window_job)
         return;
     if (message->fd_count == 1)
@@ -548,7 +584,7 @@ static bool obey(struct acme_site *site, struct ipc_message *message, int *ret_a
         *ret_answer = keep_order(site, text);
         return true;
     case IPC_ACME_PUBLISH:
-        *ret_answer = acme_token_set(site->guardian, site, text, message->value == 1);
+        *ret_answer = publish(site, text, message->value == 1);
         return true;
     case IPC_ACME_WINDOW:
         *ret_answer = keep_window(site, text);
@@ -599,7 +635,6 @@ static void end_process(struct acme_site *site)
 {
     struct guardian *g = site->guardian;
 
-    acme_tokens_withdraw(g, site);
     if (site->watch.fd >= 0) {
         loop_remove(g->loop, &site->watch);
         close(site->watch.fd);
@@ -617,8 +652,11 @@ bool acme_on_exit(struct guardian *g, pid_t pid, int status)
             continue;
         if (!site->concluded) /* the last message may not have been read yet */
             on_message(&site->watch, LOOP_READABLE);
+        if (site->concluded && !site->window_job) /* else the order that needs them goes on */
+            acme_tokens_withdraw(g, site);
         if (!site->concluded && !site->window_job && g->phase == PHASE_SERVING)
-            fail(site, 0, WIFSIGNALED(status) ? "its process was ended" : "its process failed");
+            fail_crashed(site,
+                         WIFSIGNALED(status) ? "its process was ended" : "its process failed");
         if (site->window_job)
             site->window_at = nsec_monotonic() + WINDOW_PERIOD;
         end_process(site);
@@ -637,6 +675,7 @@ static void site_destroy(struct acme_site *site)
         waitpid(site->pid, NULL, 0);
         end_process(site);
     }
+    acme_tokens_withdraw(site->guardian, site);
     release_keys(site);
     close_store(site);
     list_remove(&site->link);
@@ -682,6 +721,9 @@ static struct acme_site *make(struct guardian *g, const char *name)
     list_append(&g->acme.sites, &site->link);
     if (open_store(site) >= 0 && acme_store_record(site->order_fd, &site->record) < 0)
         site->record = (struct acme_record){0};
+    if (site->record.order_url && site->record.token &&
+        acme_token_set(g, site, span_str(site->record.token), true) < 0)
+        free(take(site->record.token)); /* damaged: the process publishes it again */
     return site;
 }
 

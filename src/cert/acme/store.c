@@ -119,6 +119,7 @@ int acme_store_save_account(int ca_fd, const char *url)
 void acme_record_finish(struct acme_record *record)
 {
     free(record->order_url);
+    free(record->token);
     free(record->names);
     free(record->renews);
     free(record->last_error);
@@ -136,6 +137,7 @@ int acme_store_record(int order_fd, struct acme_record *ret_record)
     json_int_t failures = json_integer_value(json_object_get(root, "failures"));
     *ret_record = (struct acme_record){
         .order_url = copy(root, "order"),
+        .token = copy(root, "token"),
         .names = copy(root, "names"),
         .failures = failures < 0      ? 0
                     : failures > 1000 ? 1000
@@ -154,8 +156,9 @@ int acme_store_record(int order_fd, struct acme_record *ret_record)
 int acme_store_save_record(int order_fd, const struct acme_record *record)
 {
     return save(order_fd, "order.json",
-                json_pack("{s:s*, s:s*, s:i, s:I, s:I, s:s*, s:s*}", "order", record->order_url,
-                          "names", record->names, "failures", (int)record->failures, "retry_at",
+                json_pack("{s:s*, s:s*, s:s*, s:i, s:I, s:I, s:s*, s:s*}", "order",
+                          record->order_url, "token", record->token, "names", record->names,
+                          "failures", (int)record->failures, "retry_at",
                           (json_int_t)record->retry_at, "renew_at", (json_int_t)record->renew_at,
                           "renews", record->renews, "last_error", record->last_error));
 }

@@ -19,6 +19,7 @@
 /** What is known of one certificate's orders. Zeroes: nothing. */
 struct acme_record {
     char *order_url;   /**< of an order under way; NULL: none */
+    char *token;       /**< "TOKEN\nKEY-AUTHORIZATION" that it was last answered with; NULL: none */
     char *names;       /**< that it is for, each followed by "\n" */
     unsigned failures; /**< in a row */
     nsec_t retry_at;   /**< wall clock: not before; 0: any time */
