@@ -91,6 +91,7 @@ extern const struct verb why_verb;
 extern const struct verb ban_verb;
 extern const struct verb unban_verb;
 extern const struct verb bans_verb;
+extern const struct verb protect_verb;
 extern const struct verb scan_verb;
 extern const struct verb help_verb;
 extern const struct verb version_verb;

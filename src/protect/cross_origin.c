@@ -69,14 +69,16 @@ static struct verdict on_request(void *policy, struct protect_question *question
 {
     const struct protect_rules *rules = question->rules;
 
-    (void)number;
     if (!rules || rules->cross_origin <= PROTECT_OFF)
         return verdict_pass();
     const char *reason = cross_origin_judge(&question->exchange->request, question->host);
     if (likely(!reason) || is_exempt(rules, question))
         return verdict_pass();
     protect_note(policy, question, "cross_origin", rules->cross_origin == PROTECT_ON, reason);
-    return rules->cross_origin == PROTECT_ON ? verdict_refuse(403, reason) : verdict_pass();
+    if (rules->cross_origin == PROTECT_ON)
+        return verdict_refuse(403, reason);
+    question->watched |= 1u << number;
+    return verdict_pass();
 }
 
 const struct protect_policy cross_origin_policy = {.name = "cross_origin",

@@ -181,7 +181,7 @@ void rate_rules_finish(struct rate_rules *rules)
 
 /* ---- keys ---- */
 
-static bool concerns(const struct rate_rule *rule, const struct protect_question *question)
+bool rate_rule_concerns(const struct rate_rule *rule, const struct protect_question *question)
 {
     const struct config_strings *methods = &rule->settings->methods;
     bool listed = methods->count == 0;
@@ -305,19 +305,19 @@ static struct verdict on_request(void *policy, struct protect_question *question
     struct rates *rates = policy;
     const struct protect_rules *rules = question->rules;
 
-    (void)number;
     if (!rules || rules->rate_mode <= PROTECT_OFF)
         return verdict_pass();
     for (size_t level = 0; level < PROTECT_LEVELS; level++)
         for (size_t i = 0; rules->rates[level] && i < rules->rates[level]->count; i++) {
             const struct rate_rule *rule = &rules->rates[level]->items[i];
-            if (!concerns(rule, question))
+            if (!rate_rule_concerns(rule, question))
                 continue;
             struct rate_state state = take_one(rates->table, rule, question);
             if (likely(state.allowed))
                 continue;
             bool on = rules->rate_mode == PROTECT_ON;
             protect_note(rates->notes, question, rule->settings->name, on, too_many);
+            question->watched |= on ? 0 : 1u << number;
             if (on)
                 return refuse(question, rule, &state);
         }

@@ -43,6 +43,9 @@ void rate_rules_create(const struct config_list *settings, struct span scope,
                        struct rate_rules *ret_rules);
 void rate_rules_finish(struct rate_rules *rules);
 
+/** Whether a rule counts a request. */
+bool rate_rule_concerns(const struct rate_rule *rule, const struct protect_question *question);
+
 /** A worker's policy. */
 struct rates {
     struct protect_notes *notes;

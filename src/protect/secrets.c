@@ -188,14 +188,16 @@ static struct verdict on_request(void *policy, struct protect_question *question
 {
     const struct protect_rules *rules = question->rules;
 
-    (void)number;
     if (!rules || rules->secrets <= PROTECT_OFF || !question->path.ptr)
         return verdict_pass();
     const char *reason = secrets_judge(question->path);
     if (likely(!reason))
         return verdict_pass();
     protect_note(policy, question, "secrets", rules->secrets == PROTECT_ON, reason);
-    return rules->secrets == PROTECT_ON ? verdict_refuse(404, reason) : verdict_pass();
+    if (rules->secrets == PROTECT_ON)
+        return verdict_refuse(404, reason);
+    question->watched |= 1u << number;
+    return verdict_pass();
 }
 
 const struct protect_policy secrets_policy = {.name = "secrets", .on_request = on_request};

@@ -57,11 +57,12 @@ int protect_shared_read_bans(struct protect_shared *shared)
 int protect_shared_create(unsigned rows, size_t rate_size, struct protect_shared **ret_shared)
 {
     size_t peers = lines(peers_size(rows)), rates = lines(rate_size);
+    size_t counts = lines(protect_counts_size(rows));
     uint64_t secret[6];
 
     if (getrandom(secret, sizeof secret, 0) != (ssize_t)sizeof secret)
         return -errno;
-    char *memory = mmap(NULL, 2 * peers + rates, PROT_READ | PROT_WRITE,
+    char *memory = mmap(NULL, 2 * peers + rates + counts, PROT_READ | PROT_WRITE,
                         MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
         return -errno;
@@ -70,8 +71,9 @@ int protect_shared_create(unsigned rows, size_t rate_size, struct protect_shared
         .connections = peers_init(memory, rows, secret),
         .requests = peers_init(memory + peers, rows, secret),
         .rates = rate_table_create(memory + 2 * peers, rates, secret + 2),
+        .counts = protect_counts_create(memory + 2 * peers + rates, rows),
         .memory = memory,
-        .size = 2 * peers + rates,
+        .size = 2 * peers + rates + counts,
     };
     int r = make_bans(shared, secret + 4);
     if (r < 0) {
@@ -87,6 +89,7 @@ void protect_shared_destroy(struct protect_shared *shared)
     if (!shared)
         return;
     rate_table_destroy(shared->rates);
+    protect_counts_destroy(shared->counts);
     ban_table_destroy(shared->bans);
     if (shared->ban_memory)
         munmap(shared->ban_memory, ban_table_size());

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "protect/ban_table.h"
+#include "protect/counts.h"
 #include "protect/peers.h"
 #include "protect/rate_table.h"
 
@@ -10,6 +11,7 @@ struct protect_shared {
     struct peers *connections;
     struct peers *requests;
     struct rate_table *rates;
+    struct protect_counts *counts;
     struct ban_table *bans; /**< of workers: for reading */
     void *ban_memory;       /**< for writing; NULL in a worker */
     void *ban_view;

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "protect/ban_table.h"
+#include "protect/counts.h"
 
 struct policy_place {
     const struct protect_policy *table;
@@ -17,7 +18,8 @@ struct protect {
     struct peers *peers;
     unsigned worker;
     struct limits_settings limits;
-    const struct ban_table *bans; /* NULL: none */
+    const struct ban_table *bans;  /* NULL: none */
+    struct protect_counts *counts; /* NULL: none */
     struct policy_place policies[PROTECT_POLICIES_MAX];
     unsigned count;
     bool sees_requests; /* a policy has on_request; the rest likewise */
@@ -60,14 +62,30 @@ void protect_set_bans(struct protect *protect, const struct ban_table *table)
     protect->bans = table;
 }
 
+void protect_set_counts(struct protect *protect, struct protect_counts *counts)
+{
+    protect->counts = counts;
+}
+
+static void count(const struct protect *protect, unsigned policy, bool refused, nsec_t now)
+{
+    if (protect->counts)
+        protect_count(protect->counts, protect->worker, policy, refused, now);
+}
+
 struct verdict protect_accept(struct protect *protect, struct client *client, nsec_t now)
 {
+    const char *reason = NULL;
+
     if (protect->bans && client->secure && ban_table_find(protect->bans, client->address, now))
-        return verdict_refuse(0, "the address is banned");
-    client->counted = peers_enter(protect->peers, protect->worker, client->address,
-                                  (uint32_t)protect->limits.connections_per_address);
-    return client->counted ? verdict_pass()
-                           : verdict_refuse(0, "too many connections of this address");
+        reason = "the address is banned";
+    else
+        client->counted = peers_enter(protect->peers, protect->worker, client->address,
+                                      (uint32_t)protect->limits.connections_per_address);
+    if (likely(client->counted))
+        return verdict_pass();
+    count(protect, PROTECT_COUNTS_MAX, true, now);
+    return verdict_refuse(0, reason ? reason : "too many connections of this address");
 }
 
 void protect_release(struct protect *protect, struct client *client)
@@ -75,6 +93,14 @@ void protect_release(struct protect *protect, struct client *client)
     if (client->counted)
         peers_leave(protect->peers, protect->worker, client->address);
     client->counted = false;
+}
+
+/* A policy has decided: who that was is remembered, and counted. */
+static void note_refusal(const struct protect *protect, struct protect_question *question,
+                         unsigned number)
+{
+    question->refused_by = protect->policies[number].table;
+    count(protect, number, true, question->now);
 }
 
 static bool is_final(const struct verdict *verdict)
@@ -95,7 +121,7 @@ struct verdict protect_request(struct protect *protect, struct protect_question 
         if (verdict.kind == VERDICT_WAIT)
             question->waiting = 1u << number;
         if (is_final(&verdict))
-            question->refused_by = place->table;
+            note_refusal(protect, question, number);
         if (verdict.kind != VERDICT_PASS)
             return verdict;
     }
@@ -111,7 +137,7 @@ struct verdict protect_body(struct protect *protect, struct protect_question *qu
             continue;
         struct verdict verdict = place->table->on_body(place->policy, question, i, bytes);
         if (is_final(&verdict)) {
-            question->refused_by = place->table;
+            note_refusal(protect, question, i);
             return verdict;
         }
         question->waiting &= ~(1u << i);
@@ -142,7 +168,7 @@ struct verdict protect_response(struct protect *protect, struct protect_question
             continue;
         struct verdict verdict = place->table->on_response(place->policy, question, i, response);
         if (is_final(&verdict)) {
-            question->refused_by = place->table;
+            note_refusal(protect, question, i);
             return verdict;
         }
     }
@@ -151,6 +177,9 @@ struct verdict protect_response(struct protect *protect, struct protect_question
 
 void protect_closed(struct protect *protect, struct protect_question *question, enum http_end end)
 {
+    for (unsigned i = 0; question->watched >> i; i++)
+        if (question->watched & 1u << i)
+            count(protect, i, false, question->now);
     if (!protect->sees_ends)
         return;
     for (unsigned i = 0; i < protect->count; i++)

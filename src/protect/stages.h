@@ -15,6 +15,7 @@
 
 struct protect; /* of one worker */
 struct ban_table;
+struct protect_counts;
 struct protect_policy;
 struct waf_rules;
 
@@ -43,6 +44,7 @@ struct protect_question {
     void (*on_verdict)(struct protect_question *question, const struct verdict *verdict);
     void *state[PROTECT_POLICIES_MAX]; /**< each policy's own, by its number; in the arena */
     unsigned inspecting; /**< bits of the policies that want to see the body: set by on_request */
+    unsigned watched;    /**< bits of the policies that would have refused it, were they on */
     unsigned waiting;    /**< bits of those that said VERDICT_WAIT and have not decided */
     unsigned asked;      /**< policies whose on_request let it pass */
     const struct protect_policy *refused_by; /**< that said ANSWER or REFUSE; NULL: none did */
@@ -80,6 +82,8 @@ void protect_set_limits(struct protect *protect, const struct limits_settings *l
 /** Connections of who is banned are refused from now on; over plain HTTP, which certificate
  *  authorities use, requests are. @param table  outlives `protect` */
 void protect_set_bans(struct protect *protect, const struct ban_table *table);
+/** Where verdicts are counted from now on. @param counts  outlives `protect` */
+void protect_set_counts(struct protect *protect, struct protect_counts *counts);
 /** Adds a policy, asked after those before it. @return 0, or ERR_LIMIT */
 must_check int protect_add_policy(struct protect *protect, const struct protect_policy *table,
                                   void *policy);

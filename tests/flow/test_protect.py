@@ -1,6 +1,7 @@
 """What protection refuses beside the web application firewall: paths to secrets, requests that pages of
 other origins send; what it adds to answers; and that settings of a route win over those of its site."""
 
+import json
 import re
 
 import pytest
@@ -141,3 +142,73 @@ def test_security_fields_come_by_one_word_and_leave_the_application_its_own(star
         assert basic["referrer-policy"] == "strict-origin-when-cross-origin"
         assert "content-security-policy" not in basic
         assert "referrer-policy" not in gardien.curl("/off", version).headers
+
+
+# ---- what defends, and what it says of one request ----
+
+def defended(gardien, rules):
+    return {"protect": {"rates": [{"name": "login", "path": "/login", "rate": "5/m"}],
+                        "bans": {"kernel": False}, "waf": "on", "waf_rules": [str(rules)]},
+            "trusted_proxies": ["127.0.0.1"],
+            "sites": [{"names": ["localhost"], "files": str(gardien.public),
+                       "routes": [{"path": "/app", "respond": 200,
+                                   "protect": {"cross_origin": "on", "secrets": "watch"}}]}]}
+
+
+@pytest.fixture
+def defending(start, tmp_path):
+    rules = tmp_path / "own.conf"
+    rules.write_text('SecRule ARGS:evil "@streq 1" "id:7,phase:2,deny,status:403,msg:\'evil\'"\n')
+    return start(config=lambda g: defended(g, rules))
+
+
+def test_status_tells_the_rules_and_what_they_did(defending):
+    assert defending.curl("/.env").status == 404
+    assert defending.curl("/app/.env").status == 200
+    assert defending.curl("/?evil=1").status == 403
+    told = json.loads(defending.cli("protect", "status", "--json").stdout)
+    counts = {one["policy"]: (one["refused"], one["watched"]) for one in told["last_hour"]}
+    assert counts["secrets"] == (1, 1) and counts["waf"] == (1, 0) and counts["bans"] == (0, 0)
+    site = told["sites"][0]
+    assert site["rules"]["secrets"] == "on" and site["rules"]["cross_origin"] == "off"
+    assert site["routes"][0]["rules"]["cross_origin"] == "on"
+    assert told["rates"][0]["name"] == "login"
+    text = defending.cli("protect", "status").stdout
+    assert re.search(r"^localhost/app +on +watch +on ", text, re.M), text
+    assert re.search(r"^secrets +1 +1$", text, re.M) and "nobody is banned" in text
+
+
+@pytest.mark.parametrize("how, code, pattern", [
+    (["https://localhost/"], 0, "nothing refuses it"),
+    (["https://localhost/.env"], 1, r"secrets +refuse +404"),
+    (["https://localhost/app/.env"], 0, r"secrets +watch +404"),
+    (["https://localhost/?evil=1"], 1, r"waf +refuse +403 +id=7 "),
+    (["--curl", "curl -sS -X POST -H 'Sec-Fetch-Site: cross-site' https://localhost/app"], 1,
+     r"cross_origin +refuse +403"),
+    (["--curl", "curl https://localhost/ -d evil=1"], 1, r"waf +refuse +403 +id=7 "),
+    (["--curl", "curl 'https://localhost/login?x'"], 0, r'rates +counted +"login" counts it: 5/m'),
+    (["--log", '203.0.113.5 - - [01/Dec/2026:00:00:00 +0000] "GET /.git/config HTTP/1.1" 404 1 "-" "x"',
+      "--host", "localhost"], 1, r"secrets +refuse"),
+    (["--log", '{"client":"203.0.113.5","method":"GET","host":"localhost","target":"/x"}'], 0,
+     r"bans +pass"),
+    (["https://localhost/", "--from", "203.0.113.66"], 1, r"bans +refuse +403 +by a test"),
+    (["--log", "nonsense"], 2, "no line of an access log"),
+    (["--curl", "curl --frob https://localhost/"], 2, "--frob of curl is not known"),
+    (["--curl", "curl 'https://localhost/"], 2, "a quote is not closed"),
+    ([], 2, "one request is explained at a time"),
+])
+def test_explain_tells_what_each_policy_says(defending, how, code, pattern):
+    assert defending.cli("ban", "203.0.113.66", "--why", "by a test").returncode == 0
+    told = defending.cli("protect", "explain", *how)
+    assert told.returncode == code, told.stdout + told.stderr
+    assert re.search(pattern, told.stdout + told.stderr), told.stdout + told.stderr
+
+
+def test_a_line_of_the_own_log_can_be_explained_and_settings_need_not_run(start, tmp_path):
+    gardien = start(config=lambda g: {"logs": {"access": str(g.folder / "log"), "format": "json"},
+                                      "sites": [{"names": ["localhost"], "files": str(g.public)}]})
+    gardien.curl("/x.bak")
+    line = lib.wait_until(lambda: (gardien.folder / "log").read_text().strip(), 10, "a line of the log")
+    told = json.loads(lib.run(lib.BINARY, "protect", "explain", "--config", gardien.config_file, "--log",
+                              line, "--json").stdout)
+    assert told["refused"] and [one["policy"] for one in told["verdicts"] if one["decides"]] == ["secrets"]

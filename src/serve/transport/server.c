@@ -113,34 +113,31 @@ static size_t descriptor_limit(void)
 
 static void on_accept_again(struct loop_timer *timer, nsec_t now);
 
-/* What costs least is asked first. */
 static void add_policies(struct server *server)
 {
-    const struct {
-        const struct protect_policy *table;
-        void *policy;
-    } policies[] = {
-        {&bans_policy, &server->bans},
-        {&rates_policy, &server->rates},
-        {&requests_at_once_policy, &server->at_once},
-        {&secrets_policy, &server->notes},
-        {&cross_origin_policy, &server->notes},
-        {&waf_policy, server->waf},
-        {&answers_policy, &server->notes},
+    const struct protect_shared *shared = server->options.shared;
+    void *const states[POLICIES] = {
+        [POLICY_BANS] = &server->bans,
+        [POLICY_RATES] = &server->rates,
+        [POLICY_REQUESTS_AT_ONCE] = &server->at_once,
+        [POLICY_SECRETS] = &server->notes,
+        [POLICY_CROSS_ORIGIN] = &server->notes,
+        [POLICY_WAF] = server->waf,
+        [POLICY_ANSWERS] = &server->notes,
     };
 
-    const struct protect_shared *shared = server->options.shared;
     server->rates = (struct rates){&server->notes, shared->rates};
     server->bans = (struct bans){.notes = &server->notes,
                                  .table = shared->bans,
                                  .rates = shared->rates,
                                  .report = server->options.on_report,
                                  .context = server->options.context};
-    protect_set_bans(server->protect, shared->bans);
     server->at_once = (struct requests_at_once){
         .notes = &server->notes, .peers = shared->requests, .worker = server->options.worker};
-    for (size_t i = 0; i < ARRAY_SIZE(policies); i++)
-        if (protect_add_policy(server->protect, policies[i].table, policies[i].policy) < 0)
+    protect_set_bans(server->protect, shared->bans);
+    protect_set_counts(server->protect, shared->counts);
+    for (size_t i = 0; i < POLICIES; i++)
+        if (protect_add_policy(server->protect, protect_policies[i], states[i]) < 0)
             abort(); /* there is room for PROTECT_POLICIES_MAX */
 }
 
