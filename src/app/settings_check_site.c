@@ -193,6 +193,16 @@ static void check_target(const struct check *check, const struct proxy_settings 
                    proxy->to);
 }
 
+/* Files and an application answer together: it gets what they do not have. */
+static void check_otherwise(const struct check *check, const struct files_settings *files,
+                            const char *path)
+{
+    if (files && files->fallback)
+        diag_hint(config_complain(check->tree, check->diags, path,
+                                  "`fallback` answers already for what the files do not have"),
+                  "take one of the two out");
+}
+
 static void check_proxy(const struct check *check, size_t at)
 {
     const struct settings_site *site = &settings_sites(check->settings)[at];
@@ -201,10 +211,7 @@ static void check_proxy(const struct check *check, size_t at)
     if (!site->proxy)
         return;
     snprintf(path, sizeof path, "sites[%zu].proxy", at);
-    if (site->files)
-        diag_hint(config_complain(check->tree, check->diags, path,
-                                  "the site's `files` answers for \"/\" already"),
-                  "forward a part of it: routes: [{path: /api/, proxy: ADDRESS}]");
+    check_otherwise(check, site->files, path);
     check_target(check, site->proxy, path);
 }
 
@@ -233,7 +240,7 @@ static void check_route(const struct check *check, size_t site, size_t at)
     const struct settings_site *s = &settings_sites(check->settings)[site];
     const struct settings_route *routes = settings_routes(s), *route = &routes[at];
     int handlers = (route->redirect != NULL) + (route->respond != NULL) + (route->proxy != NULL) +
-                   (route->files != NULL);
+                   (route->files && !route->proxy);
     char path[96];
 
     snprintf(path, sizeof path, "sites[%zu].routes[%zu]", site, at);
@@ -248,6 +255,8 @@ static void check_route(const struct check *check, size_t site, size_t at)
     snprintf(path, sizeof path, "sites[%zu].routes[%zu].files", site, at);
     if (route->files)
         check_files(check, path, route->files);
+    if (route->proxy)
+        check_otherwise(check, route->files, path);
     snprintf(path, sizeof path, "sites[%zu].routes[%zu].headers", site, at);
     check_headers(check, path, &route->headers);
     snprintf(path, sizeof path, "sites[%zu].routes[%zu].path", site, at);

@@ -308,7 +308,9 @@ static const struct config_row site_rows[] = {
      .rows = proxy_rows,
      .size = sizeof(struct proxy_settings),
      .scalar = "to",
-     .help = "the server that the site's requests are forwarded to, or a group of `upstreams`",
+     .help =
+         "the server that the site's requests are forwarded to, or a group of `upstreams`; beside "
+         "`files` it gets what these do not have",
      .example = "127.0.0.1:3000"},
     {.name = "fallback",
      .type = CONFIG_STRING,

@@ -206,13 +206,9 @@ static int next_folder(struct making *making, const struct files_settings *setti
     return r;
 }
 
-/* The folder answers for the whole site, and over plain HTTP where a CA looks for a challenge. */
-static void add_root(struct site *site, const struct files_settings *settings)
+/* The folder answers over plain HTTP where a CA looks for a challenge. */
+static void add_challenge_files(struct site *site)
 {
-    struct route *root = site_add_route(site, SPAN("/"));
-    root->handler = &files_handler;
-    root->config = site->pages;
-    root->compress = &settings->compress;
     struct route *challenge = site_add_route(site, SPAN("/.well-known/acme-challenge/"));
     challenge->handler = &challenge_files_handler;
     challenge->config = site->pages;
@@ -267,6 +263,8 @@ static void bound_bodies(struct making *making, struct site *site, const struct 
         struct route *route = &site->routes[i];
         const struct proxy_settings *proxy =
             i < from->routes.count ? settings_routes(from)[i].proxy : from->proxy;
+        if (route->otherwise)
+            route = route->otherwise;
         bool forwarded = route->handler == &proxy_handler;
         route->body_max = limits_body(limits, forwarded ? proxy->body_size : 0, forwarded);
         if (route->body_max > *most)
@@ -274,13 +272,40 @@ static void bound_bodies(struct making *making, struct site *site, const struct 
     }
 }
 
-static void add_proxy(struct making *making, struct site *site, const struct settings_site *from)
+static void set_proxy(struct making *making, struct route *route,
+                      const struct proxy_settings *proxy)
 {
-    struct route *root = site_add_route(site, SPAN("/"));
+    route->handler = &proxy_handler;
+    route->config = proxy_config(making, proxy, route->path);
+}
 
-    root->handler = &proxy_handler;
-    root->config = proxy_config(making, from->proxy, root->path);
-    root->compress = &from->compress;
+/* What the route's files do not have is the application's. */
+static void add_otherwise(struct making *making, struct route *route,
+                          const struct proxy_settings *proxy)
+{
+    route->otherwise = mem_new(struct route);
+    route->otherwise->path = route->path;
+    route->otherwise->compress = route->compress;
+    set_proxy(making, route->otherwise, proxy);
+}
+
+/* What answers for paths of which no route says anything. */
+static void add_root(struct making *making, struct site *site, const struct settings_site *from)
+{
+    struct route *root = from->proxy || site->pages ? site_add_route(site, SPAN("/")) : NULL;
+
+    if (!root)
+        return;
+    root->compress = site->pages ? &from->files->compress : &from->compress;
+    if (!site->pages) {
+        set_proxy(making, root, from->proxy);
+        return;
+    }
+    root->handler = &files_handler;
+    root->config = site->pages;
+    if (from->proxy)
+        add_otherwise(making, root, from->proxy);
+    add_challenge_files(site);
 }
 
 static int set_handler(struct making *making, struct route *route,
@@ -292,15 +317,16 @@ static int set_handler(struct making *making, struct route *route,
     if (settings->redirect) {
         route->handler = &redirect_handler;
         route->config = settings->redirect;
-    } else if (settings->proxy) {
-        route->handler = &proxy_handler;
-        route->config = proxy_config(making, settings->proxy, route->path);
     } else if (settings->files) {
         r = next_folder(making, settings->files, &files);
         route->handler = &files_handler;
         route->config = files;
         route->compress = &settings->files->compress;
         route->pages = settings->files->error_pages.count ? files : NULL;
+        if (settings->proxy)
+            add_otherwise(making, route, settings->proxy);
+    } else if (settings->proxy) {
+        set_proxy(making, route, settings->proxy);
     } else {
         route->handler = &respond_handler;
         route->config = settings->respond;
@@ -345,6 +371,9 @@ static void point_to_rates(const struct making *making, struct site *site)
         route->protect.rates[0] = making->rates;
         route->protect.rates[1] = &site->rates;
         route->protect.rates[2] = &route->rates;
+        if (route->otherwise)
+            memcpy(route->otherwise->protect.rates, route->protect.rates,
+                   sizeof route->protect.rates);
     }
 }
 
@@ -361,6 +390,8 @@ static void add_protection(struct making *making, struct site *site,
         levels[2] = i < from->routes.count ? &settings_routes(from)[i].protect.rules : NULL;
         protect_rules_merge(levels, PROTECT_LEVELS, route->handler == &proxy_handler,
                             &route->protect);
+        if (route->otherwise)
+            protect_rules_merge(levels, PROTECT_LEVELS, true, &route->otherwise->protect);
     }
     add_rates(site, from);
 }
@@ -383,15 +414,16 @@ static int make_site(struct making *making, size_t index, struct site *site)
     if (r < 0)
         return r;
     r = add_routes(making, site, from); /* first: of two for the same path, the user's counts */
-    if (site->pages)
-        add_root(site, from->files);
+    add_root(making, site, from);
     if (r < 0)
         return r;
-    if (from->proxy)
-        add_proxy(making, site, from);
-    for (size_t i = 0; i < site->route_count; i++)
-        if (!site->routes[i].pages)
-            site->routes[i].pages = site->pages;
+    for (size_t i = 0; i < site->route_count; i++) {
+        struct route *route = &site->routes[i];
+        if (!route->pages)
+            route->pages = site->pages;
+        if (route->otherwise)
+            route->otherwise->pages = route->pages;
+    }
     bound_bodies(making, site, from);   /* while the first routes are those of the settings */
     add_protection(making, site, from); /* while the first routes are those of the settings */
     routes_sort(site->routes, site->route_count);

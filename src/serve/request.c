@@ -118,6 +118,20 @@ static struct request *make_request(struct request_source *source, struct http_e
 
 /* ---- who answers it ---- */
 
+/* Takes over what the route says of the request. */
+static void use_route(struct request *r)
+{
+    r->question.rules = &r->route->protect;
+    if (r->route->body_max)
+        r->x->body_max = r->route->body_max;
+}
+
+static bool asks_for_file(const struct http_request *request)
+{
+    return (request->method == HTTP_GET || request->method == HTTP_HEAD) && !request->has_body &&
+           !request->upgrade.len;
+}
+
 /* Finds the route. "*" (of OPTIONS) means the server as a whole: the route of "/". */
 static void find_route(struct request *r)
 {
@@ -134,17 +148,17 @@ static void find_route(struct request *r)
     if (!path.ptr || !r->site)
         return;
     r->route = routes_find(r->site->routes, r->site->route_count, path);
+    if (r->route && r->route->headers.count)
+        use_headers(r, &r->route->headers);
+    if (r->route && r->route->otherwise && (keeps || !asks_for_file(&r->x->request)))
+        r->route = r->route->otherwise;
     if (keeps && !(r->route && r->route->handler->takes_encoded_slashes)) {
         r->path.ptr = r->rest.ptr = r->question.path.ptr = NULL;
         r->route = NULL;
     }
     if (r->route) {
         r->rest = route_rest(r->route, path);
-        r->question.rules = &r->route->protect;
-        if (r->route->body_max)
-            r->x->body_max = r->route->body_max;
-        if (r->route->headers.count)
-            use_headers(r, &r->route->headers);
+        use_route(r);
     }
 }
 
@@ -197,6 +211,20 @@ static void start(struct request *r)
         http_inform(r->x, 100, NULL);
     }
     handler->start(r);
+}
+
+bool request_pass_on(struct request *r)
+{
+    const struct route *other = r->route->otherwise;
+
+    if (!other || !r->path.ptr)
+        return false;
+    r->route = other;
+    r->handler = other->handler;
+    r->coding_settled = false;
+    use_route(r);
+    other->handler->start(r);
+    return true;
 }
 
 static void end_handler(struct request *r, enum http_end end)

@@ -100,6 +100,11 @@ must_check int request_response(const struct request *r, int status, unsigned ow
 /** A body of text that lives in the arena or longer. NULL when the arena is full. */
 struct http_body *request_text_body(const struct request *r, struct span text);
 
+/** The handler does not have what is asked for: the route's `otherwise` gets the request, in place
+ * of an answer. To be called from inside start(), by handlers without state.
+ *  @return false when there is none */
+bool request_pass_on(struct request *r);
+
 /** `bytes` of the body are done with: the client may send as many again. */
 void request_consume(struct request *r, uint64_t bytes);
 /** The body that said -EAGAIN has more, or has ended. */

@@ -52,7 +52,11 @@ void routes_sort(struct route *routes, size_t count)
 
 void routes_finish(struct route *routes, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         if (routes[i].handler && routes[i].handler->release)
             routes[i].handler->release(routes[i].config);
+        if (routes[i].otherwise)
+            routes_finish(routes[i].otherwise, 1);
+        free(routes[i].otherwise);
+    }
 }

@@ -17,11 +17,13 @@ struct route {
     struct files *pages;                      /**< whose error pages its answers use; NULL: ours */
     const struct compress_settings *compress; /**< of what handlers do not encode themselves; NULL:
                                                    not at all */
-    uint64_t body_max;                        /**< bytes of a request's body; 0: as elsewhere */
-    struct protect_rules protect;             /**< what is demanded of its requests */
-    struct rate_rules rates;                  /**< its own */
-    struct header_rules headers; /**< in place of the site's, which they begin with; none: the
-                                      site's */
+    struct route *otherwise;      /**< gets what the handler does not have, and requests with a body
+                                      or another method than GET and HEAD; NULL: nobody does */
+    uint64_t body_max;            /**< bytes of a request's body; 0: as elsewhere */
+    struct protect_rules protect; /**< what is demanded of its requests */
+    struct rate_rules rates;      /**< its own */
+    struct header_rules headers;  /**< in place of the site's, which they begin with; none: the
+                                       site's */
 };
 
 /** Brings routes into the order in which routes_find() looks: the longest path first; of the same
@@ -33,5 +35,5 @@ void routes_sort(struct route *routes, size_t count);
 const struct route *routes_find(const struct route *routes, size_t count, struct span path);
 /** The part of a matched path beneath the route's: "/x" of "/api/x", "/" of "/api". */
 struct span route_rest(const struct route *route, struct span path);
-/** Frees the configs. */
+/** Frees the configs, and the routes that get what others do not have. */
 void routes_finish(struct route *routes, size_t count);

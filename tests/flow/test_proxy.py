@@ -520,6 +520,38 @@ def test_another_path_stands_in_place_of_the_routes(start, version):
 
 
 @pytest.mark.parametrize("version", ["--http1.1", "--http2"])
+def test_the_application_gets_what_the_files_do_not_have(start, version, tmp_path):
+    files = {"a.css": "file", "docs/index.html": "docs", "empty/x": "x", "big": "x" * 300000}
+    more = tmp_path / "more"
+    more.mkdir()
+    (more / "b.txt").write_text("more")
+    with Upstream() as app:
+        server = start(lambda s: {"sites": [{
+            "names": ["localhost"], "files": str(s.public), "proxy": app.address, "routes": [
+                {"path": "/more", "files": str(more), "proxy": {"to": app.address, "path": "/"}},
+                {"path": "/gone", "respond": 410}]}]}, files=files)
+
+        def ask(path, *words):
+            before = len(app.requests)
+            answer = server.curl(path, version, *words)
+            return answer.status, answer.body, [(r.method, r.target) for r in app.requests[before:]]
+        for _ in range(2):  # from the cache too
+            assert ask("/a.css") == (200, b"file", [])
+            assert ask("/docs/") == (200, b"docs", [])
+            assert ask("/more/b.txt") == (200, b"more", [])
+        assert len(ask("/big")[1]) == 300000
+        for path in ("/users?x=1", "/docs", "/empty", "/empty/", "/a.css/y", "/x%2Fy", "/.hidden"):
+            assert ask(path) == (200, b"ok", [("GET", path)])
+        assert ask("/more/c") == (200, b"ok", [("GET", "/c")])
+        assert ask("/more") == (200, b"ok", [("GET", "/")])
+        assert ask("/a.css", "-X", "POST", "-d", "hello") == (200, b"ok", [("POST", "/a.css")])
+        assert app.requests[-1].body == b"hello"
+        assert ask("/a.css", "-X", "OPTIONS") == (200, b"ok", [("OPTIONS", "/a.css")])
+        assert ask("/a.css", "-X", "GET", "-d", "q") == (200, b"ok", [("GET", "/a.css")])
+        assert ask("/gone")[::2] == (410, [])
+
+
+@pytest.mark.parametrize("version", ["--http1.1", "--http2"])
 @pytest.mark.parametrize("framing", ["Content-Length: ", "Transfer-Encoding: chunked"])
 def test_a_bound_of_bodies_is_the_routes_own(start, tmp_path, version, framing):
     """`limits` bounds what is forwarded too, unless a route says otherwise."""
@@ -732,8 +764,8 @@ def test_settings_without_a_proxy_start_no_connector(start):
     (site("app", upstreams={"app": {"servers": [":1"], "weights": {":1": 999}}}), "from 0 to 256"),
     (site("app", upstreams={"a:b": {"servers": [":1"]}}), "is no name"),
     (site("h2c://127.0.0.1:1"), "is HTTP/2, which is not spoken"),
-    ({"sites": [{"names": ["localhost"], "proxy": ":1", "files": "/tmp"}]},
-     "`files` answers for \"/\" already"),
+    ({"sites": [{"names": ["localhost"], "proxy": ":1", "files": "/tmp", "fallback": "/x.html"}]},
+     "`fallback` answers already"),
     ({"sites": [{"names": ["localhost"], "routes": [{"path": "/a", "proxy": "app"}]}]},
      'there is no "app" under `upstreams`'),
     ({"sites": [{"names": ["localhost"], "routes": [{"path": "/a", "proxy": ":1", "respond": 410}]}]},

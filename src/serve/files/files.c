@@ -133,7 +133,7 @@ static void answer_folder(const struct files_request *q, struct span path,
         return;
     }
     opened_file_close(folder);
-    if (answer_fallback(q, path))
+    if (answer_fallback(q, path) || request_pass_on(q->r))
         return;
     request_fail(q->r, 403, "a folder without index file, and listing is off");
 }
@@ -177,9 +177,9 @@ static bool answer_from_disk(const struct files_request *q, struct span path, bo
     }
     if (r == LOCATED_FOLDER)
         answer_folder(q, path, &opened);
-    else if (r == LOCATED_SLASH_MISSING)
+    else if (r == LOCATED_SLASH_MISSING && !request_pass_on(q->r))
         redirect_to_folder(q);
-    else if (r != -ENOENT || !answer_fallback(q, path))
+    else if (r < 0 && (r != -ENOENT || (!answer_fallback(q, path) && !request_pass_on(q->r))))
         files_fail_errno(q, r, reason);
     return true;
 }
@@ -202,9 +202,10 @@ static void answer(struct files_request *q)
     q->r->coding_settled = true;
     if (unlikely(q->x->request.method != HTTP_GET && q->x->request.method != HTTP_HEAD))
         answer_other_method(q);
-    else if (unlikely(q->r->rest.len == 1 && !span_ends(q->r->path, SPAN("/"))))
-        redirect_to_folder(q); /* the folder of the route itself */
-    else
+    else if (unlikely(q->r->rest.len == 1 && !span_ends(q->r->path, SPAN("/")))) {
+        if (!request_pass_on(q->r))
+            redirect_to_folder(q); /* the folder of the route itself */
+    } else
         answer_path(q, q->r->rest, true);
 }
 
