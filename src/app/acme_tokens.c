@@ -39,7 +39,7 @@ static void tell(struct guardian *g, const struct token *token, bool publish)
 {
     scoped(mem_release) char *text = mem_format("%s\n%s", token->token, publish ? token->text : "");
 
-    supervise_tell(g, IPC_ACME_TOKEN, publish, span_str(text));
+    supervise_tell(&g->workers, IPC_ACME_TOKEN, publish, span_str(text));
 }
 
 static void forget(struct guardian *g, struct token *token)

@@ -174,7 +174,7 @@ static json_t *status(struct guardian *g)
 {
     json_t *workers = json_array();
 
-    list_for_each (worker, spare, &g->workers, struct worker_process, link)
+    list_for_each (worker, spare, &g->workers.list, struct worker_process, link)
         json_array_append_new(workers, worker_status(worker));
     return json_pack(
         "{s:b, s:s, s:i, s:i, s:i, s:I, s:o, s:o}", "ok", 1, "version", GARDIEN_VERSION, "pid",
@@ -194,7 +194,7 @@ static void on_status_time(struct loop_timer *timer, nsec_t now)
 /* Asks the workers, and answers with what they have said after a moment. */
 static void do_status(struct guardian *g, struct control_client *client)
 {
-    supervise_tell(g, IPC_STATS, 0, SPAN(""));
+    supervise_tell(&g->workers, IPC_STATS, 0, SPAN(""));
     client->status.on_timeout = on_status_time;
     loop_timer_set(g->loop, &client->status, nsec_monotonic() + STATUS_TIME);
 }
@@ -216,7 +216,7 @@ static void do_upgrade(struct guardian *g, struct control_client *client, const 
 {
     const char *why;
 
-    if (upgrade_begin(g, program, &why) < 0) {
+    if (upgrade_begin(&g->upgrade, program, &why) < 0) {
         scoped(mem_release) char *text = mem_format("the new program cannot be started: %s", why);
         control_answer(client, failure(text));
         return;

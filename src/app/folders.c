@@ -5,16 +5,17 @@
  * Paths are looked at by name: watches (inotify) would have to follow each link on the way. On the
  * file system of a network that look may wait for another machine, and the guardian must not: there
  * it takes a reload. */
+#include "app/folders.h"
+
 #include <sys/stat.h>
 
-#include "app/folders.h"
-#include "app/guardian_state.h"
-#include "app/reload.h"
+#include "app/served.h"
+#include "app/settings.h"
 #include "base/mem.h"
 
 #define LOOK_EVERY (500 * NSEC_PER_MSEC)
 
-enum { LOOK_AT_MOST = 1000 /* paths at a time, so that ten thousand sites cost no more CPU */ };
+enum { PATHS_MAX = 1000 /* at a time, so that ten thousand sites cost no more CPU */ };
 
 /* A path that leads nowhere at the moment changes nothing: what takes its place comes. */
 static bool moved(const struct served_folders *folders, size_t at, const char *path)
@@ -26,17 +27,16 @@ static bool moved(const struct served_folders *folders, size_t at, const char *p
     return st.st_dev != folders->ids[at].dev || st.st_ino != folders->ids[at].ino;
 }
 
-static bool any_moved(struct guardian *g)
+static bool any_moved(struct folders_watch *watch, const struct served_folders *folders,
+                      const struct settings *settings)
 {
-    const struct served_folders *folders = &g->live->folders;
-    size_t wanted, count = folders->count < LOOK_AT_MOST ? folders->count : LOOK_AT_MOST;
-    scoped(mem_release) struct settings_folder *settings =
-        settings_folders(g->live->prepared.settings, &wanted);
+    size_t wanted, count = folders->count < PATHS_MAX ? folders->count : PATHS_MAX;
+    scoped(mem_release) struct settings_folder *named = settings_folders(settings, &wanted);
 
-    for (; count > 0; count--, g->folders_at++) {
-        if (g->folders_at >= folders->count)
-            g->folders_at = 0;
-        if (moved(folders, g->folders_at, settings[g->folders_at].files->root))
+    for (; count > 0; count--, watch->at++) {
+        if (watch->at >= folders->count)
+            watch->at = 0;
+        if (moved(folders, watch->at, named[watch->at].files->root))
             return true;
     }
     return false;
@@ -44,15 +44,22 @@ static bool any_moved(struct guardian *g)
 
 static void on_look(struct loop_timer *timer, nsec_t now)
 {
-    struct guardian *g = container_of(timer, struct guardian, folders);
+    struct folders_watch *watch = container_of(timer, struct folders_watch, timer);
+    const struct served_folders *folders;
+    const struct settings *settings;
 
-    loop_timer_set(g->loop, timer, now + LOOK_EVERY);
-    if (g->phase == PHASE_SERVING && !g->next && !g->prepare.pid && any_moved(g))
-        reload_folders(g);
+    loop_timer_set(watch->loop, timer, now + LOOK_EVERY);
+    if (watch->served(watch->context, &folders, &settings) && any_moved(watch, folders, settings))
+        watch->on_moved(watch->context);
 }
 
-void folders_watch(struct guardian *g)
+void folders_watch_start(struct folders_watch *watch)
 {
-    g->folders.on_timeout = on_look;
-    loop_timer_set(g->loop, &g->folders, nsec_monotonic() + LOOK_EVERY);
+    watch->timer.on_timeout = on_look;
+    loop_timer_set(watch->loop, &watch->timer, nsec_monotonic() + LOOK_EVERY);
+}
+
+void folders_watch_pause(struct folders_watch *watch, nsec_t time)
+{
+    loop_timer_set(watch->loop, &watch->timer, nsec_monotonic() + time);
 }

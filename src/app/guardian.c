@@ -14,12 +14,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "app/control_bans.h"
-#include "app/folders.h"
 #include "app/guardian_state.h"
 #include "app/reload.h"
 #include "app/stapler.h"
-#include "app/watchdog.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "os/process.h"
@@ -104,9 +101,10 @@ static int make_counters(struct guardian *g, const struct settings *settings)
 {
     unsigned workers = settings_workers(settings), cpus = process_cpus();
 
-    g->rows = 2 * (workers > cpus ? workers : cpus) + 2;
-    int r = protect_shared_create(g->rows, (size_t)settings->protect.rate_memory, &g->shared);
-    g->host.shared = g->shared;
+    g->workers.rows = 2 * (workers > cpus ? workers : cpus) + 2;
+    int r = protect_shared_create(g->workers.rows, (size_t)settings->protect.rate_memory,
+                                  &g->workers.shared);
+    g->host.shared = g->workers.shared;
     return r;
 }
 
@@ -166,24 +164,32 @@ void guardian_on_ready(struct guardian *g)
     if (g->options->on_step)
         g->options->on_step(g->options->context, "ready", url);
     g->phase = PHASE_SERVING;
-    watchdog_start(g);
-    folders_watch(g);
-    upgrade_ready(g);
+    watchdog_start(&g->watchdog);
+    folders_watch_start(&g->folders);
+    upgrade_ready(&g->upgrade);
 }
 
 /* ---- the end ---- */
+
+static void enter_stopping(struct guardian *g)
+{
+    g->phase = PHASE_STOPPING;
+    g->workers.ending = true;
+}
 
 void guardian_fail(struct guardian *g, int exit_code, const struct diags *diags)
 {
     g->options->on_diags(g->options->context, diags);
     g->exit_code = exit_code;
-    g->phase = PHASE_STOPPING;
+    enter_stopping(g);
     loop_stop(g->loop);
 }
 
-void guardian_on_worker_gone(struct guardian *g)
+void guardian_on_worker_gone(void *context)
 {
-    if (g->phase >= PHASE_STOPPING && list_empty(&g->workers))
+    struct guardian *g = context;
+
+    if (g->phase >= PHASE_STOPPING && list_empty(&g->workers.list))
         loop_stop(g->loop);
 }
 
@@ -192,7 +198,7 @@ static void on_stop_deadline(struct loop_timer *timer, nsec_t now)
     struct guardian *g = container_of(timer, struct guardian, stop_deadline);
 
     (void)now;
-    list_for_each (worker, spare, &g->workers, struct worker_process, link)
+    list_for_each (worker, spare, &g->workers.list, struct worker_process, link)
         supervise_kill(worker);
 }
 
@@ -201,12 +207,12 @@ void guardian_stop(struct guardian *g, nsec_t deadline)
     bool serving = g->phase == PHASE_SERVING || g->phase == PHASE_HANDED_OVER;
 
     if (g->phase == PHASE_STOPPING || !serving) { /* told twice, or nothing serves yet */
-        g->phase = PHASE_STOPPING;
+        enter_stopping(g);
         loop_stop(g->loop);
         return;
     }
-    upgrade_cancel(g);
-    g->phase = PHASE_STOPPING;
+    upgrade_cancel(&g->upgrade);
+    enter_stopping(g);
     process_notify("STOPPING=1");
     log_event(&g->log, LOG_NOTICE, "stopping", "deadline=%llds",
               (long long)(deadline / NSEC_PER_SEC));
@@ -216,113 +222,8 @@ void guardian_stop(struct guardian *g, nsec_t deadline)
         endpoints_finish(&g->next->endpoints);
     g->stop_deadline.on_timeout = on_stop_deadline;
     loop_timer_set(g->loop, &g->stop_deadline, nsec_monotonic() + deadline + NSEC_PER_SEC);
-    list_for_each (worker, spare, &g->workers, struct worker_process, link)
-        supervise_drain(worker, deadline);
+    supervise_drain_all(&g->workers, deadline);
     guardian_on_worker_gone(g);
-}
-
-/* ---- processes ---- */
-
-static void on_process_started(void *context, enum process_id id)
-{
-    struct guardian *g = context;
-    const struct deployment *deployment = g->live ? g->live : g->next;
-
-    if (id == PROCESS_KEYS)
-        key_ring_give_all(g);
-    else if (id == PROCESS_LOGS && deployment)
-        deployment_send_logs(g, deployment);
-}
-
-static void on_process_ended(void *context, enum process_id id)
-{
-    if (id == PROCESS_KEYS)
-        key_ring_keys_gone(context);
-    else if (id == PROCESS_BANS)
-        control_bans_lost(context);
-}
-
-static void on_process_channel(void *context, enum process_id id)
-{
-    supervise_connect(context, id);
-}
-
-static void log_trouble(const struct guardian *g, const struct ipc_message *message)
-{
-    const char *name = message->text_len && message->text[0] == IPC_LOG_ACCESS ? "access" : "error";
-    uint64_t lines = 0;
-
-    if (message->text_len < 2 ||
-        span_to_uint(span_of(message->text + 1, message->text_len - 1), &lines) < 0)
-        return;
-    if (message->value == 0)
-        log_event(&g->log, LOG_WARNING, "a log is written again", "log=%s dropped=%llu", name,
-                  (unsigned long long)lines);
-    else
-        log_event(&g->log, LOG_ERROR, "lines of a log are lost", "log=%s reason=\"%s\"", name,
-                  message->value == EAGAIN ? "nobody reads it" : error_text(-(int)message->value));
-}
-
-static void on_process_message(void *context, enum process_id id, const struct ipc_message *message)
-{
-    struct guardian *g = context;
-
-    if (id == PROCESS_KEYS)
-        key_ring_hear(g, message);
-    else if (id == PROCESS_BANS && message->kind == IPC_BANS_ANSWER)
-        control_bans_hear(g, message);
-    else if (id == PROCESS_LOGS && message->kind == IPC_LOG_TROUBLE)
-        log_trouble(g, message);
-}
-
-static bool is_loopback(const struct socket_address *address)
-{
-    const struct sockaddr_storage *storage = &address->storage;
-
-    if (address->any)
-        return false;
-    if (storage->ss_family == AF_INET)
-        return ntohl(((const struct sockaddr_in *)storage)->sin_addr.s_addr) >> 24 == 127;
-    return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)storage)->sin6_addr);
-}
-
-/* Ports that other hosts may want to reach. */
-static void public_ports(const struct endpoints *endpoints, struct ports *ret_ports)
-{
-    *ret_ports = (struct ports){.count = 0};
-    for (size_t i = 0; i < endpoints->count; i++) {
-        const struct socket_address *address = &endpoints->items[i].address;
-        if (!is_loopback(address) &&
-            ports_add(ret_ports, (struct port){socket_address_port(address), PORT_TCP}) < 0)
-            return;
-    }
-}
-
-/* While settings are given out their processes hear of them; ports are those in force. */
-static void process_orders(void *context, struct process_orders *ret_orders)
-{
-    const struct guardian *g = context;
-    const struct deployment *deployment = g->next ? g->next : g->live;
-
-    *ret_orders = (struct process_orders){.state_fd = g->state_fd};
-    if (deployment) {
-        ret_orders->settings = deployment->prepared.settings;
-        ret_orders->text = deployment->prepared.text;
-    }
-    if (g->live)
-        public_ports(&g->live->endpoints, &ret_orders->ports);
-}
-
-static void wire_processes(struct guardian *g)
-{
-    processes_init(&g->processes);
-    g->host.secrets = g->ticket_keys;
-    g->host.secrets_len = sizeof g->ticket_keys;
-    g->processes.log = &g->log;
-    g->processes.host = &g->host;
-    g->processes.events =
-        (struct process_events){on_process_started, on_process_ended, on_process_channel,
-                                on_process_message, process_orders,   g};
 }
 
 /* ---- signals ---- */
@@ -336,8 +237,9 @@ static void reap(struct guardian *g)
         if (pid == g->prepare.pid)
             reload_on_prepared(g, status);
         else if (!stapler_on_exit(g, pid, status) && !acme_on_exit(g, pid, status) &&
-                 !processes_on_exit(&g->processes, pid, status) && !upgrade_on_exit(g, pid))
-            supervise_on_exit(g, pid, status);
+                 !processes_on_exit(&g->processes, pid, status) &&
+                 !upgrade_on_exit(&g->upgrade, pid))
+            supervise_on_exit(&g->workers, pid, status);
     }
 }
 
@@ -350,7 +252,7 @@ static void begin_upgrade(struct guardian *g)
 {
     const char *why;
 
-    if (upgrade_begin(g, NULL, &why) < 0)
+    if (upgrade_begin(&g->upgrade, NULL, &why) < 0)
         log_event(&g->log, LOG_ERROR, "the upgrade could not begin", "reason=\"%s\"", why);
 }
 
@@ -407,7 +309,7 @@ static void on_housekeeping(struct loop_timer *timer, nsec_t now)
     struct guardian *g = container_of(timer, struct guardian, housekeeping);
 
     key_ring_drop_unused(g, now);
-    supervise_cut_late(g, now);
+    supervise_cut_late(&g->workers, now);
     if (g->phase == PHASE_SERVING)
         reload_renew(g, now);
     loop_timer_set(g->loop, &g->housekeeping, now + HOUSEKEEPING);
@@ -446,18 +348,35 @@ static void begin_watchdog(struct guardian *g)
         on_watchdog(&g->manager_watchdog, nsec_monotonic());
 }
 
+/* @return 1 when another program handed over to us, 0, or an error */
+static int inherit(struct guardian *g)
+{
+    struct upgrade_bundle bundle;
+    int r = upgrade_inherit(&g->upgrade, &bundle);
+
+    if (r <= 0)
+        return r;
+    g->lock_fd = bundle.lock_fd;
+    g->inherited = bundle.endpoints;
+    g->ticket_key_count = bundle.ticket_key_count;
+    memcpy(g->ticket_keys, bundle.ticket_keys, sizeof g->ticket_keys);
+    explicit_bzero(&bundle, sizeof bundle);
+    return r;
+}
+
 static int begin(struct guardian *g)
 {
     int r = loop_create(&g->loop);
 
-    g->processes.loop = g->loop;
+    g->processes.loop = g->workers.loop = g->watchdog.loop = g->folders.loop = g->upgrade.loop =
+        g->loop;
     if (r >= 0)
         r = watch_signals(g);
     if (r >= 0)
-        r = upgrade_inherit(g);
+        r = inherit(g);
     if (r < 0)
         return r;
-    if (g->predecessor < 0 && !adopt_activation(g))
+    if (r == 0 && !adopt_activation(g))
         return 0;
     begin_watchdog(g);
     g->housekeeping.on_timeout = on_housekeeping;
@@ -487,7 +406,7 @@ static void finish(struct guardian *g)
     acme_stop(g);
     if (g->loop) {
         processes_release(&g->processes);
-        supervise_free(g);
+        supervise_free(&g->workers);
     }
     processes_stop(&g->processes);
     deployment_destroy(g, g->next);
@@ -499,7 +418,7 @@ static void finish(struct guardian *g)
     control_finish(g, true);
     close_if_open(g->state_fd);
     close_if_open(g->signals.fd);
-    protect_shared_destroy(g->shared);
+    protect_shared_destroy(g->workers.shared);
     loop_destroy(g->loop);
     output_close(&g->standard_error);
     free(g->user);
@@ -509,23 +428,17 @@ static void finish(struct guardian *g)
 
 int guardian_run(const struct guardian_options *options)
 {
-    struct guardian g = {.options = options,
-                         .signals.fd = -1,
-                         .state_fd = -1,
-                         .lock_fd = -1,
-                         .control.fd = -1,
-                         .upgrade.watch.fd = -1,
-                         .predecessor = -1};
+    struct guardian g = {
+        .options = options, .signals.fd = -1, .state_fd = -1, .lock_fd = -1, .control.fd = -1};
 
     g.log = (struct log){LOG_NOTICE, "guardian", to_error_log, &g};
     list_init(&g.keys);
-    list_init(&g.workers);
     list_init(&g.clients);
     acme_init(&g);
     /* Without standard error there is nobody to tell. */
     if (output_open(&g.standard_error, STDERR_FILENO) < 0)
         g.standard_error.fd = -1;
-    wire_processes(&g);
+    guardian_wire(&g);
     int r = begin(&g);
     if (r < 0) {
         log_event(&g.log, LOG_ERROR, "the guardian cannot go on", "reason=\"%s\"", error_text(r));

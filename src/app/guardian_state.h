@@ -5,12 +5,14 @@
 #include "app/acme.h"
 #include "app/control_server.h"
 #include "app/deployment.h"
+#include "app/folders.h"
 #include "app/guardian.h"
 #include "app/key_ring.h"
 #include "app/prepare.h"
 #include "app/processes.h"
 #include "app/supervise.h"
 #include "app/upgrade.h"
+#include "app/watchdog.h"
 #include "base/log.h"
 
 enum guardian_phase { PHASE_STARTING, PHASE_SERVING, PHASE_STOPPING, PHASE_HANDED_OVER };
@@ -27,10 +29,8 @@ struct guardian {
     struct loop_timer stop_deadline;
     struct loop_timer manager_watchdog; /* WATCHDOG=1 for the service manager */
     nsec_t manager_watchdog_step;       /* 0: it does not watch */
-    struct loop_timer heartbeat;
-    nsec_t heartbeat_at; /* when the last one was to be */
-    struct loop_timer folders;
-    size_t folders_at;    /* the site to look at next */
+    struct watchdog watchdog;
+    struct folders_watch folders;
     bool renews_folders;  /* `next` is the same as `live` but for them */
     bool folders_refused; /* the last try to renew them failed */
 
@@ -60,9 +60,7 @@ struct guardian {
     unsigned ocsp_processes; /* that ask now */
     struct acme_orders acme;
 
-    struct list workers;
-    unsigned rows; /* most workers alive at a time, draining ones included */
-    struct protect_shared *shared;
+    struct workers workers;
 
     struct loop_watch control;
     struct list clients;
@@ -70,14 +68,15 @@ struct guardian {
     uint64_t bans_asked; /* questions about bans so far */
     struct upgrade upgrade;
     pid_t successor; /* that took over from us, or 0 */
-    int predecessor; /* socket to the program that we take over from, or -1 */
 };
 
 /** Ends with the diags shown: at the start, for a deployment that cannot be. */
 void guardian_fail(struct guardian *g, int exit_code, const struct diags *diags);
 void guardian_stop(struct guardian *g, nsec_t deadline);
 /** A worker is gone: is that the end? */
-void guardian_on_worker_gone(struct guardian *g);
+void guardian_on_worker_gone(void *context);
+/** Connects the parts: who hears of what. */
+void guardian_wire(struct guardian *g);
 /** First deployment served: tell people and programs. */
 void guardian_on_ready(struct guardian *g);
 /** Folder, lock, rows of counters: what follows from the first settings.

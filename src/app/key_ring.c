@@ -249,7 +249,7 @@ static void on_rotation(struct loop_timer *timer, nsec_t now)
     memcpy(g->ticket_keys[0], g->ticket_keys[1], TICKET_KEY_SIZE);
     make_key(g->ticket_keys[1]);
     g->ticket_key_count = 3;
-    supervise_tell(g, IPC_TICKET_KEYS, 0,
+    supervise_tell(&g->workers, IPC_TICKET_KEYS, 0,
                    span_of((const char *)g->ticket_keys, sizeof g->ticket_keys));
     key_ring_arm_rotation(g);
 }

@@ -159,7 +159,7 @@ static void finish(struct guardian *g, enum app_exit code, const struct diags *d
     else
         tell_settings(g, code, diags);
     if (g->renews_folders && code != APP_OK)
-        loop_timer_set(g->loop, &g->folders, nsec_monotonic() + FOLDERS_AGAIN);
+        folders_watch_pause(&g->folders, FOLDERS_AGAIN);
     g->folders_refused = g->renews_folders && code != APP_OK;
     g->renews_folders = false;
     if (g->reload_again) {
@@ -173,7 +173,7 @@ static void roll_back(struct guardian *g)
 {
     g->generation++;
     processes_follow(&g->processes);
-    list_for_each (worker, spare, &g->workers, struct worker_process, link) {
+    list_for_each (worker, spare, &g->workers.list, struct worker_process, link) {
         if (worker->state == WORKER_CANDIDATE) {
             supervise_drain(worker, 0);
         } else if (worker->state == WORKER_CURRENT && worker->child.pid &&
@@ -202,7 +202,7 @@ static void on_apply_deadline(struct loop_timer *timer, nsec_t now)
     struct guardian *g = container_of(timer, struct guardian, apply_deadline);
 
     (void)now;
-    list_for_each (worker, spare, &g->workers, struct worker_process, link)
+    list_for_each (worker, spare, &g->workers.list, struct worker_process, link)
         if (worker->state != WORKER_DRAINING && worker->applied != g->generation)
             supervise_kill(worker);
     abandon(g, "they did not answer in time");
@@ -213,12 +213,12 @@ static void on_apply_deadline(struct loop_timer *timer, nsec_t now)
 /* Candidates become current, and whom they or nobody follows finishes. */
 static void relieve_workers(struct guardian *g, unsigned count)
 {
-    list_for_each (worker, spare, &g->workers, struct worker_process, link) {
-        bool replaced = supervise_find(g, worker->slot, WORKER_CANDIDATE) != NULL;
+    list_for_each (worker, spare, &g->workers.list, struct worker_process, link) {
+        bool replaced = supervise_find(&g->workers, worker->slot, WORKER_CANDIDATE) != NULL;
         if (worker->state == WORKER_CURRENT && (worker->slot >= count || replaced))
             supervise_drain(worker, DRAIN_AFTER_RELOAD);
     }
-    list_for_each (worker, spare, &g->workers, struct worker_process, link)
+    list_for_each (worker, spare, &g->workers.list, struct worker_process, link)
         if (worker->state == WORKER_CANDIDATE)
             worker->state = WORKER_CURRENT;
 }
@@ -258,9 +258,9 @@ static bool all_applied(struct guardian *g)
     unsigned count = settings_workers(g->next->prepared.settings);
 
     for (unsigned slot = 0; slot < count; slot++) {
-        const struct worker_process *worker = supervise_find(g, slot, WORKER_CANDIDATE);
+        const struct worker_process *worker = supervise_find(&g->workers, slot, WORKER_CANDIDATE);
         if (!worker)
-            worker = supervise_find(g, slot, WORKER_CURRENT);
+            worker = supervise_find(&g->workers, slot, WORKER_CURRENT);
         if (!worker || worker->applied != g->generation)
             return false;
     }
@@ -285,12 +285,12 @@ static int give_to_workers(struct guardian *g, unsigned count)
     int r = 0;
 
     for (unsigned slot = 0; r >= 0 && slot < count; slot++) {
-        struct worker_process *worker = supervise_find(g, slot, WORKER_CURRENT);
-        if (worker && worker->child.pid && supervise_can_open(worker, g->next)) {
+        struct worker_process *worker = supervise_find(&g->workers, slot, WORKER_CURRENT);
+        if (worker && worker->child.pid && supervise_can_open(worker, &g->next->folders)) {
             if (deployment_send(g, g->next, worker) < 0)
                 supervise_kill(worker);
         } else if (!worker || worker->child.pid) {
-            r = supervise_spawn(g, slot, worker ? WORKER_CANDIDATE : WORKER_CURRENT);
+            r = supervise_spawn(&g->workers, slot, worker ? WORKER_CANDIDATE : WORKER_CURRENT);
         } /* else it is about to be started, with these settings */
     }
     return r;

@@ -8,7 +8,6 @@ struct guardian;
 struct worker_process; /* supervise.h */
 
 #define DRAIN_AFTER_RELOAD (24 * 3600 * NSEC_PER_SEC)
-#define APPLY_TIMEOUT (20 * NSEC_PER_SEC) /* for the workers to take new settings */
 
 /** Reads the settings anew and serves them; also the start. One that is asked for while another is
  *  under way follows it. */

@@ -90,7 +90,7 @@ static void tell_workers(struct staple *staple)
     message.text_len = sizeof answer->fingerprint;
     if (fd >= 0)
         message.fds[message.fd_count++] = fd;
-    supervise_send(staple->guardian, &message);
+    supervise_send(&staple->guardian->workers, &message);
     if (fd >= 0)
         close(fd);
 }

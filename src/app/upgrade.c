@@ -1,8 +1,8 @@
 /* Handing over to another program: it gets our listening sockets, ticket keys and lock, and we
  * drain once it serves. If it does not, nothing has changed.
  *
- * upgrade_begin → [new program: upgrade_inherit … serves … upgrade_ready] → on_ready_word → drain;
- * its end or the deadline before that → give_up */
+ * upgrade_begin → [new program: upgrade_inherit … serves … upgrade_ready] → on_ready_word →
+ * on_serving; its end or the deadline before that → on_failed */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -12,9 +12,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "app/guardian_state.h"
-#include "app/reload.h"
+#include "app/upgrade.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "os/fdpass.h"
 #include "os/process.h"
@@ -50,18 +50,18 @@ static bool from_hex(const char *hex, unsigned char *bytes, size_t len)
 }
 
 /* A memfd that describes what is inherited. It holds ticket keys and never touches a disk. */
-static int describe(struct guardian *g)
+static int describe(const struct upgrade_bundle *bundle)
 {
     json_t *keys = json_array();
 
-    for (size_t i = 0; i < g->ticket_key_count; i++) {
-        char *hex = to_hex(g->ticket_keys[i], TICKET_KEY_SIZE);
+    for (size_t i = 0; i < bundle->ticket_key_count; i++) {
+        char *hex = to_hex(bundle->ticket_keys[i], TICKET_KEY_SIZE);
         json_array_append_new(keys, json_string(hex));
         explicit_bzero(hex, strlen(hex));
         free(hex);
     }
-    json_t *state = json_pack("{s:i, s:o, s:o}", "lock", g->lock_fd, "ticket_keys", keys,
-                              "endpoints", endpoints_to_json(&g->live->endpoints));
+    json_t *state = json_pack("{s:i, s:o, s:o}", "lock", bundle->lock_fd, "ticket_keys", keys,
+                              "endpoints", endpoints_to_json(&bundle->endpoints));
     int fd = memfd_create("upgrade", 0);
     int r = fd < 0 ? -errno : 0;
     if (r >= 0 && (!state || json_dumpfd(state, fd, JSON_COMPACT) < 0))
@@ -78,15 +78,17 @@ static void keep_open(int fd)
 }
 
 /* In the child: becomes the new program. */
-static void become(struct guardian *g, const char *program, int state, int socket)
+static void become(const struct upgrade *upgrade, const struct upgrade_bundle *bundle,
+                   const char *program, int state, int socket)
 {
+    const struct endpoints *endpoints = &bundle->endpoints;
     char value[32];
     sigset_t none;
 
-    for (size_t i = 0; i < g->live->endpoints.count; i++)
-        for (size_t s = 0; s < g->live->endpoints.items[i].socket_count; s++)
-            keep_open(g->live->endpoints.items[i].sockets[s]->fd);
-    keep_open(g->lock_fd);
+    for (size_t i = 0; i < endpoints->count; i++)
+        for (size_t s = 0; s < endpoints->items[i].socket_count; s++)
+            keep_open(endpoints->items[i].sockets[s]->fd);
+    keep_open(bundle->lock_fd);
     keep_open(state);
     keep_open(socket);
     snprintf(value, sizeof value, "%d,%d", state, socket);
@@ -100,80 +102,70 @@ static void become(struct guardian *g, const char *program, int state, int socke
     }
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    execv(program, g->options->argv);
+    execv(program, upgrade->argv);
     fprintf(stderr, "gardien: %s: %s\n", program, strerror(errno));
     _exit(127);
 }
 
 /* ---- the old program ---- */
 
-static void forget(struct guardian *g)
+static void forget(struct upgrade *upgrade)
 {
-    loop_timer_cancel(g->loop, &g->upgrade.deadline);
-    loop_remove(g->loop, &g->upgrade.watch);
-    close(g->upgrade.watch.fd);
-    g->upgrade.watch.fd = -1;
-    g->upgrade.pid = 0;
+    loop_timer_cancel(upgrade->loop, &upgrade->deadline);
+    loop_remove(upgrade->loop, &upgrade->watch);
+    close(upgrade->watch.fd);
+    upgrade->watch.fd = -1;
+    upgrade->pid = 0;
 }
 
-static void give_up(struct guardian *g, const char *why)
+/* The other program ends; it is reaped like any child. */
+static void abandon(struct upgrade *upgrade, const char *why)
 {
-    log_event(&g->log, LOG_ERROR, "the upgrade failed, going on as before", "reason=\"%s\"", why);
-    kill(g->upgrade.pid, SIGKILL);
-    control_upgrade_done(g, false, why);
-    forget(g);
+    kill(upgrade->pid, SIGKILL);
+    forget(upgrade);
+    upgrade->events.on_failed(upgrade->events.context, why);
 }
 
-static void hand_over(struct guardian *g)
+static void give_up(struct upgrade *upgrade, const char *why)
 {
-    scoped(mem_release) char *main_pid = mem_format("MAINPID=%d", (int)g->upgrade.pid);
-
-    log_event(&g->log, LOG_NOTICE, "another program took over, draining", "pid=%d",
-              (int)g->upgrade.pid);
-    process_notify(main_pid);
-    control_upgrade_done(g, true, "");
-    control_finish(g, false);
-    g->successor = g->upgrade.pid;
-    forget(g);
-    g->phase = PHASE_HANDED_OVER;
-    processes_abandon(&g->processes);
-    endpoints_finish(&g->live->endpoints);
-    list_for_each (worker, spare, &g->workers, struct worker_process, link)
-        supervise_drain(worker, DRAIN_AFTER_RELOAD);
-    guardian_on_worker_gone(g);
+    log_event(upgrade->log, LOG_ERROR, "the upgrade failed, going on as before", "reason=\"%s\"",
+              why);
+    abandon(upgrade, why);
 }
 
 static void on_ready_word(struct loop_watch *watch, unsigned events)
 {
-    struct guardian *g = container_of(watch, struct guardian, upgrade.watch);
+    struct upgrade *upgrade = container_of(watch, struct upgrade, watch);
     char word;
 
     (void)events;
-    if (read(watch->fd, &word, 1) == 1 && g->phase == PHASE_SERVING)
-        hand_over(g);
+    if (read(watch->fd, &word, 1) == 1 &&
+        upgrade->events.on_serving(upgrade->events.context, upgrade->pid))
+        forget(upgrade);
     else
-        loop_remove(g->loop, watch); /* its end follows */
+        loop_remove(upgrade->loop, watch); /* its end follows */
 }
 
 static void on_deadline(struct loop_timer *timer, nsec_t now)
 {
     (void)now;
-    give_up(container_of(timer, struct guardian, upgrade.deadline),
+    give_up(container_of(timer, struct upgrade, deadline),
             "the new program was not ready within 30 seconds");
 }
 
-bool upgrade_on_exit(struct guardian *g, pid_t pid)
+bool upgrade_on_exit(struct upgrade *upgrade, pid_t pid)
 {
-    if (g->upgrade.pid != pid)
+    if (upgrade->pid != pid)
         return false;
-    give_up(g, "the new program ended before it was ready");
+    give_up(upgrade, "the new program ended before it was ready");
     return true;
 }
 
-static int start(struct guardian *g, const char *program)
+static int start_with(struct upgrade *upgrade, const struct upgrade_bundle *bundle,
+                      const char *program)
 {
     int pair[2];
-    int state = describe(g);
+    int state = describe(bundle);
 
     if (state < 0)
         return state;
@@ -181,11 +173,11 @@ static int start(struct guardian *g, const char *program)
     if (r >= 0) {
         pid_t pid = fork();
         if (pid == 0)
-            become(g, program, state, pair[1]);
+            become(upgrade, bundle, program, state, pair[1]);
         r = pid < 0 ? -errno : 0;
         close(pair[1]);
-        g->upgrade.pid = pid;
-        g->upgrade.watch = (struct loop_watch){.fd = pair[0], .on_event = on_ready_word};
+        upgrade->pid = pid;
+        upgrade->watch = (struct loop_watch){.fd = pair[0], .on_event = on_ready_word};
         if (r < 0)
             close(pair[0]);
     }
@@ -193,23 +185,23 @@ static int start(struct guardian *g, const char *program)
     return r;
 }
 
-static const char *refusal(const struct guardian *g)
+static int start(struct upgrade *upgrade, const char *program)
 {
-    if (g->upgrade.pid)
-        return "another upgrade is under way";
-    if (g->next || g->prepare.pid)
-        return "a reload is under way; try again when it is over";
-    if (g->phase == PHASE_HANDED_OVER)
-        return "another program has taken over already: ask that one";
-    return g->phase == PHASE_SERVING ? NULL : "gardien is not serving now";
+    struct upgrade_bundle bundle;
+
+    upgrade->events.bundle(upgrade->events.context, &bundle);
+    int r = start_with(upgrade, &bundle, program);
+    explicit_bzero(&bundle, sizeof bundle);
+    return r;
 }
 
-int upgrade_begin(struct guardian *g, const char *program, const char **ret_why)
+int upgrade_begin(struct upgrade *upgrade, const char *program, const char **ret_why)
 {
     scoped(mem_release) char *own = self_program();
     int r = 0;
 
-    *ret_why = refusal(g);
+    *ret_why = upgrade->pid ? "another upgrade is under way"
+                            : upgrade->events.refusal(upgrade->events.context);
     if (*ret_why)
         return -EBUSY;
     if (!program)
@@ -217,27 +209,25 @@ int upgrade_begin(struct guardian *g, const char *program, const char **ret_why)
     if (!program || access(program, X_OK) < 0)
         r = program ? -errno : -ENOENT;
     if (r >= 0)
-        r = start(g, program);
+        r = start(upgrade, program);
     if (r < 0) {
-        g->upgrade.pid = 0;
+        upgrade->pid = 0;
         *ret_why = error_text(r);
         return r;
     }
-    g->upgrade.deadline.on_timeout = on_deadline;
-    loop_timer_set(g->loop, &g->upgrade.deadline, nsec_monotonic() + UPGRADE_TIMEOUT);
-    return loop_add(g->loop, &g->upgrade.watch, LOOP_LEVEL);
+    upgrade->deadline.on_timeout = on_deadline;
+    loop_timer_set(upgrade->loop, &upgrade->deadline, nsec_monotonic() + UPGRADE_TIMEOUT);
+    return loop_add(upgrade->loop, &upgrade->watch, LOOP_LEVEL);
 }
 
-void upgrade_cancel(struct guardian *g)
+void upgrade_cancel(struct upgrade *upgrade)
 {
     static const char why[] = "gardien was told to stop";
 
-    if (!g->upgrade.pid)
+    if (!upgrade->pid)
         return;
-    log_event(&g->log, LOG_NOTICE, "the upgrade is given up", "reason=\"%s\"", why);
-    kill(g->upgrade.pid, SIGKILL); /* reaped like any child */
-    control_upgrade_done(g, false, why);
-    forget(g);
+    log_event(upgrade->log, LOG_NOTICE, "the upgrade is given up", "reason=\"%s\"", why);
+    abandon(upgrade, why);
 }
 
 /* ---- process 1 after it has handed over ---- */
@@ -277,24 +267,25 @@ int upgrade_remain(pid_t successor, const char *state)
 
 /* ---- the new program ---- */
 
-static int take_state(struct guardian *g, const json_t *state)
+static int take_state(const json_t *state, struct upgrade_bundle *bundle)
 {
     const json_t *keys = json_object_get(state, "ticket_keys");
     size_t count = json_array_size(keys);
 
     for (size_t i = 0; i < count && i < TICKET_KEYS_MAX; i++)
-        if (from_hex(json_string_value(json_array_get(keys, i)), g->ticket_keys[i],
+        if (from_hex(json_string_value(json_array_get(keys, i)), bundle->ticket_keys[i],
                      TICKET_KEY_SIZE))
-            g->ticket_key_count = i + 1;
-    g->lock_fd = (int)json_integer_value(json_object_get(state, "lock"));
-    if (g->lock_fd < 3 || fcntl(g->lock_fd, F_SETFD, FD_CLOEXEC) < 0)
+            bundle->ticket_key_count = i + 1;
+    bundle->lock_fd = (int)json_integer_value(json_object_get(state, "lock"));
+    if (bundle->lock_fd < 3 || fcntl(bundle->lock_fd, F_SETFD, FD_CLOEXEC) < 0)
         return ERR_PROTOCOL;
-    return endpoints_from_json(json_object_get(state, "endpoints"), &g->inherited);
+    return endpoints_from_json(json_object_get(state, "endpoints"), &bundle->endpoints);
 }
 
-int upgrade_inherit(struct guardian *g)
+int upgrade_inherit(struct upgrade *upgrade, struct upgrade_bundle *ret_bundle)
 {
     const char *value = getenv(variable);
+    struct upgrade_bundle bundle = {.lock_fd = -1};
     int state_fd, socket;
 
     if (!value)
@@ -305,19 +296,22 @@ int upgrade_inherit(struct guardian *g)
         return ERR_PROTOCOL;
     json_t *state = json_loadfd(state_fd, JSON_REJECT_DUPLICATES, NULL);
     close(state_fd);
-    g->predecessor = socket;
-    int r = state ? take_state(g, state) : ERR_PROTOCOL;
+    upgrade->predecessor = socket;
+    int r = state ? take_state(state, &bundle) : ERR_PROTOCOL;
     json_decref(state);
-    return r;
+    if (r >= 0)
+        *ret_bundle = bundle;
+    explicit_bzero(bundle.ticket_keys, sizeof bundle.ticket_keys);
+    return r < 0 ? r : 1;
 }
 
-void upgrade_ready(struct guardian *g)
+void upgrade_ready(struct upgrade *upgrade)
 {
-    if (g->predecessor < 0)
+    if (upgrade->predecessor < 0)
         return;
     /* When it is gone already there is nobody left to drain. */
-    ssize_t n = write(g->predecessor, "r", 1);
+    ssize_t n = write(upgrade->predecessor, "r", 1);
     (void)n;
-    close(g->predecessor);
-    g->predecessor = -1;
+    close(upgrade->predecessor);
+    upgrade->predecessor = -1;
 }

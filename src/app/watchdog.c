@@ -7,13 +7,14 @@
  * is found by the CPU that it has used since it was asked. */
 #include <signal.h>
 
-#include "app/guardian_state.h"
-#include "app/reload.h"
+#include "app/process.h"
+#include "app/processes.h"
+#include "app/supervise.h"
 #include "app/watchdog.h"
 #include "base/error.h"
 
-#define STEP_LEAST (200 * NSEC_PER_MSEC)
-#define STEP_MOST (2 * NSEC_PER_SEC)
+#define STEP_MIN (200 * NSEC_PER_MSEC)
+#define STEP_MAX (2 * NSEC_PER_SEC)
 #define STEP_OFF (10 * NSEC_PER_SEC) /* a reload may turn it on */
 
 void watchdog_hear(struct child *child, const struct ipc_message *message)
@@ -59,14 +60,16 @@ static bool beat(struct child *child, nsec_t passed, nsec_t deadline)
     return false;
 }
 
-static void beat_workers(struct guardian *g, nsec_t passed, nsec_t deadline)
+static void beat_workers(struct watchdog *watchdog, nsec_t passed, nsec_t deadline)
 {
-    list_for_each (worker, spare, &g->workers, struct worker_process, link) {
+    uint64_t generation = watchdog->generation(watchdog->context);
+
+    list_for_each (worker, spare, &watchdog->workers->list, struct worker_process, link) {
         /* One that takes over settings computes for as long as it needs for all of its sites. */
-        bool busy = worker->applied != g->generation && deadline < APPLY_TIMEOUT;
+        bool busy = worker->applied != generation && deadline < APPLY_TIMEOUT;
         if (!beat(&worker->child, passed, busy ? APPLY_TIMEOUT : deadline))
             continue;
-        log_event(&g->log, LOG_ERROR, "a worker hangs, ending it",
+        log_event(watchdog->log, LOG_ERROR, "a worker hangs, ending it",
                   "worker=%u pid=%d deadline=%llds", worker->number, (int)worker->child.pid,
                   (long long)(deadline / NSEC_PER_SEC));
         supervise_kill(worker);
@@ -74,16 +77,16 @@ static void beat_workers(struct guardian *g, nsec_t passed, nsec_t deadline)
 }
 
 /* @return whether one that workers wait for owes an answer */
-static bool beat_processes(struct guardian *g, nsec_t passed, nsec_t deadline)
+static bool beat_processes(struct watchdog *watchdog, nsec_t passed, nsec_t deadline)
 {
     bool owes = false;
 
     for (size_t i = 0; i < PROCESSES_LASTING; i++) {
-        struct child *child = &g->processes.items[i].child;
+        struct child *child = &watchdog->processes->items[i].child;
         if (!process_rows[i].heartbeat)
             continue;
         if (beat(child, passed, deadline)) {
-            log_event(&g->log, LOG_ERROR, "a process hangs, ending it",
+            log_event(watchdog->log, LOG_ERROR, "a process hangs, ending it",
                       "process=%s pid=%d deadline=%llds", process_rows[i].name, (int)child->pid,
                       (long long)(deadline / NSEC_PER_SEC));
             kill(child->pid, SIGKILL);
@@ -95,27 +98,27 @@ static bool beat_processes(struct guardian *g, nsec_t passed, nsec_t deadline)
 
 static void on_heartbeat(struct loop_timer *timer, nsec_t now)
 {
-    struct guardian *g = container_of(timer, struct guardian, heartbeat);
-    nsec_t deadline = g->live ? g->live->prepared.settings->watchdog : 0;
-    nsec_t step = deadline == 0               ? STEP_OFF
-                  : deadline / 5 < STEP_LEAST ? STEP_LEAST
-                  : deadline / 5 > STEP_MOST  ? STEP_MOST
-                                              : deadline / 5;
-    nsec_t late = now - g->heartbeat_at;
+    struct watchdog *watchdog = container_of(timer, struct watchdog, timer);
+    nsec_t deadline = watchdog->deadline(watchdog->context);
+    nsec_t step = deadline == 0             ? STEP_OFF
+                  : deadline / 5 < STEP_MIN ? STEP_MIN
+                  : deadline / 5 > STEP_MAX ? STEP_MAX
+                                            : deadline / 5;
+    nsec_t late = now - watchdog->due;
 
-    g->heartbeat_at = now + step;
-    loop_timer_set(g->loop, timer, now + step);
-    if (deadline == 0 || g->phase == PHASE_STARTING)
+    watchdog->due = now + step;
+    loop_timer_set(watchdog->loop, timer, now + step);
+    if (deadline == 0)
         return;
     nsec_t passed = late > step ? 0 : step;
     /* Workers wait for signatures: while the keys process owes an answer they may owe theirs. */
-    bool owes = beat_processes(g, passed, deadline);
-    beat_workers(g, owes ? 0 : passed, deadline);
+    bool owes = beat_processes(watchdog, passed, deadline);
+    beat_workers(watchdog, owes ? 0 : passed, deadline);
 }
 
-void watchdog_start(struct guardian *g)
+void watchdog_start(struct watchdog *watchdog)
 {
-    g->heartbeat.on_timeout = on_heartbeat;
-    g->heartbeat_at = nsec_monotonic() + STEP_LEAST;
-    loop_timer_set(g->loop, &g->heartbeat, g->heartbeat_at);
+    watchdog->timer.on_timeout = on_heartbeat;
+    watchdog->due = nsec_monotonic() + STEP_MIN;
+    loop_timer_set(watchdog->loop, &watchdog->timer, watchdog->due);
 }

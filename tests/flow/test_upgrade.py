@@ -78,7 +78,7 @@ def test_upgrade_under_load_refuses_nobody_and_a_long_download_lives(server, con
     ended(server)
     wait_until(lambda: not any(alive(pid) for pid in family), 5, "the old family to be gone")
     assert server.curl("/").status == 200
-    assert len(descendants(new)) == 4
+    assert len(descendants(new)) == len(family), "as many processes as before"
     assert server.cli("reload").returncode == 0, "the new one obeys"
 
 
