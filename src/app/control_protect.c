@@ -57,7 +57,7 @@ static json_t *counts_json(const struct guardian *g)
     struct protect_sums sums;
     json_t *counts = json_array();
 
-    protect_counts_sum(g->shared->counts, nsec_monotonic(), &sums);
+    protect_counts_sum(g->workers.shared->counts, nsec_monotonic(), &sums);
     json_array_append_new(counts,
                           json_pack("{s:s, s:I, s:I}", "policy", "connections", "refused",
                                     (json_int_t)sums.connections, "watched", (json_int_t)0));
