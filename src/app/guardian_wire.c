@@ -222,12 +222,11 @@ void guardian_wire(struct guardian *g)
     g->processes.events =
         (struct process_events){on_process_started, on_process_ended, on_process_channel,
                                 on_process_message, process_orders,   g};
-    g->workers = (struct workers){
-        .log = &g->log,
-        .host = &g->host,
-        .processes = &g->processes,
-        .events = {on_worker_started, on_worker_applied, on_worker_failed, guardian_on_worker_gone,
-                   g}};
+    g->workers = (struct workers){.log = &g->log,
+                                  .host = &g->host,
+                                  .processes = &g->processes,
+                                  .events = {on_worker_started, on_worker_applied, on_worker_failed,
+                                             guardian_on_worker_gone, g}};
     list_init(&g->workers.list);
     g->watchdog = (struct watchdog){.log = &g->log,
                                     .workers = &g->workers,
@@ -241,6 +240,6 @@ void guardian_wire(struct guardian *g)
         .events = {upgrade_refusal, upgrade_bundle, on_successor, on_upgrade_failed, g},
         .watch.fd = -1,
         .predecessor = -1};
-    g->folders = (struct folders_watch){
-        .served = folders_served, .on_moved = on_folder_moved, .context = g};
+    g->folders =
+        (struct folders_watch){.served = folders_served, .on_moved = on_folder_moved, .context = g};
 }
