@@ -138,6 +138,14 @@ static void answer_folder(const struct files_request *q, struct span path,
     request_fail(q->r, 403, "a folder without index file, and listing is off");
 }
 
+/* Nothing is there for visitors: perhaps others have an answer. @return whether there was one */
+static bool answer_missing(const struct files_request *q, struct span path, int error)
+{
+    if (error == -ENOENT && answer_fallback(q, path))
+        return true;
+    return (error == -ENOENT || error == ERR_NOT_FOUND) && request_pass_on(q->r);
+}
+
 static void answer_file(const struct files_request *q, struct span path, struct file_path *name,
                         struct opened_file *opened)
 {
@@ -179,7 +187,7 @@ static bool answer_from_disk(const struct files_request *q, struct span path, bo
         answer_folder(q, path, &opened);
     else if (r == LOCATED_SLASH_MISSING && !request_pass_on(q->r))
         redirect_to_folder(q);
-    else if (r < 0 && (r != -ENOENT || (!answer_fallback(q, path) && !request_pass_on(q->r))))
+    else if (r < 0 && !answer_missing(q, path, r))
         files_fail_errno(q, r, reason);
     return true;
 }
