@@ -15,7 +15,7 @@ LAYOUT = {  # below PREFIX=/usr, for the file's mode
     "/usr/bin/gardien": 0o755, "/usr/share/man/man1/gardien.1": 0o644,
     "/usr/lib/systemd/system/gardien.service": 0o644,
     "/usr/lib/systemd/system/gardien.socket": 0o644, "/usr/lib/sysusers.d/gardien.conf": 0o644,
-    "/usr/lib/tmpfiles.d/gardien.conf": 0o644, "/etc/logrotate.d/gardien": 0o644,
+    "/usr/lib/tmpfiles.d/gardien.conf": 0o644, "/usr/share/gardien/fail2ban/gardien.conf": 0o644, "/etc/logrotate.d/gardien": 0o644,
     "/etc/gardien/gardien.yaml": 0o644, "/usr/share/doc/gardien/LICENSE": 0o644,
     "/usr/share/bash-completion/completions/gardien": 0o644,
     "/usr/share/fish/vendor_completions.d/gardien.fish": 0o644,
