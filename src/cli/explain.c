@@ -243,6 +243,16 @@ static void ask_policy(struct explanation *e, enum protect_policy_id id, enum pr
             verdict.reason);
 }
 
+static void ask_addresses(struct explanation *e)
+{
+    bool any = e->rules.allow->count || e->rules.deny->count;
+
+    if (any && !e->request.client.len)
+        add(e, "addresses", "unknown", 0, "no address was named: --from ADDRESS");
+    else
+        ask_policy(e, POLICY_ADDRESSES, any ? PROTECT_ON : PROTECT_OFF);
+}
+
 static void ask_waf(struct explanation *e)
 {
     const struct log log = {
@@ -323,6 +333,7 @@ static int explain(struct explanation *e)
         find_route(e);
     make_question(e);
     ask_bans(e);
+    ask_addresses(e);
     ask_rates(e);
     ask_policy(e, POLICY_SECRETS, e->rules.secrets);
     ask_policy(e, POLICY_CROSS_ORIGIN, e->rules.cross_origin);

@@ -5,6 +5,7 @@
 
 enum protect_policy_id {
     POLICY_BANS,
+    POLICY_ADDRESSES,
     POLICY_RATES,
     POLICY_REQUESTS_AT_ONCE,
     POLICY_SECRETS,

@@ -29,6 +29,12 @@ const char protect_help_security_headers[] =
     "site; strict adds a Content-Security-Policy that loads from the own origin only, forbids "
     "frames, camera, microphone and place, and keeps resources to the origin. By default off";
 
+const char protect_help_allow[] =
+    "addresses and networks that alone may ask; all others get 403. Behind `trusted_proxies` the "
+    "address is the one that they name. By default all may";
+const char protect_help_deny[] =
+    "addresses and networks that get 403, also where `allow` lists them; to keep them from "
+    "connecting at all, see `bans`";
 const char protect_help_rates[] =
     "how often clients may ask, counted over all workers; those of all sites, of the site and of "
     "the "
@@ -83,6 +89,7 @@ void protect_rules_merge(const struct protect_rules_settings *const *levels, siz
     int cookies = PROTECT_OFF, headers = PROTECT_HEADERS_OFF, rate_mode = PROTECT_ON;
 
     ret_rules->cross_origin_allow = ret_rules->cross_origin_exempt = &none;
+    ret_rules->allow = ret_rules->deny = &none;
     ret_rules->login_failed = 0;
     for (size_t i = 0; i < count; i++) {
         const struct protect_rules_settings *own = levels[i];
@@ -94,6 +101,10 @@ void protect_rules_merge(const struct protect_rules_settings *const *levels, siz
         override(&headers, own->security_headers);
         override(&rate_mode, own->rate_mode);
         override(&ret_rules->login_failed, (int)own->login_failed);
+        if (own->allow.count)
+            ret_rules->allow = &own->allow;
+        if (own->deny.count)
+            ret_rules->deny = &own->deny;
         if (own->cross_origin_allow.count)
             ret_rules->cross_origin_allow = &own->cross_origin_allow;
         if (own->cross_origin_exempt.count)

@@ -4,6 +4,7 @@
 
 #include "base/span.h"
 #include "config/config.h"
+#include "protect/peer_network.h"
 
 struct rate_rules;
 
@@ -30,8 +31,10 @@ struct protect_rules_settings {
     int cookies;
     int security_headers; /**< enum protect_headers */
     int rate_mode;
-    int64_t login_failed;     /**< status; 0: as around it */
-    struct config_list rates; /**< of struct rate_settings; those of all levels count */
+    struct config_strings allow; /**< networks, from which alone one may ask; none: as around it */
+    struct config_strings deny;  /**< networks, from which nobody may; none: as around it */
+    int64_t login_failed;        /**< status; 0: as around it */
+    struct config_list rates;    /**< of struct rate_settings; those of all levels count */
 };
 
 enum { PROTECT_LEVELS = 3 }; /* all sites, a site, a route */
@@ -49,6 +52,7 @@ struct protect_rules {
     enum protect_headers security_headers;
     enum protect_mode rate_mode;
     int login_failed; /**< status of an answer to a login that failed; 0: none */
+    const struct config_strings *allow, *deny;       /**< networks; never NULL */
     const struct rate_rules *rates[PROTECT_LEVELS];  /**< NULL: none; filled by who compiles them */
     const struct config_strings *cross_origin_allow; /**< never NULL */
     const struct config_strings *cross_origin_exempt; /**< never NULL */
@@ -100,6 +104,20 @@ struct protect_rules {
          .scalar = "rate",                                                                         \
          .help = protect_help_rates,                                                               \
          .example = "[{name: login, path: /login, rate: 5/m}]"},                                   \
+        {.name = "allow",                                                                          \
+         .type = CONFIG_STRINGS,                                                                   \
+         .offset = offsetof(owner, member.allow),                                                  \
+         .max = 256,                                                                               \
+         .check = peer_network_check,                                                              \
+         .help = protect_help_allow,                                                               \
+         .example = "[192.0.2.0/24, \"2001:db8::/32\"]"},                                          \
+        {.name = "deny",                                                                           \
+         .type = CONFIG_STRINGS,                                                                   \
+         .offset = offsetof(owner, member.deny),                                                   \
+         .max = 256,                                                                               \
+         .check = peer_network_check,                                                              \
+         .help = protect_help_deny,                                                                \
+         .example = "[198.51.100.0/24]"},                                                          \
         {.name = "login_failed",                                                                   \
          .type = CONFIG_INT,                                                                       \
          .offset = offsetof(owner, member.login_failed),                                           \
@@ -124,6 +142,7 @@ extern const char *const protect_modes[];
 extern const char *const protect_headers_words[];
 extern const char protect_help_secrets[], protect_help_cross_origin[];
 extern const char protect_help_cross_origin_allow[], protect_help_cross_origin_exempt[];
+extern const char protect_help_allow[], protect_help_deny[];
 extern const char protect_help_login_failed[];
 extern const char protect_help_rates[], protect_help_rate_mode[];
 extern const char protect_help_cookies[], protect_help_security_headers[];

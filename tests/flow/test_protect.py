@@ -54,6 +54,29 @@ def test_one_client_cannot_fill_the_log(start):
     assert len(re.findall("policy=secrets", gardien.output())) < 400
 
 
+# ---- addresses ----
+
+@VERSIONS
+def test_only_some_addresses_may_ask(start, version):
+    with Upstream() as app:
+        gardien = start({"trusted_proxies": ["127.0.0.1"], "protect": {"deny": ["198.51.100.0/24"]}, "sites": [{
+            "names": ["localhost"], "proxy": app.address, "routes": [
+                {"path": "/admin", "proxy": app.address,
+                 "protect": {"allow": ["192.0.2.0/24", "2001:db8::/32"]}},
+                {"path": "/all", "proxy": app.address, "protect": {"deny": ["203.0.113.7"]}}]}]})
+
+        def ask(path, address):
+            return gardien.curl(path, version, "-H", f"X-Forwarded-For: {address}").status
+        for path, address, status in [
+                ("/", "203.0.113.7", 200), ("/", "198.51.100.9", 403), ("/admin", "192.0.2.77", 200),
+                ("/admin/x", "2001:db8:1::9", 200), ("/admin", "203.0.113.7", 403),
+                ("/%61dmin/", "2001:db9::1", 403), ("/administrator", "203.0.113.7", 200),
+                ("/admin", "198.51.100.9", 403), ("/all", "203.0.113.7", 403), ("/all", "198.51.100.9", 200)]:
+            assert ask(path, address) == status, (path, address)
+        assert gardien.curl("/admin", version).status == 403
+        gardien.wait_output('event="request refused" policy=addresses client=203.0.113.7 ')
+
+
 # ---- requests of other origins ----
 
 CROSS = ("-H", "Sec-Fetch-Site: cross-site", "-X", "POST")

@@ -120,6 +120,7 @@ static void add_policies(struct server *server)
         [POLICY_BANS] = &server->bans,
         [POLICY_RATES] = &server->rates,
         [POLICY_REQUESTS_AT_ONCE] = &server->at_once,
+        [POLICY_ADDRESSES] = &server->notes,
         [POLICY_SECRETS] = &server->notes,
         [POLICY_CROSS_ORIGIN] = &server->notes,
         [POLICY_WAF] = server->waf,
