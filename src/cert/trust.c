@@ -98,17 +98,17 @@ int trust_run(const struct trust_work *work, const struct cert_trust_person *per
     return result.exit_code;
 }
 
-bool trust_do(struct trust_work *work, const char *store, const char *path,
-              const struct cert_trust_person *person, const char *const *argv, struct span input)
+bool trust_do(struct trust_work *work, const struct trust_store *store, const char *const *argv,
+              struct span input)
 {
     struct buffer output;
     struct span said;
     char quoted[QUOTE_MAX] = "nothing";
-    int r = trust_run(work, person, argv, input, &output);
+    int r = trust_run(work, store->person, argv, input, &output);
 
     if (r < 0) {
-        trust_step(work, store, path, CERT_TRUST_FAILED, "%s could not be run: %s", argv[0],
-                   error_text(r));
+        trust_step(work, store->name, store->path, CERT_TRUST_FAILED, "%s could not be run: %s",
+                   argv[0], error_text(r));
         return false;
     }
     struct span rest = buffer_span(&output);
@@ -116,8 +116,8 @@ bool trust_do(struct trust_work *work, const char *store, const char *path,
         log_quoted(quoted, sizeof quoted, said);
     buffer_finish(&output);
     if (r != 0)
-        trust_step(work, store, path, CERT_TRUST_FAILED, "%s failed with code %d and said %s",
-                   argv[0], r, quoted);
+        trust_step(work, store->name, store->path, CERT_TRUST_FAILED,
+                   "%s failed with code %d and said %s", argv[0], r, quoted);
     return r == 0;
 }
 

@@ -112,7 +112,8 @@ static bool remove_cert(struct trust_work *work, const struct nss *nss, int inde
 
     nickname(work->certs[index], nick);
     const char *argv[] = {"certutil", "-D", "-d", nss->argument, "-n", nick, NULL};
-    return trust_do(work, nss->browser, nss->folder, nss->person, argv, SPAN(""));
+    return trust_do(work, &(struct trust_store){nss->browser, nss->folder, nss->person}, argv,
+                    SPAN(""));
 }
 
 /* @return how many were taken out, or -1 with a step that tells of the failure */
@@ -147,7 +148,8 @@ static void add(struct trust_work *work, const struct nss *nss)
     nickname(work->certs[0], nick);
     const char *argv[] = {"certutil", "-A", "-d",  nss->argument, "-n",
                           nick,       "-t", "C,,", "-a",          NULL};
-    if (trust_do(work, nss->browser, nss->folder, nss->person, argv, span_str(pem)))
+    if (trust_do(work, &(struct trust_store){nss->browser, nss->folder, nss->person}, argv,
+                 span_str(pem)))
         trust_hint(trust_step(work, nss->browser, nss->folder, CERT_TRUST_DONE,
                               "%s trusts the local CA now", nss->browser),
                    "restart %s if it is running", nss->browser);
@@ -195,8 +197,10 @@ static bool make_store(struct trust_work *work, const char *folder,
     const char *folders[] = {"mkdir", "-p", "-m", "700", parent, folder, NULL};
     const char *store[] = {"certutil", "-N", "-d", argument, "--empty-password", NULL};
 
-    return trust_do(work, "Chromium", folder, person, folders, SPAN("")) &&
-           trust_do(work, "Chromium", folder, person, store, SPAN(""));
+    const struct trust_store chromium = {"Chromium", folder, person};
+
+    return trust_do(work, &chromium, folders, SPAN("")) &&
+           trust_do(work, &chromium, store, SPAN(""));
 }
 
 /* @return how many stores there are, dealt with when `work` is not NULL */

@@ -86,7 +86,7 @@ static bool update(struct trust_work *work, const struct system_store *store, co
     const char *option = removed ? store->remove_option : store->add_option;
     const char *argv[] = {program, option, NULL};
 
-    return trust_do(work, "system", path, NULL, argv, SPAN(""));
+    return trust_do(work, &(struct trust_store){"system", path, NULL}, argv, SPAN(""));
 }
 
 /* A change that did not come through. */

@@ -25,10 +25,16 @@ void trust_hint(struct cert_trust_step *step, const char *hint, ...) printf_like
  *  @return its exit code, or an error */
 must_check int trust_run(const struct trust_work *work, const struct cert_trust_person *person,
                          const char *const *argv, struct span input, struct buffer *ret_output);
+/** A store that a command changes. */
+struct trust_store {
+    const char *name; /**< "system", "Chromium" */
+    const char *path;
+    const struct cert_trust_person *person; /**< whose it is; NULL: the system's */
+};
 /** The same where only success matters; a failure becomes a step that quotes the command.
  *  @return true for exit code 0 */
-bool trust_do(struct trust_work *work, const char *store, const char *path,
-              const struct cert_trust_person *person, const char *const *argv, struct span input);
+bool trust_do(struct trust_work *work, const struct trust_store *store, const char *const *argv,
+              struct span input);
 /** Which of ours a certificate is: its index, or -1. */
 int trust_find(const struct trust_work *work, X509 *cert);
 

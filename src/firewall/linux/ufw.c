@@ -259,10 +259,20 @@ static bool needs_route(const struct passage *passage)
     return false;
 }
 
-static int open_port(const struct firewall_facts *facts, const struct ufw_rules *rules,
-                     const struct firewall_request *request, const struct forwarding *forwarding,
-                     struct plan *plan, struct diags *diags)
+/* What the ports of one request are opened with. */
+struct opening {
+    const struct firewall_facts *facts;
+    const struct ufw_rules *rules;
+    const struct firewall_request *request;
+    struct plan *plan;
+    struct diags *diags;
+};
+
+static int open_port(const struct opening *opening, const struct forwarding *forwarding)
 {
+    const struct firewall_facts *facts = opening->facts;
+    const struct ufw_rules *rules = opening->rules;
+    const struct firewall_request *request = opening->request;
     struct port port = forwarding->port;
     bool both = !request->from.family && has_ipv6(facts);
     enum state v4 = request->from.family == 6 || forwarding->forwarded[0]
@@ -276,7 +286,7 @@ static int open_port(const struct firewall_facts *facts, const struct ufw_rules 
         return 0;
     const struct ufw_rule *opposite = find_opposite(rules, request, port);
     if (opposite)
-        return refuse(opposite, port, diags);
+        return refuse(opposite, port, opening->diags);
     /* A command for both versions would put our comment on somebody's rule for the one. */
     add_step(request, port,
              (struct allowance){.version = !both              ? 0
@@ -285,7 +295,7 @@ static int open_port(const struct firewall_facts *facts, const struct ufw_rules 
                                                               : 0,
                                 .first = v4 == STATE_REFUSED || v6 == STATE_REFUSED,
                                 .only_ipv4 = !has_ipv6(facts)},
-             plan);
+             opening->plan);
     return 0;
 }
 
@@ -318,6 +328,7 @@ static int plan_open(const struct firewall_facts *facts, const struct firewall_r
     ufw_rules_read(facts, &rules);
     port_paths_take_all(facts, request, &paths);
     note_closed_ipv6(facts, plan);
+    const struct opening opening = {facts, &rules, request, plan, diags};
     for (size_t i = 0; i < request->ports.count; i++) {
         struct forwarding forwarding = {.port = request->ports.items[i]};
         for (int version = 0; version < 2; version++) {
@@ -326,7 +337,7 @@ static int plan_open(const struct firewall_facts *facts, const struct firewall_r
             if (needs_route(passage))
                 open_route(request, forwarding.port, passage, plan);
         }
-        int result = open_port(facts, &rules, request, &forwarding, plan, diags);
+        int result = open_port(&opening, &forwarding);
         r = result < 0 ? result : r;
     }
     port_paths_finish(&paths);
