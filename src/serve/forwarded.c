@@ -3,8 +3,8 @@
  * anybody may have written. */
 #include "serve/forwarded.h"
 
+#include "serve/proxy_trust.h"
 #include "serve/sites.h"
-#include "serve/transport/proxy_protocol.h"
 
 enum { PROXIES_MAX = 16 };
 

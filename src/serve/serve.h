@@ -7,6 +7,7 @@
 #include "serve/fixed.h"
 #include "serve/handler.h"
 #include "serve/proxy/proxy.h"
+#include "serve/proxy_trust.h"
 #include "serve/redirect.h"
 #include "serve/request.h"
 #include "serve/route.h"

@@ -6,8 +6,8 @@
 #include "base/map.h"
 #include "protect/protect.h"
 #include "serve/header_rules.h"
+#include "serve/proxy_trust.h"
 #include "serve/route.h"
-#include "serve/transport/proxy_protocol.h"
 #include "tls/tls.h"
 
 struct site {

@@ -18,9 +18,9 @@
 #include "serve/proxy/queue.h"
 #include "serve/proxy/rewrite.h"
 #include "serve/proxy/upstream.h"
+#include "serve/proxy_trust.h"
 #include "serve/request.h"
 #include "serve/route.h"
-#include "serve/transport/proxy_protocol.h"
 
 enum { TRIES_MAX = 8, UPLOAD_MAX = 2 << 20, LOG_EVERY = 1, RETRY_AFTER_MAX = 60 };
 

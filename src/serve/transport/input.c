@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "serve/transport/connection.h"
+#include "serve/transport/proxy_protocol.h"
 
 enum { LINGER_BYTES = 256 * 1024, PROXY_HEADER_MAX = 536 };
 

@@ -6,7 +6,6 @@
 #include <sys/types.h>
 
 #include "base/span.h"
-#include "config/config.h"
 #include "protect/protect.h"
 
 struct proxy_header {
@@ -18,13 +17,3 @@ struct proxy_header {
 /** Reads a header at the front of `bytes`. Version 1 is at most 107 bytes, version 2 is refused
  * past 536 bytes. @return its length, 0 when more bytes are needed, ERR_SYNTAX when it is none */
 must_check ssize_t proxy_protocol_parse(struct span bytes, struct proxy_header *ret_header);
-
-struct proxy_trust; /* addresses and networks */
-
-/** @param networks  "10.0.0.0/8", "2001:db8::1" …
- *  @return 0, or ERR_SYNTAX with *ret_bad the index of the first that is none */
-must_check int proxy_trust_create(const struct config_strings *networks,
-                                  struct proxy_trust **ret_trust, size_t *ret_bad);
-void proxy_trust_destroy(struct proxy_trust *trust);
-/** @param trust  NULL trusts nobody */
-bool proxy_trust_allows(const struct proxy_trust *trust, struct peer_address peer);
