@@ -208,41 +208,69 @@ static void test_what_answers_nothing_is_a_warning(void **state)
 
 static void test_mistakes_across_values(void **state)
 {
+    static const struct {
+        const char *text;
+        unsigned line;
+        const char *sentence;
+    } cases[] = {
+        {"sites:\n  - names: [a.test]\n  - names: [b.test, A.test]\n", 3,
+         "\"a.test\" belongs to the site \"a.test\" already"},
+        {"sites:\n  - names: [a.test, a.test]\n", 2, "named twice"},
+        {"sites:\n  - names: [xn--bcher-kva.test, b\xc3\xbc"
+         "cher.test]\n",
+         2, "\"xn--bcher-kva.test\" is named twice"},
+        {"sites:\n  - names: [\xe2\x98\x83.test]\n", 2, "is not an international host name"},
+        {"sites:\n  - {names: a.test, default: on}\n  - {names: b.test, default: on}\n", 3,
+         "only one site can be the default"},
+        {"sites: [{names: a.test}]\nlisten:\n  https: [\":443\", \"443\"]\n", 3,
+         "stands there twice"},
+        {"sites: [{names: a.test}]\nlisten:\n  https: \":443\"\n  http: [\":443\"]\n", 4,
+         "an address for HTTPS already"},
+        {"sites: [{names: a.test}]\nlisten: {https: off, http: off}\n", 2,
+         "no address to listen on"},
+        {"sites: [{names: a.test}]\n"
+         "listen: {proxy_protocol: {on: \":444\", from: 10.0.0.0/8}}\n",
+         2, "none of the addresses"},
+        {"sites: [{names: a.test}]\nlisten: {proxy_protocol: {on: \":443\"}}\n", 2,
+         "nobody may speak"},
+        {"sites:\n  - names: a.test\n    files: nix\n", 3, "does not exist"},
+        {"sites:\n  - names: a.test\n    files: gardien.yaml\n", 3, "is not a folder"},
+        {"sites:\n  - names: a.test\n    fallback: /x\n", 3, "needs `files`"},
+        {"sites:\n  - names: a.test\n    headers: {set: {Content-Length: 3}}\n", 3,
+         "the server itself must set"},
+        {"sites:\n  - names: a.test\n    headers: {add: {X: \"a\\r\\nb\"}}\n", 3,
+         "control character"},
+        {"sites:\n  - names: a.test\n    headers: {remove: [\"a b\"]}\n", 3,
+         "not the name of a header field"},
+        {"user: no-such-account\nsites: [{names: a.test}]\n", 1, "no account"},
+        {"sites: [{names: a.test, hsts: {preload: on}}]\n", 1, "include_subdomains"},
+        {"logs: {access: relative.log}\nsites: [{names: a.test}]\n", 1, "neither an absolute path"},
+        {"sites:\n  - names: a.test\n    routes:\n      - path: /x\n", 4, "nothing says what"},
+        {"sites:\n  - names: a.test\n    routes:\n      - {path: /x, redirect: /y, respond: 410}\n",
+         4, "has several"},
+        {"sites:\n  - names: a.test\n    routes:\n      - {path: /x, files: nix}\n", 4,
+         "does not exist"},
+        {"sites:\n  - names: a.test\n    routes:\n      - path: /x\n        respond: 410\n"
+         "        headers: {set: {Trailer: x}}\n",
+         6, "the server itself must set"},
+        {"sites:\n  - names: a.test\n    routes:\n      - path: /x\n"
+         "        files: {root: ., types: {foo: text/plain}}\n",
+         5, "neither an extension"},
+        {"sites:\n  - names: a.test\n    files: {root: ., types: {.foo: text}}\n", 3,
+         "no media type"},
+        {"sites:\n  - names: a.test\n    files: {root: ., charset: \"a b\"}\n", 3,
+         "no name of a charset"},
+        {"sites:\n  - names: a.test\n    files: .\n    routes: [{path: /, respond: 410}]\n", 4,
+         "answers for \"/\" already"},
+        {"sites:\n  - names: a.test\n    proxy: app\n", 3, "no \"app\" under `upstreams`"},
+        {"sites: [{names: a.test}]\nlisten: {https: \"::1\"}\n", 2, "without a port"},
+        {"sites: [{names: a.test}]\nlisten: {https: \"https://x:1\"}\n", 2, "is a URL"},
+        {"sites: [{names: a.test}]\nlisten: {https: \":99999\"}\n", 2, "1 to 65535"},
+    };
+
     (void)state;
-    assert_complaint("sites:\n  - names: [a.test]\n  - names: [b.test, A.test]\n", 3,
-                     "\"a.test\" belongs to the site \"a.test\" already");
-    assert_complaint("sites:\n  - names: [a.test, a.test]\n", 2, "named twice");
-    assert_complaint("sites:\n  - names: [xn--bcher-kva.test, b\xc3\xbc"
-                     "cher.test]\n",
-                     2, "\"xn--bcher-kva.test\" is named twice");
-    assert_complaint("sites:\n  - names: [\xe2\x98\x83.test]\n", 2,
-                     "is not an international host name");
-    assert_complaint("sites:\n  - {names: a.test, default: on}\n  - {names: b.test, default: on}\n",
-                     3, "only one site can be the default");
-    assert_complaint("sites: [{names: a.test}]\nlisten:\n  https: [\":443\", \"443\"]\n", 3,
-                     "stands there twice");
-    assert_complaint("sites: [{names: a.test}]\nlisten:\n  https: \":443\"\n  http: [\":443\"]\n",
-                     4, "an address for HTTPS already");
-    assert_complaint("sites: [{names: a.test}]\nlisten: {https: off, http: off}\n", 2,
-                     "no address to listen on");
-    assert_complaint("sites: [{names: a.test}]\n"
-                     "listen: {proxy_protocol: {on: \":444\", from: 10.0.0.0/8}}\n",
-                     2, "none of the addresses");
-    assert_complaint("sites: [{names: a.test}]\nlisten: {proxy_protocol: {on: \":443\"}}\n", 2,
-                     "nobody may speak");
-    assert_complaint("sites:\n  - names: a.test\n    files: nix\n", 3, "does not exist");
-    assert_complaint("sites:\n  - names: a.test\n    files: gardien.yaml\n", 3, "is not a folder");
-    assert_complaint("sites:\n  - names: a.test\n    fallback: /x\n", 3, "needs `files`");
-    assert_complaint("sites:\n  - names: a.test\n    headers: {set: {Content-Length: 3}}\n", 3,
-                     "the server itself must set");
-    assert_complaint("sites:\n  - names: a.test\n    headers: {add: {X: \"a\\r\\nb\"}}\n", 3,
-                     "control character");
-    assert_complaint("sites:\n  - names: a.test\n    headers: {remove: [\"a b\"]}\n", 3,
-                     "not the name of a header field");
-    assert_complaint("user: no-such-account\nsites: [{names: a.test}]\n", 1, "no account");
-    assert_complaint("sites: [{names: a.test, hsts: {preload: on}}]\n", 1, "include_subdomains");
-    assert_complaint("logs: {access: relative.log}\nsites: [{names: a.test}]\n", 1,
-                     "neither an absolute path");
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        assert_complaint(cases[i].text, cases[i].line, cases[i].sentence);
 }
 
 static void test_all_mistakes_are_found_at_once(void **state)
