@@ -39,8 +39,8 @@ static void begin(struct scene *scene, size_t endpoints)
     scene->options.target = &scene->target;
     for (size_t i = 0; i < endpoints; i++) {
         set_address(&scene->endpoints[i], addresses[i]);
-        scene->endpoints[i].main = (struct probe){
-            .done = true, .tcp_took = -1, .tls_took = -1, .first_byte_took = -1};
+        scene->endpoints[i].main =
+            (struct probe){.done = true, .tcp_took = -1, .tls_took = -1, .first_byte_took = -1};
     }
     scene->check = (struct check){.options = &scene->options,
                                   .endpoints = scene->endpoints,
@@ -77,13 +77,21 @@ static void test_judge_tcp_names_who_refuses(void **state)
         const char *sentence;
     } cases[] = {
         {PROBE_REFUSED, {.error = ECONNREFUSED}, FINDING_BAD, "no program listens on port 443"},
-        {PROBE_REFUSED, {.error = ECONNREFUSED, .icmp = true, .type = 3, .code = 3}, FINDING_BAD,
+        {PROBE_REFUSED,
+         {.error = ECONNREFUSED, .icmp = true, .type = 3, .code = 3},
+         FINDING_BAD,
          "rejected by a firewall (port unreachable)"},
-        {PROBE_REFUSED, {.error = EHOSTUNREACH, .icmp = true, .type = 3, .code = 13}, FINDING_BAD,
+        {PROBE_REFUSED,
+         {.error = EHOSTUNREACH, .icmp = true, .type = 3, .code = 13},
+         FINDING_BAD,
          "administratively prohibited"},
-        {PROBE_REFUSED, {.error = EHOSTUNREACH, .icmp = true, .type = 11}, FINDING_BAD,
+        {PROBE_REFUSED,
+         {.error = EHOSTUNREACH, .icmp = true, .type = 11},
+         FINDING_BAD,
          "packets go in a circle"},
-        {PROBE_REFUSED, {.error = EHOSTUNREACH, .icmp = true, .type = 3, .code = 99}, FINDING_BAD,
+        {PROBE_REFUSED,
+         {.error = EHOSTUNREACH, .icmp = true, .type = 3, .code = 99},
+         FINDING_BAD,
          "refused (ICMP 3/99)"},
         {PROBE_REFUSED, {.error = EACCES}, FINDING_BAD, "own firewall or routing"},
         {PROBE_REFUSED, {.error = EHOSTUNREACH}, FINDING_BAD, "no machine answers"},

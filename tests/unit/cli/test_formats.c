@@ -33,8 +33,10 @@ static void test_mistakes_are_printed_with_place_line_and_hint(void **state)
          false},
         {"a.yaml", "x", "odd", NULL, "a.yaml:1:1: warning: odd\n    x\n    ^\n", 1, 1, 0, true},
         {NULL, NULL, "odd", NULL, "gardien: warning: odd (and 7 more like this)\n", 0, 0, 7, true},
-        {NULL, NULL, "a\x1b[31mb \xe2\x80\xae" "c", NULL, "gardien: a\\x1b[31mb \\u202ec\n", 0, 0, 0,
-         false},
+        {NULL, NULL,
+         "a\x1b[31mb \xe2\x80\xae"
+         "c",
+         NULL, "gardien: a\\x1b[31mb \\u202ec\n", 0, 0, 0, false},
     };
 
     (void)state;
@@ -66,9 +68,12 @@ static void test_exit_codes_of_monitoring_plugins(void **state)
         enum finding_grade worst;
         enum nagios code;
     } cases[] = {
-        {true, false, FINDING_GOOD, NAGIOS_OK},       {true, false, FINDING_WARNING, NAGIOS_WARNING},
-        {true, true, FINDING_WARNING, NAGIOS_OK},     {true, false, FINDING_NOTE, NAGIOS_OK},
-        {false, false, FINDING_BAD, NAGIOS_CRITICAL}, {false, true, FINDING_BAD, NAGIOS_CRITICAL},
+        {true, false, FINDING_GOOD, NAGIOS_OK},
+        {true, false, FINDING_WARNING, NAGIOS_WARNING},
+        {true, true, FINDING_WARNING, NAGIOS_OK},
+        {true, false, FINDING_NOTE, NAGIOS_OK},
+        {false, false, FINDING_BAD, NAGIOS_CRITICAL},
+        {false, true, FINDING_BAD, NAGIOS_CRITICAL},
     };
     static const enum nagios order[] = {NAGIOS_OK, NAGIOS_WARNING, NAGIOS_UNKNOWN, NAGIOS_CRITICAL};
 
