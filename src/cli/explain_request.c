@@ -103,11 +103,40 @@ static void begin(struct explain_request *request)
     request->message.method_text = SPAN("GET");
 }
 
+/** What HTTP/1.1 demands, and so every client sends. */
+static int add_host(struct arena *arena, struct explain_request *request)
+{
+    if (http_find(&request->message.fields, SPAN("host")))
+        return 0;
+    return add_field(arena, request, SPAN("host"), request->message.authority);
+}
+
+/** As a browser sends a URL that was typed: what may not stand in one is percent-encoded. */
+static struct span typed(struct arena *arena, struct span url)
+{
+    char *out = arena_alloc(arena, 3 * url.len + 1);
+    size_t len = 0;
+
+    for (size_t i = 0; out && i < url.len; i++) {
+        unsigned char c = (unsigned char)url.ptr[i];
+        if (c > ' ' && c < 0x7f && !strchr("\"'<>`{}|\\^", c))
+            out[len++] = (char)c;
+        else
+            len += (size_t)snprintf(out + len, 4, "%%%02X", c);
+    }
+    return out ? span_of(out, len) : SPAN("");
+}
+
 int explain_read_url(struct arena *arena, struct span url, struct diags *diags,
                      struct explain_request *ret_request)
 {
     begin(ret_request);
-    return set_url(arena, ret_request, url, diags);
+    int r = set_url(arena, ret_request, typed(arena, url), diags);
+    if (r >= 0)
+        r = add_host(arena, ret_request);
+    if (r >= 0)
+        r = add_field(arena, ret_request, SPAN("user-agent"), SPAN("Mozilla/5.0"));
+    return r < 0 ? r : add_field(arena, ret_request, SPAN("accept"), SPAN("*/*"));
 }
 
 /* ---- curl ---- */
@@ -304,7 +333,8 @@ static int finish_curl(struct curl *curl)
 
     if (!curl->has_url)
         return complain(curl->diags, "the command names no URL");
-    if (!http_find(&message->fields, SPAN("user-agent")))
+    r = add_host(curl->arena, request);
+    if (r >= 0 && !http_find(&message->fields, SPAN("user-agent")))
         r = add_field(curl->arena, request, SPAN("user-agent"), SPAN("curl/8.0"));
     if (r >= 0 && !http_find(&message->fields, SPAN("accept")))
         r = add_field(curl->arena, request, SPAN("accept"), SPAN("*/*"));
@@ -438,5 +468,9 @@ int explain_read_log(struct arena *arena, struct span line, struct span host, st
                                "are known");
     if (host.len == 0)
         return complain(diags, "the line names no host: name one with --host");
-    return set_host(arena, ret_request, host, diags);
+    r = set_host(arena, ret_request, host, diags);
+    if (r >= 0)
+        r = add_host(arena, ret_request);
+    /* logs do not have it, and nearly every client sends it */
+    return r < 0 ? r : add_field(arena, ret_request, SPAN("accept"), SPAN("*/*"));
 }

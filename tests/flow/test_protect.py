@@ -205,6 +205,7 @@ def test_status_tells_the_rules_and_what_they_did(defending):
     (["https://localhost/"], 0, "nothing refuses it"),
     (["https://localhost/.env"], 1, r"secrets +refuse +404"),
     (["https://localhost/app/.env"], 0, r"secrets +watch +404"),
+    (["https://localhost/?q=a b'"], 0, "nothing refuses it"),  # encoded as browsers do
     (["https://localhost/?evil=1"], 1, r"waf +refuse +403 +id=7 "),
     (["--curl", "curl -sS -X POST -H 'Sec-Fetch-Site: cross-site' https://localhost/app"], 1,
      r"cross_origin +refuse +403"),
