@@ -63,5 +63,5 @@ void prepared_finish(struct prepared *prepared);
 
 /** Reads settings and looks at the certificate files that they name, and finds all that is wrong,
  *  without making or changing anything. Private keys pass through memory: for a process that ends
- *  soon. @return 0 (perhaps with warnings), or ERR_SETTINGS */
+ *  soon. @return 0 (maybe with warnings), or ERR_SETTINGS */
 must_check int prepare_check(const struct settings_source *source, struct diags *diags);

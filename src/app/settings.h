@@ -145,7 +145,7 @@ struct settings_loaded {
 };
 
 /** Reads, decodes and cross-checks; every mistake found goes to diags.
- *  @return 0 (perhaps with warnings), ERR_SETTINGS or -errno with a diag; finish it in every case
+ *  @return 0 (maybe with warnings), ERR_SETTINGS or -errno with a diag; finish it in every case
  */
 must_check int settings_load(const struct settings_source *source, struct diags *diags,
                              struct settings_loaded *ret_loaded);

@@ -125,13 +125,13 @@ static void get(struct reader *r, void *bytes, size_t len)
     r->rest = span_from(r->rest, len);
 }
 
-/* @param most  a larger number breaks the snapshot */
-static uint64_t get_number(struct reader *r, uint64_t most)
+/* @param max  a larger number breaks the snapshot */
+static uint64_t get_number(struct reader *r, uint64_t max)
 {
     uint64_t number;
 
     get(r, &number, sizeof number);
-    if (number > most)
+    if (number > max)
         r->broken = true;
     return r->broken ? 0 : number;
 }
@@ -158,9 +158,9 @@ static int get_fd(struct reader *r)
 
 /* A count of items of at least `size` bytes each, so that it cannot be larger than what is there.
  */
-static size_t get_count(struct reader *r, size_t most, size_t size)
+static size_t get_count(struct reader *r, size_t max, size_t size)
 {
-    uint64_t count = get_number(r, most);
+    uint64_t count = get_number(r, max);
 
     if (count > r->rest.len / size)
         r->broken = true;

@@ -187,8 +187,8 @@ static void print_report(const struct cert_trust_report *report, bool json)
     json_decref(list);
 }
 
-/* A folder that was named and is not there is rather a slip of the finger than a wish for another
- * CA that browsers shall believe. */
+/* A folder that was named and is not there is rather a slip of the finger than a request for
+ * another CA that browsers shall believe. */
 static bool is_there(const struct arguments *arguments, const char *state)
 {
     char hint[512];

@@ -39,14 +39,14 @@ static int look_up(const char *host, uint16_t port, struct lookup_result *ret_re
     return r < 0 ? r : ret_result->error || ret_result->count == 0 ? ERR_NOT_FOUND : 0;
 }
 
-/* The first address of each family that was wished for. */
+/* The first address of each family that was asked for. */
 static void choose(struct from *from, const struct lookup_result *found)
 {
-    int wished = from->request->options.names.family;
+    int wanted = from->request->options.names.family;
 
     for (size_t i = 0; i < found->count; i++) {
         int family = found->addresses[i].storage.ss_family;
-        bool taken = wished && family != wished;
+        bool taken = wanted && family != wanted;
         for (size_t k = 0; k < from->count; k++)
             taken = taken || from->views[k].eye.storage.ss_family == family;
         if (!taken && from->count < FROM_VIEWS_MAX)

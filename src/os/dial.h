@@ -26,7 +26,7 @@ struct dial_path {
 };
 
 /** Begins to connect over TCP.
- *  @param mss  most bytes of a segment, both ways, 88 at least; 0: what the interfaces allow
+ *  @param mss  max. bytes of a segment, both ways, 88 at least; 0: what the interfaces allow
  *  @return a descriptor (dial_result() says how it went once it is writable), or -errno when there
  *  is nothing to wait for */
 must_check int dial_tcp(const struct socket_address *address, unsigned mss);
@@ -46,9 +46,9 @@ must_check ssize_t dial_send(int fd, const void *bytes, size_t len);
 /** @return bytes > 0 (a whole datagram for UDP); 0 at the end of TCP; -EAGAIN; -errno */
 must_check ssize_t dial_receive(int fd, void *out, size_t cap);
 void dial_close(int fd);
-/** How many connections this process may have at once, after asking the system for `most`.
- *  @return least..most */
-unsigned dial_max(unsigned least, unsigned most);
+/** How many connections this process may have at once, after asking the system for `max`.
+ *  @return min..max */
+unsigned dial_max(unsigned min, unsigned max);
 /** Fills `out` with numbers that nobody can guess; 256 bytes at most. */
 void dial_random(void *out, size_t len);
 

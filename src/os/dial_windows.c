@@ -59,11 +59,11 @@ void dial_close(int fd)
     closesocket((SOCKET)fd);
 }
 
-unsigned dial_max(unsigned least, unsigned most)
+unsigned dial_max(unsigned min, unsigned max)
 {
     enum { FINE = 512 }; /* the loop looks at all of them in each round */
 
-    return most < FINE ? most : FINE;
+    return max < FINE ? max : FINE;
 }
 
 void dial_random(void *out, size_t len)

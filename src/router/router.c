@@ -29,7 +29,7 @@ static int confine(const char *user)
 {
     static const struct {
         int resource;
-        rlim_t most;
+        rlim_t max;
     } limits[] = {{RLIMIT_CORE, 0},
                   {RLIMIT_NPROC, 0},
                   {RLIMIT_NOFILE, 32},
@@ -45,7 +45,7 @@ static int confine(const char *user)
             r = 0;
     }
     for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(limits); i++)
-        if (setrlimit(limits[i].resource, &(struct rlimit){limits[i].most, limits[i].most}) < 0)
+        if (setrlimit(limits[i].resource, &(struct rlimit){limits[i].max, limits[i].max}) < 0)
             r = -errno;
     return r < 0 ? r : sandbox_seccomp(SANDBOX_CLIENT);
 }
@@ -197,12 +197,13 @@ bool router_fine(const struct router_answer *answer)
 
 uint32_t router_renew_after(const struct router_answer *answer)
 {
-    uint32_t least = 0;
+    uint32_t soonest = 0;
 
     for (size_t i = 0; i < answer->count; i++) {
         const struct router_port *port = &answer->ports[i];
-        if (port->outcome == ROUTER_MAPPED && port->lease && (!least || port->lease / 2 < least))
-            least = port->lease / 2 ? port->lease / 2 : 1;
+        if (port->outcome == ROUTER_MAPPED && port->lease &&
+            (!soonest || port->lease / 2 < soonest))
+            soonest = port->lease / 2 ? port->lease / 2 : 1;
     }
-    return least;
+    return soonest;
 }

@@ -1,4 +1,4 @@
-/* Additive care, multiplicative speed: the rate doubles while all goes well, and halves on loss. */
+/* The rate doubles while all goes well, and halves when probes get lost. */
 #include "scan/rate.h"
 
 enum {

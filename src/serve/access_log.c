@@ -31,12 +31,12 @@ struct access_log {
     uint64_t dropped;
 };
 
-/* Appends a client's text, cut off at `most` escaped bytes. What is no printable ASCII, a quote or
+/* Appends a client's text, cut off at `max` escaped bytes. What is no printable ASCII, a quote or
  * a backslash becomes \\xHH as in nginx's variables, or U+00HH in JSON, which is then valid
  * whatever the client sent. */
-static int add_escaped(struct buffer *out, struct span text, size_t most, bool json)
+static int add_escaped(struct buffer *out, struct span text, size_t max, bool json)
 {
-    size_t end = out->len + most, plain = 0, i = 0;
+    size_t end = out->len + max, plain = 0, i = 0;
     int r = 0;
 
     for (; r >= 0 && i < text.len; i++) {
@@ -228,12 +228,12 @@ static int format_combined(const struct access_entry *entry, bool plus, struct b
 
 /* ---- JSON ---- */
 
-static int add_json_text(struct buffer *out, const char *key, struct span text, size_t most)
+static int add_json_text(struct buffer *out, const char *key, struct span text, size_t max)
 {
     int r = buffer_printf(out, ",\"%s\":\"", key);
 
     if (r >= 0)
-        r = add_escaped(out, text, most, true);
+        r = add_escaped(out, text, max, true);
     return r < 0 ? r : buffer_append(out, "\"", 1);
 }
 

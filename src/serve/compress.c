@@ -1,4 +1,4 @@
-/* zlib, brotli and zstd behind one face. Windows are at most 256 KiB: a worker may hold many
+/* zlib, brotli and zstd behind one interface. Windows are at most 256 KiB: a worker may hold many
  * compressors, and answers are rarely longer. */
 #include "serve/compress.h"
 

@@ -1,5 +1,5 @@
-/* One face for three compressors: gzip, br and zstd, with windows small enough for browsers and for
- * many at a time. What gets compressed, and when, is compress_file.c's. */
+/* One interface for three compressors: gzip, br and zstd, with windows small enough for browsers
+ * and for many at a time. What gets compressed, and when, is compress_file.c's. */
 #pragma once
 
 #include "config/config.h"

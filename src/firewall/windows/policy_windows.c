@@ -15,7 +15,7 @@
 
 struct session {
     bool com; /* CoInitializeEx() is to be paired */
-    INetFwPolicy2 *face;
+    INetFwPolicy2 *policy;
     INetFwRules *rules;
 };
 
@@ -30,8 +30,8 @@ static void session_close(struct session *session)
 {
     if (session->rules)
         INetFwRules_Release(session->rules);
-    if (session->face)
-        INetFwPolicy2_Release(session->face);
+    if (session->policy)
+        INetFwPolicy2_Release(session->policy);
     if (session->com)
         CoUninitialize();
 }
@@ -46,9 +46,9 @@ static int session_open(struct session *session)
     if (FAILED(result) && result != RPC_E_CHANGED_MODE)
         return -EIO;
     result = CoCreateInstance(&CLSID_NetFwPolicy2, NULL, CLSCTX_INPROC_SERVER, &IID_INetFwPolicy2,
-                              (void **)&session->face);
+                              (void **)&session->policy);
     if (SUCCEEDED(result))
-        result = INetFwPolicy2_get_Rules(session->face, &session->rules);
+        result = INetFwPolicy2_get_Rules(session->policy, &session->rules);
     if (FAILED(result))
         session_close(session);
     return error_of(result);
@@ -99,28 +99,28 @@ static char *unless_any(char *text)
 /* ---- reading ---- */
 
 /* @return whether the interface told all of it */
-static bool read_rule(INetFwRule *face, struct policy_rule *ret_rule)
+static bool read_rule(INetFwRule *object, struct policy_rule *ret_rule)
 {
     BSTR name = NULL, ports = NULL, remote = NULL, program = NULL, service = NULL;
     NET_FW_RULE_DIRECTION direction = NET_FW_RULE_DIR_IN;
     NET_FW_ACTION action = NET_FW_ACTION_ALLOW;
     VARIANT_BOOL enabled = VARIANT_FALSE;
     LONG protocol = 0, profiles = 0;
-    bool told = SUCCEEDED(INetFwRule_get_Name(face, &name)) &&
-                SUCCEEDED(INetFwRule_get_Protocol(face, &protocol)) &&
-                SUCCEEDED(INetFwRule_get_Direction(face, &direction)) &&
-                SUCCEEDED(INetFwRule_get_Action(face, &action)) &&
-                SUCCEEDED(INetFwRule_get_Enabled(face, &enabled)) &&
-                SUCCEEDED(INetFwRule_get_Profiles(face, &profiles));
+    bool told = SUCCEEDED(INetFwRule_get_Name(object, &name)) &&
+                SUCCEEDED(INetFwRule_get_Protocol(object, &protocol)) &&
+                SUCCEEDED(INetFwRule_get_Direction(object, &direction)) &&
+                SUCCEEDED(INetFwRule_get_Action(object, &action)) &&
+                SUCCEEDED(INetFwRule_get_Enabled(object, &enabled)) &&
+                SUCCEEDED(INetFwRule_get_Profiles(object, &profiles));
 
     /* These are not there for every protocol: what is not told is any. */
-    if (FAILED(INetFwRule_get_LocalPorts(face, &ports)))
+    if (FAILED(INetFwRule_get_LocalPorts(object, &ports)))
         ports = NULL;
-    if (FAILED(INetFwRule_get_RemoteAddresses(face, &remote)))
+    if (FAILED(INetFwRule_get_RemoteAddresses(object, &remote)))
         remote = NULL;
-    if (FAILED(INetFwRule_get_ApplicationName(face, &program)))
+    if (FAILED(INetFwRule_get_ApplicationName(object, &program)))
         program = NULL;
-    if (FAILED(INetFwRule_get_ServiceName(face, &service)))
+    if (FAILED(INetFwRule_get_ServiceName(object, &service)))
         service = NULL;
     *ret_rule = (struct policy_rule){
         .name = utf8_of(name),
@@ -166,14 +166,14 @@ static void keep_rule(struct policy *policy, struct policy_rule *rule)
 static bool take_rule(struct policy *policy, VARIANT *item)
 {
     struct policy_rule rule;
-    INetFwRule *face = NULL;
+    INetFwRule *object = NULL;
     bool told =
         item->vt == VT_DISPATCH && item->pdispVal &&
-        SUCCEEDED(IDispatch_QueryInterface(item->pdispVal, &IID_INetFwRule, (void **)&face)) &&
-        read_rule(face, &rule);
+        SUCCEEDED(IDispatch_QueryInterface(item->pdispVal, &IID_INetFwRule, (void **)&object)) &&
+        read_rule(object, &rule);
 
-    if (face)
-        INetFwRule_Release(face);
+    if (object)
+        INetFwRule_Release(object);
     if (told)
         keep_rule(policy, &rule);
     return told;
@@ -211,7 +211,7 @@ static void read_profiles(const struct session *session, struct policy *policy)
         NET_FW_PROFILE2_DOMAIN, NET_FW_PROFILE2_PRIVATE, NET_FW_PROFILE2_PUBLIC};
     NET_FW_MODIFY_STATE modify = NET_FW_MODIFY_STATE_OK;
     LONG active = 0;
-    bool known = SUCCEEDED(INetFwPolicy2_get_CurrentProfileTypes(session->face, &active));
+    bool known = SUCCEEDED(INetFwPolicy2_get_CurrentProfileTypes(session->policy, &active));
 
     policy->active = (unsigned)active & ((1u << POLICY_PROFILES) - 1);
     for (unsigned i = 0; i < POLICY_PROFILES; i++) {
@@ -219,9 +219,10 @@ static void read_profiles(const struct session *session, struct policy *policy)
         NET_FW_ACTION action = NET_FW_ACTION_BLOCK;
         known =
             known &&
-            SUCCEEDED(INetFwPolicy2_get_FirewallEnabled(session->face, types[i], &enabled)) &&
-            SUCCEEDED(INetFwPolicy2_get_BlockAllInboundTraffic(session->face, types[i], &blocks)) &&
-            SUCCEEDED(INetFwPolicy2_get_DefaultInboundAction(session->face, types[i], &action));
+            SUCCEEDED(INetFwPolicy2_get_FirewallEnabled(session->policy, types[i], &enabled)) &&
+            SUCCEEDED(
+                INetFwPolicy2_get_BlockAllInboundTraffic(session->policy, types[i], &blocks)) &&
+            SUCCEEDED(INetFwPolicy2_get_DefaultInboundAction(session->policy, types[i], &action));
         policy->enabled |= enabled != VARIANT_FALSE ? 1u << i : 0;
         policy->blocks_all |= blocks != VARIANT_FALSE ? 1u << i : 0;
         policy->allows_all |= action == NET_FW_ACTION_ALLOW ? 1u << i : 0;
@@ -229,7 +230,7 @@ static void read_profiles(const struct session *session, struct policy *policy)
     policy->profiles_known = known;
     /* It also says when all is blocked, which was asked for already. */
     policy->overridden =
-        SUCCEEDED(INetFwPolicy2_get_LocalPolicyModifyState(session->face, &modify)) &&
+        SUCCEEDED(INetFwPolicy2_get_LocalPolicyModifyState(session->policy, &modify)) &&
         modify == NET_FW_MODIFY_STATE_GP_OVERRIDE;
 }
 
@@ -256,48 +257,48 @@ static long profiles_of(unsigned profiles)
 }
 
 /* The protocol goes before the ports, which Windows refuses without one. */
-static HRESULT fill(INetFwRule *face, const struct policy_rule *rule, BSTR name)
+static HRESULT fill(INetFwRule *object, const struct policy_rule *rule, BSTR name)
 {
     scoped(release_text) BSTR ports = rule->ports ? text_of(rule->ports) : NULL;
     scoped(release_text) BSTR remote = rule->remote ? text_of(rule->remote) : NULL;
-    HRESULT result = INetFwRule_put_Name(face, name);
+    HRESULT result = INetFwRule_put_Name(object, name);
 
     if ((rule->ports && !ports) || (rule->remote && !remote))
         return E_INVALIDARG;
     if (SUCCEEDED(result))
-        result = INetFwRule_put_Protocol(face, rule->protocol);
+        result = INetFwRule_put_Protocol(object, rule->protocol);
     if (SUCCEEDED(result) && ports)
-        result = INetFwRule_put_LocalPorts(face, ports);
+        result = INetFwRule_put_LocalPorts(object, ports);
     if (SUCCEEDED(result) && remote)
-        result = INetFwRule_put_RemoteAddresses(face, remote);
+        result = INetFwRule_put_RemoteAddresses(object, remote);
     if (SUCCEEDED(result))
         result =
-            INetFwRule_put_Direction(face, rule->out ? NET_FW_RULE_DIR_OUT : NET_FW_RULE_DIR_IN);
+            INetFwRule_put_Direction(object, rule->out ? NET_FW_RULE_DIR_OUT : NET_FW_RULE_DIR_IN);
     if (SUCCEEDED(result))
-        result = INetFwRule_put_Profiles(face, profiles_of(rule->profiles));
+        result = INetFwRule_put_Profiles(object, profiles_of(rule->profiles));
     if (SUCCEEDED(result))
         result =
-            INetFwRule_put_Action(face, rule->block ? NET_FW_ACTION_BLOCK : NET_FW_ACTION_ALLOW);
+            INetFwRule_put_Action(object, rule->block ? NET_FW_ACTION_BLOCK : NET_FW_ACTION_ALLOW);
     if (SUCCEEDED(result))
-        result = INetFwRule_put_Enabled(face, rule->enabled ? VARIANT_TRUE : VARIANT_FALSE);
+        result = INetFwRule_put_Enabled(object, rule->enabled ? VARIANT_TRUE : VARIANT_FALSE);
     return result;
 }
 
 static HRESULT add_rule(const struct session *session, const struct policy_rule *rule, BSTR name)
 {
     scoped(release_text) BSTR program = rule->program ? text_of(rule->program) : NULL;
-    INetFwRule *face = NULL;
+    INetFwRule *object = NULL;
     HRESULT result = CoCreateInstance(&CLSID_NetFwRule, NULL, CLSCTX_INPROC_SERVER, &IID_INetFwRule,
-                                      (void **)&face);
+                                      (void **)&object);
 
     if (FAILED(result))
         return result;
-    result = fill(face, rule, name);
+    result = fill(object, rule, name);
     if (SUCCEEDED(result) && program)
-        result = INetFwRule_put_ApplicationName(face, program);
+        result = INetFwRule_put_ApplicationName(object, program);
     if (SUCCEEDED(result))
-        result = INetFwRules_Add(session->rules, face);
-    INetFwRule_Release(face);
+        result = INetFwRules_Add(session->rules, object);
+    INetFwRule_Release(object);
     return result;
 }
 
@@ -307,11 +308,11 @@ static HRESULT remove_rules(const struct session *session, BSTR name)
     HRESULT result = S_OK;
 
     for (int i = 0; i < POLICY_RULES_MAX && SUCCEEDED(result); i++) {
-        INetFwRule *face = NULL;
+        INetFwRule *object = NULL;
         result = INetFwRules_Remove(session->rules, name);
-        if (FAILED(INetFwRules_Item(session->rules, name, &face)) || !face)
+        if (FAILED(INetFwRules_Item(session->rules, name, &object)) || !object)
             break;
-        INetFwRule_Release(face);
+        INetFwRule_Release(object);
     }
     return result;
 }
@@ -326,18 +327,18 @@ static bool is_meant(const struct policy_rule *there, const struct policy_rule *
 static HRESULT switch_one(VARIANT *item, const struct policy_rule *meant)
 {
     struct policy_rule rule;
-    INetFwRule *face = NULL;
+    INetFwRule *object = NULL;
     HRESULT result = S_OK;
 
     if (item->vt != VT_DISPATCH || !item->pdispVal ||
-        FAILED(IDispatch_QueryInterface(item->pdispVal, &IID_INetFwRule, (void **)&face)))
+        FAILED(IDispatch_QueryInterface(item->pdispVal, &IID_INetFwRule, (void **)&object)))
         return S_OK;
-    if (read_rule(face, &rule)) {
+    if (read_rule(object, &rule)) {
         if (is_meant(&rule, meant))
-            result = INetFwRule_put_Enabled(face, meant->enabled ? VARIANT_TRUE : VARIANT_FALSE);
+            result = INetFwRule_put_Enabled(object, meant->enabled ? VARIANT_TRUE : VARIANT_FALSE);
         policy_rule_finish(&rule);
     }
-    INetFwRule_Release(face);
+    INetFwRule_Release(object);
     return result;
 }
 

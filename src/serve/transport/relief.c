@@ -86,20 +86,20 @@ static struct share *weigh(struct server *server, enum shortage shortage)
 static int64_t find_heaviest(const struct share *shares, size_t count, size_t *ret_first,
                              size_t *ret_end)
 {
-    int64_t most = 0;
+    int64_t heaviest = 0;
 
     for (size_t first = 0, end; first < count; first = end) {
         int64_t sum = 0;
         for (end = first; end < count && compare_clients(shares[first].c, shares[end].c) == 0;
              end++)
             sum += shares[end].weight;
-        if (sum > most) {
-            most = sum;
+        if (sum > heaviest) {
+            heaviest = sum;
             *ret_first = first;
             *ret_end = end;
         }
     }
-    return most;
+    return heaviest;
 }
 
 static void say(struct server *server, enum shortage shortage, const struct connection *c)
