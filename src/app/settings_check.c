@@ -12,6 +12,7 @@
 #include "app/settings.h"
 #include "app/settings_acme.h"
 #include "app/settings_check.h"
+#include "app/upstreams.h"
 #include "base/error.h"
 #include "base/map.h"
 #include "base/mem.h"
@@ -351,6 +352,25 @@ static void check_account(const struct check *check)
     }
 }
 
+/* clamd's address, and room for what it looks at: a body is held, and collected for it. */
+static void check_clamd(const struct check *check)
+{
+    const struct clamd_settings *clamd = &check->settings->protect.clamd;
+    int64_t room = check->settings->limits.connection_memory;
+    struct upstream_address address;
+
+    const char *wrong = upstream_address_parse(clamd->address, &address);
+    if (wrong)
+        config_complain(check->tree, check->diags, "protect.clamd.address", "\"%s\" %s",
+                        clamd->address, wrong);
+    if (upstreams_scan(check->settings) && room && 2 * clamd->size + (1 << 20) > room)
+        diag_hint(config_complain(check->tree, check->diags, "protect.clamd.size",
+                                  "bodies of that size do not fit limits.connection_memory (%lld)",
+                                  (long long)room),
+                  "make `limits.connection_memory` twice the size and 1 MiB, and `worker_memory` "
+                  "larger than that");
+}
+
 void settings_check(const struct config_tree *tree, const struct settings *settings,
                     struct diags *diags)
 {
@@ -361,6 +381,7 @@ void settings_check(const struct config_tree *tree, const struct settings *setti
     check_addresses(&check);
     check_headers(&check, "headers", &settings->headers);
     check_groups(&check);
+    check_clamd(&check);
     for (size_t i = 0; i < settings->sites.count; i++)
         check_site(&check, i);
     if (settings->listen.https.count + settings->listen.http.count == 0 && before == 0)

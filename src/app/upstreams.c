@@ -47,6 +47,25 @@ static void each_of_target(const struct proxy_settings *proxy,
     each_of_group(&single, each, context);
 }
 
+/* Whether a level of settings has bodies looked at. */
+static bool scans(const struct protect_rules_settings *rules)
+{
+    return rules->malware > PROTECT_OFF;
+}
+
+bool upstreams_scan(const struct settings *settings)
+{
+    bool wanted = scans(&settings->protect.rules);
+
+    for (size_t i = 0; i < settings->sites.count; i++) {
+        const struct settings_site *site = &settings_sites(settings)[i];
+        wanted |= scans(&site->protect.rules);
+        for (size_t n = 0; n < site->routes.count; n++)
+            wanted |= scans(&settings_routes(site)[n].protect.rules);
+    }
+    return wanted;
+}
+
 void upstreams_each(const struct settings *settings,
                     void (*each)(void *context, const struct upstream_address *address,
                                  nsec_t timeout),
@@ -54,6 +73,11 @@ void upstreams_each(const struct settings *settings,
 {
     const struct upstream_settings *groups = settings->upstreams.items;
 
+    struct upstream_address clamd;
+
+    if (upstreams_scan(settings) &&
+        upstream_address_parse(settings->protect.clamd.address, &clamd) == NULL)
+        each(context, &clamd, settings->protect.clamd.timeout);
     for (size_t i = 0; i < settings->upstreams.count; i++)
         each_of_group(&groups[i], each, context);
     for (size_t i = 0; i < settings->sites.count; i++) {
@@ -66,7 +90,7 @@ void upstreams_each(const struct settings *settings,
 
 bool upstreams_wanted(const struct settings *settings)
 {
-    bool wanted = settings->upstreams.count > 0;
+    bool wanted = settings->upstreams.count > 0 || upstreams_scan(settings);
 
     for (size_t i = 0; i < settings->sites.count; i++) {
         const struct settings_site *site = &settings_sites(settings)[i];

@@ -15,5 +15,7 @@ void upstreams_each(const struct settings *settings,
 /** A group of one server with every setting at its default. `target` lives as long.
  *  @param ret_server  what the group's list points to */
 void upstreams_single(char *target, char **ret_server, struct upstream_settings *ret_group);
-/** Whether there is anything to forward to. */
+/** Whether bodies are looked at by clamd, which is an upstream too. */
+bool upstreams_scan(const struct settings *settings);
+/** Whether there is anything to connect to. */
 bool upstreams_wanted(const struct settings *settings);

@@ -323,7 +323,10 @@ static void on_connector_message(void *context, struct ipc_message *message)
     } else if (span_to_uint(span_of(message->text, message->text_len), &error) < 0) {
         error = EIO;
     }
-    proxy_connected(worker->materials.proxy, message->value, fd, -(int)error);
+    if (message->value & MALWARE_NUMBER)
+        server_scan_connected(worker->server, message->value, fd, -(int)error);
+    else
+        proxy_connected(worker->materials.proxy, message->value, fd, -(int)error);
 }
 
 static void on_connector_connected(void *context, int fd)
@@ -402,6 +405,7 @@ static int set_up(struct worker *worker)
         .worker = start->number,
         .shared = start->shared,
         .log = &worker->log,
+        .on_connect = ask_connector,
         .on_report = report_ban,
         .context = worker,
     };

@@ -504,6 +504,7 @@ int worker_sites_create(struct snapshot *snapshot, struct worker_materials *mate
                             .snapshot = snapshot,
                             .materials = materials,
                             .why = ret_why};
+    struct upstream_address clamd;
     size_t bad = 0;
 
     map_init(&making.contexts, materials->secret);
@@ -512,6 +513,10 @@ int worker_sites_create(struct snapshot *snapshot, struct worker_materials *mate
     sites->limits = settings->limits;
     sites->redact = &settings->logs.redact;
     sites->bans = &settings->protect.bans;
+    if (upstream_address_parse(settings->protect.clamd.address, &clamd) == NULL) {
+        sites->clamd = &settings->protect.clamd;
+        sites->clamd_address = upstream_address_id(&clamd);
+    }
     limits_http(&settings->limits, &sites->http_limits);
     sites->body_max = sites->http_limits.body_bytes;
     sites->https_port = https_port(snapshot);

@@ -11,6 +11,7 @@ enum protect_policy_id {
     POLICY_SECRETS,
     POLICY_CROSS_ORIGIN,
     POLICY_WAF,
+    POLICY_MALWARE,
     POLICY_ANSWERS,
     POLICIES,
 };

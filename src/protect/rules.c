@@ -40,6 +40,10 @@ const char protect_help_rates[] =
     "the "
     "route all count. Whoever asks more often gets 429 with Retry-After; what is refused is not "
     "counted";
+const char protect_help_malware[] =
+    "bodies of requests, and each part of those that are multipart, are looked at by clamd before "
+    "anybody gets them: on refuses with 403 what it finds, watch only logs; `clamd` says where it "
+    "is and what happens when it does not answer. By default off";
 const char protect_help_login_failed[] = "the status that tells that a login failed, which "
                                          "`bans.logins` counts; give it to the route of "
                                          "the login. 0 is as around it, or none";
@@ -87,6 +91,7 @@ void protect_rules_merge(const struct protect_rules_settings *const *levels, siz
     static const struct config_strings none;
     int secrets = PROTECT_ON, cross_origin = proxied ? PROTECT_WATCH : PROTECT_OFF;
     int cookies = PROTECT_OFF, headers = PROTECT_HEADERS_OFF, rate_mode = PROTECT_ON;
+    int malware = PROTECT_OFF;
 
     ret_rules->cross_origin_allow = ret_rules->cross_origin_exempt = &none;
     ret_rules->allow = ret_rules->deny = &none;
@@ -100,6 +105,7 @@ void protect_rules_merge(const struct protect_rules_settings *const *levels, siz
         override(&cookies, own->cookies);
         override(&headers, own->security_headers);
         override(&rate_mode, own->rate_mode);
+        override(&malware, own->malware);
         override(&ret_rules->login_failed, (int)own->login_failed);
         if (own->allow.count)
             ret_rules->allow = &own->allow;
@@ -113,6 +119,7 @@ void protect_rules_merge(const struct protect_rules_settings *const *levels, siz
     ret_rules->secrets = (enum protect_mode)secrets;
     ret_rules->cross_origin = (enum protect_mode)cross_origin;
     ret_rules->cookies = (enum protect_mode)cookies;
+    ret_rules->malware = (enum protect_mode)malware;
     ret_rules->rate_mode = (enum protect_mode)rate_mode;
     ret_rules->security_headers = (enum protect_headers)headers;
 }

@@ -30,6 +30,7 @@ struct protect_rules_settings {
     struct config_strings cross_origin_exempt; /**< paths where all may; none: as around it */
     int cookies;
     int security_headers; /**< enum protect_headers */
+    int malware;
     int rate_mode;
     struct config_strings allow; /**< networks, from which alone one may ask; none: as around it */
     struct config_strings deny;  /**< networks, from which nobody may; none: as around it */
@@ -50,6 +51,7 @@ struct protect_rules {
     enum protect_mode cross_origin;
     enum protect_mode cookies;
     enum protect_headers security_headers;
+    enum protect_mode malware;
     enum protect_mode rate_mode;
     int login_failed; /**< status of an answer to a login that failed; 0: none */
     const struct config_strings *allow, *deny;       /**< networks; never NULL */
@@ -118,6 +120,13 @@ struct protect_rules {
          .check = peer_network_check,                                                              \
          .help = protect_help_deny,                                                                \
          .example = "[198.51.100.0/24]"},                                                          \
+        {.name = "malware",                                                                        \
+         .type = CONFIG_ENUM,                                                                      \
+         .offset = offsetof(owner, member.malware),                                                \
+         .def = "inherit",                                                                         \
+         .choices = protect_modes,                                                                 \
+         .help = protect_help_malware,                                                             \
+         .example = "on"},                                                                         \
         {.name = "login_failed",                                                                   \
          .type = CONFIG_INT,                                                                       \
          .offset = offsetof(owner, member.login_failed),                                           \
@@ -143,7 +152,7 @@ extern const char *const protect_headers_words[];
 extern const char protect_help_secrets[], protect_help_cross_origin[];
 extern const char protect_help_cross_origin_allow[], protect_help_cross_origin_exempt[];
 extern const char protect_help_allow[], protect_help_deny[];
-extern const char protect_help_login_failed[];
+extern const char protect_help_login_failed[], protect_help_malware[];
 extern const char protect_help_rates[], protect_help_rate_mode[];
 extern const char protect_help_cookies[], protect_help_security_headers[];
 

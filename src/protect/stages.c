@@ -95,14 +95,6 @@ void protect_release(struct protect *protect, struct client *client)
     client->counted = false;
 }
 
-/* A policy has decided: who that was is remembered, and counted. */
-static void note_refusal(const struct protect *protect, struct protect_question *question,
-                         unsigned number)
-{
-    question->refused_by = protect->policies[number].table;
-    count(protect, number, true, question->now);
-}
-
 static bool is_final(const struct verdict *verdict)
 {
     return verdict->kind == VERDICT_ANSWER || verdict->kind == VERDICT_REFUSE;
@@ -121,7 +113,7 @@ struct verdict protect_request(struct protect *protect, struct protect_question 
         if (verdict.kind == VERDICT_WAIT)
             question->waiting = 1u << number;
         if (is_final(&verdict))
-            note_refusal(protect, question, number);
+            question->refused_by = place->table;
         if (verdict.kind != VERDICT_PASS)
             return verdict;
     }
@@ -137,7 +129,7 @@ struct verdict protect_body(struct protect *protect, struct protect_question *qu
             continue;
         struct verdict verdict = place->table->on_body(place->policy, question, i, bytes);
         if (is_final(&verdict)) {
-            note_refusal(protect, question, i);
+            question->refused_by = place->table;
             return verdict;
         }
         question->waiting &= ~(1u << i);
@@ -168,7 +160,7 @@ struct verdict protect_response(struct protect *protect, struct protect_question
             continue;
         struct verdict verdict = place->table->on_response(place->policy, question, i, response);
         if (is_final(&verdict)) {
-            note_refusal(protect, question, i);
+            question->refused_by = place->table;
             return verdict;
         }
     }
@@ -177,9 +169,11 @@ struct verdict protect_response(struct protect *protect, struct protect_question
 
 void protect_closed(struct protect *protect, struct protect_question *question, enum http_end end)
 {
-    for (unsigned i = 0; question->watched >> i; i++)
-        if (question->watched & 1u << i)
-            count(protect, i, false, question->now);
+    for (unsigned i = 0; i < protect->count; i++) {
+        bool refused = question->refused_by == protect->policies[i].table;
+        if (unlikely(refused || question->watched & 1u << i))
+            count(protect, i, refused, question->now);
+    }
     if (!protect->sees_ends)
         return;
     for (unsigned i = 0; i < protect->count; i++)

@@ -39,6 +39,8 @@ struct protect_question {
     bool body_done;    /**< protect_body(): no bytes follow these */
     size_t hold_limit; /**< so many bytes of the body are held at most; behind them VERDICT_WAIT
                             holds nothing any more */
+    size_t hold_max;   /**< what the hold buffer takes; a policy may raise it in on_request, and
+                           answers for the memory then */
     /** All that was waited for is decided: PASS, or the verdict that a policy came to. Set by who
      *  asks; called by protect_decide(). */
     void (*on_verdict)(struct protect_question *question, const struct verdict *verdict);
@@ -58,7 +60,7 @@ struct protect_policy {
      *  question->inspecting gets the body. */
     struct verdict (*on_request)(void *policy, struct protect_question *question, unsigned number);
     /** Bytes of the body. With VERDICT_WAIT they, and all that follow, are kept from the handler
-     *  until this policy says VERDICT_PASS, here or by protect_decide(). Past hold_limit bytes the
+     *  until this policy says VERDICT_PASS, here or by protect_decide(). Past hold_max bytes the
      *  body streams: a policy that must not let it pass unseen says VERDICT_REFUSE before. */
     struct verdict (*on_body)(void *policy, struct protect_question *question, unsigned number,
                               struct span bytes);

@@ -5,11 +5,12 @@
 
 #include "base/mem.h"
 
-struct hold *hold_create(size_t overrun)
+struct hold *hold_create(size_t limit, size_t overrun)
 {
     struct hold *hold = mem_new(struct hold);
 
-    hold->bytes = buffer_make(HOLD_LIMIT + overrun);
+    hold->bytes = buffer_make(limit + overrun);
+    hold->limit = limit;
     return hold;
 }
 
@@ -28,7 +29,7 @@ size_t hold_waiting(const struct hold *hold)
 
 int hold_add(struct hold *hold, struct span bytes, uint64_t *ret_credit)
 {
-    size_t before = hold_waiting(hold), room = before < HOLD_LIMIT ? HOLD_LIMIT - before : 0;
+    size_t before = hold_waiting(hold), room = before < hold->limit ? hold->limit - before : 0;
 
     buffer_consume(&hold->bytes, hold->at);
     hold->at = 0;

@@ -5,17 +5,19 @@
 
 #include "base/buffer.h"
 
-enum { HOLD_LIMIT = 128 * 1024 }; /* bytes that are held of one body */
+enum { HOLD_LIMIT = 128 * 1024 }; /* bytes that are held of one body, unless a policy wants more */
 
 struct hold {
     struct buffer bytes;
-    size_t at;        /**< bytes at the front that went on already */
+    size_t at; /**< bytes at the front that went on already */
+    size_t limit;
     uint64_t prepaid; /**< bytes that the client got the window back for before anybody consumed
                            them */
 };
 
-/** @param overrun  bytes that may arrive beyond HOLD_LIMIT: what the client may have under way */
-struct hold *hold_create(size_t overrun);
+/** @param limit  bytes that are held
+ *  @param overrun  bytes that may arrive beyond it: what the client may have under way */
+struct hold *hold_create(size_t limit, size_t overrun);
 /** NULL is fine. */
 void hold_destroy(struct hold *hold);
 /** Adds bytes behind those that wait.

@@ -107,6 +107,7 @@ static struct request *make_request(struct request_source *source, struct http_e
         .request_id = span_of(r->id, REQUEST_ID_SIZE),
         .now = r->routed,
         .hold_limit = HOLD_LIMIT,
+        .hold_max = HOLD_LIMIT,
         .waf_rules = r->sites->waf_rules,
         .waf_mode = r->site ? r->site->waf_mode : WAF_MODE_OFF,
         .on_verdict = on_verdict,

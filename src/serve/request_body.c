@@ -1,5 +1,5 @@
 /* Body bytes go straight to the handler. Only while protection is not through with them are they
- * held, up to HOLD_LIMIT; then they stream.
+ * held, up to `hold_max` of the question; then they stream.
  *
  * on_body → protect_body → (hold) → handler->on_body → request_consume
  * request_body_release → request_body_feed: piece by piece, the next when the one before was
@@ -115,7 +115,8 @@ static bool keep(struct request *r, struct span bytes)
     uint64_t credit = 0;
 
     if (!r->hold)
-        r->hold = hold_create((size_t)r->sites->limits.h2_window + HOLD_LIMIT);
+        r->hold =
+            hold_create(r->question.hold_max, (size_t)r->sites->limits.h2_window + HOLD_LIMIT);
     if (hold_add(r->hold, bytes, &credit) < 0) {
         struct verdict verdict = verdict_refuse(413, "more of the body came than may be held");
         request_judge(r, &verdict);
@@ -142,7 +143,7 @@ static void settle(struct request *r, const struct verdict *verdict, struct span
     }
     if (bytes.len && !keep(r, bytes))
         return;
-    if (r->hold && hold_waiting(r->hold) >= HOLD_LIMIT) {
+    if (r->hold && hold_waiting(r->hold) >= r->question.hold_max) {
         r->streams = true;
         r->held_back = false;
     }

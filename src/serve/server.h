@@ -25,6 +25,9 @@ struct server_options {
     const struct log *log;
     struct proxy *proxy; /**< what forwards requests; outlives the server */
     uint64_t secret[2];  /**< random, for request ids */
+    /** A connected socket to an upstream is wanted; server_scan_connected() follows. @return 0, or
+     *  -errno */
+    int (*on_connect)(void *context, uint64_t number, uint64_t address);
     /** Somebody deserves a ban; NULL: nobody decides about that. */
     void (*on_report)(void *context, const struct ban_report *report);
     void *context;
@@ -65,4 +68,6 @@ must_check int server_set_challenge(struct server *server, struct span token, st
 /** Stops accepting and ends every connection in good order. `on_drained` follows, at once when
  * there is none. */
 void server_drain(struct server *server, void (*on_drained)(void *context), void *context);
+/** A socket that on_connect() asked for. @param fd  taken over; -1 with the -errno */
+void server_scan_connected(struct server *server, uint64_t number, int fd, int error);
 void server_counts(const struct server *server, struct server_counts *ret_counts);

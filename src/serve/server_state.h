@@ -45,6 +45,7 @@ struct server {
     struct protect *protect;
     struct waf_policy *waf;
     struct protect_notes notes; /* of its policies */
+    struct malware malware;
     struct rates rates;
     struct bans bans;
     uint64_t bans_seen; /* generation of the bans by which connections were looked through last */

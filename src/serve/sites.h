@@ -38,9 +38,11 @@ struct sites {
     bool strict;           /**< unknown names are refused at the handshake */
     uint16_t https_port;   /**< where plain HTTP redirects to; 0: nowhere */
     struct limits_settings limits;
-    struct rate_rules rates;          /**< of all sites */
-    const struct bans_settings *bans; /**< NULL: nobody is reported */
-    struct waf_rules *waf_rules;      /**< NULL: no site has a web application firewall */
+    struct rate_rules rates;            /**< of all sites */
+    const struct clamd_settings *clamd; /**< NULL: bodies are not looked at */
+    uint64_t clamd_address;             /**< upstream_address_id() */
+    const struct bans_settings *bans;   /**< NULL: nobody is reported */
+    struct waf_rules *waf_rules;        /**< NULL: no site has a web application firewall */
     struct http_limits http_limits;
     uint64_t body_max;                   /**< bytes of a request's body where no route says */
     const struct config_strings *redact; /**< query parameters that the access log leaves out; NULL:

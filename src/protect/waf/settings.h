@@ -3,6 +3,7 @@
 
 #include "config/config.h"
 #include "protect/bans.h"
+#include "protect/malware.h"
 #include "protect/rules.h"
 #include "protect/waf/load.h"
 
@@ -22,6 +23,7 @@ struct protect_settings {
     struct protect_rules_settings rules;
     int64_t rate_memory; /**< bytes */
     struct bans_settings bans;
+    struct clamd_settings clamd;
 };
 
 /** Of a site. */

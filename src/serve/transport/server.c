@@ -124,6 +124,7 @@ static void add_policies(struct server *server)
         [POLICY_SECRETS] = &server->notes,
         [POLICY_CROSS_ORIGIN] = &server->notes,
         [POLICY_WAF] = server->waf,
+        [POLICY_MALWARE] = &server->malware,
         [POLICY_ANSWERS] = &server->notes,
     };
 
@@ -135,6 +136,11 @@ static void add_policies(struct server *server)
                                  .context = server->options.context};
     server->at_once = (struct requests_at_once){
         .notes = &server->notes, .peers = shared->requests, .worker = server->options.worker};
+    server->malware = (struct malware){.notes = &server->notes,
+                                       .loop = server->loop,
+                                       .connect = server->options.on_connect,
+                                       .context = server->options.context};
+    malware_init(&server->malware);
     protect_set_bans(server->protect, shared->bans);
     protect_set_counts(server->protect, shared->counts);
     for (size_t i = 0; i < POLICIES; i++)
@@ -378,6 +384,8 @@ int server_apply(struct server *server, struct sites *sites,
     server->sites = sites;
     protect_set_limits(server->protect, &sites->limits);
     bans_set(&server->bans, sites->bans);
+    server->malware.settings = sites->clamd;
+    server->malware.address = sites->clamd_address;
     server->at_once.max = (uint32_t)sites->limits.requests_per_address;
     server->memo.sites = NULL; /* a new snapshot may stand where an old one stood */
     list_for_each (listener, next, &server->listeners, struct listener, link)
@@ -403,6 +411,11 @@ void server_set_tls(struct server *server, struct tls_context *context)
         tls_context_set_choose(context, choose_site, server);
     tls_context_destroy(server->tls);
     server->tls = context;
+}
+
+void server_scan_connected(struct server *server, uint64_t number, int fd, int error)
+{
+    malware_connected(&server->malware, number, fd, error);
 }
 
 void server_set_access_log(struct server *server, struct access_log *log)

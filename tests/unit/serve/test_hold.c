@@ -14,7 +14,7 @@ enum { OVERRUN = 4096 };
 static void test_hold_keeps_the_order(void **state)
 {
     (void)state;
-    struct hold *hold = hold_create(OVERRUN);
+    struct hold *hold = hold_create(HOLD_LIMIT, OVERRUN);
     uint64_t credit;
 
     assert_int_equal(hold_add(hold, SPAN("abc"), &credit), 0);
@@ -33,7 +33,7 @@ static void test_hold_keeps_the_order(void **state)
 static void test_hold_gives_credit_up_to_its_limit(void **state)
 {
     (void)state;
-    struct hold *hold = hold_create(OVERRUN);
+    struct hold *hold = hold_create(HOLD_LIMIT, OVERRUN);
     char *bytes = calloc(1, HOLD_LIMIT);
     uint64_t credit;
 
@@ -50,7 +50,7 @@ static void test_hold_gives_credit_up_to_its_limit(void **state)
 static void test_hold_gives_back_what_was_not_given_before(void **state)
 {
     (void)state;
-    struct hold *hold = hold_create(OVERRUN);
+    struct hold *hold = hold_create(HOLD_LIMIT, OVERRUN);
     char *bytes = calloc(1, HOLD_LIMIT);
     uint64_t credit, given = 0;
 
@@ -71,7 +71,7 @@ static void test_hold_gives_back_what_was_not_given_before(void **state)
 static void test_hold_is_bounded(void **state)
 {
     (void)state;
-    struct hold *hold = hold_create(OVERRUN);
+    struct hold *hold = hold_create(HOLD_LIMIT, OVERRUN);
     char *bytes = calloc(1, HOLD_LIMIT + OVERRUN);
     uint64_t credit;
 
