@@ -494,6 +494,16 @@ static int make_waf(struct sites *sites, struct making *making)
     return r;
 }
 
+static void set_clamd(struct sites *sites, const struct settings *settings)
+{
+    struct upstream_address address;
+
+    if (upstream_address_parse(settings->protect.clamd.address, &address))
+        return;
+    sites->clamd = &settings->protect.clamd;
+    sites->clamd_address = upstream_address_id(&address);
+}
+
 int worker_sites_create(struct snapshot *snapshot, struct worker_materials *materials,
                         struct sites **ret_sites, struct tls_context **ret_tls, char *ret_why)
 {
@@ -504,7 +514,6 @@ int worker_sites_create(struct snapshot *snapshot, struct worker_materials *mate
                             .snapshot = snapshot,
                             .materials = materials,
                             .why = ret_why};
-    struct upstream_address clamd;
     size_t bad = 0;
 
     map_init(&making.contexts, materials->secret);
@@ -513,10 +522,7 @@ int worker_sites_create(struct snapshot *snapshot, struct worker_materials *mate
     sites->limits = settings->limits;
     sites->redact = &settings->logs.redact;
     sites->bans = &settings->protect.bans;
-    if (upstream_address_parse(settings->protect.clamd.address, &clamd) == NULL) {
-        sites->clamd = &settings->protect.clamd;
-        sites->clamd_address = upstream_address_id(&clamd);
-    }
+    set_clamd(sites, settings);
     limits_http(&settings->limits, &sites->http_limits);
     sites->body_max = sites->http_limits.body_bytes;
     sites->https_port = https_port(snapshot);

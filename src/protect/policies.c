@@ -11,13 +11,9 @@
 #include "protect/waf/policy.h"
 
 const struct protect_policy *const protect_policies[POLICIES] = {
-    [POLICY_BANS] = &bans_policy,
-    [POLICY_ADDRESSES] = &addresses_policy,
-    [POLICY_RATES] = &rates_policy,
-    [POLICY_REQUESTS_AT_ONCE] = &requests_at_once_policy,
-    [POLICY_SECRETS] = &secrets_policy,
-    [POLICY_CROSS_ORIGIN] = &cross_origin_policy,
-    [POLICY_WAF] = &waf_policy,
-    [POLICY_MALWARE] = &malware_policy,
+    [POLICY_BANS] = &bans_policy,       [POLICY_ADDRESSES] = &addresses_policy,
+    [POLICY_RATES] = &rates_policy,     [POLICY_REQUESTS_AT_ONCE] = &requests_at_once_policy,
+    [POLICY_SECRETS] = &secrets_policy, [POLICY_CROSS_ORIGIN] = &cross_origin_policy,
+    [POLICY_WAF] = &waf_policy,         [POLICY_MALWARE] = &malware_policy,
     [POLICY_ANSWERS] = &answers_policy,
 };
