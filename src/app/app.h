@@ -7,3 +7,4 @@
 #include "app/guardian.h"
 #include "app/prepare.h"
 #include "app/settings.h"
+#include "app/upstreams.h"

@@ -88,6 +88,19 @@ void upstreams_each(const struct settings *settings,
     }
 }
 
+void upstreams_each_of(const struct settings *settings, const struct proxy_settings *proxy,
+                       void (*each)(void *context, const struct upstream_address *address,
+                                    nsec_t timeout),
+                       void *context)
+{
+    const struct upstream_settings *group = proxy ? upstreams_find(settings, proxy->to) : NULL;
+
+    if (group)
+        each_of_group(group, each, context);
+    else
+        each_of_target(proxy, each, context);
+}
+
 bool upstreams_wanted(const struct settings *settings)
 {
     bool wanted = settings->upstreams.count > 0 || upstreams_scan(settings);

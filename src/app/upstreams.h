@@ -12,6 +12,11 @@ void upstreams_each(const struct settings *settings,
                     void (*each)(void *context, const struct upstream_address *address,
                                  nsec_t timeout),
                     void *context);
+/** The same for those of one `proxy`; NULL has none. */
+void upstreams_each_of(const struct settings *settings, const struct proxy_settings *proxy,
+                       void (*each)(void *context, const struct upstream_address *address,
+                                    nsec_t timeout),
+                       void *context);
 /** A group of one server with every setting at its default. `target` lives as long.
  *  @param ret_server  what the group's list points to */
 void upstreams_single(char *target, char **ret_server, struct upstream_settings *ret_group);

@@ -143,20 +143,40 @@ static void join(const struct firewall_status *status, uint16_t number,
     }
 }
 
+/* What a visitor gets is of little use when the application behind is not there. */
+static void join_upstreams(const struct findings *upstreams, uint16_t port, struct check_here *here)
+{
+    const struct finding *bad = findings_first(upstreams, FINDING_BAD);
+
+    if (!here->well || !bad)
+        return;
+    free(here->verdict);
+    free(here->hint);
+    here->well = false;
+    here->verdict = mem_format("port %u of this machine is open, but not well for %s: %s", port,
+                               bad->subject, bad->sentence);
+    here->hint = bad->hint ? mem_string(span_str(bad->hint)) : NULL;
+}
+
 /* ---- the verb ---- */
 
 static void print_here(const struct printer *printer, const struct firewall_status *status,
-                       const struct check_result *result, const struct check_here *here)
+                       const struct check_result *result, const struct findings *upstreams,
+                       const struct check_here *here)
 {
     status_print(printer, status);
     fputc('\n', printer->out);
     findings_print(printer, &result->findings);
+    findings_print(printer, upstreams);
     fputc('\n', printer->out);
     check_print_verdict(printer, here->well ? STYLE_GREEN : STYLE_RED, here->verdict, here->hint);
 }
 
-int check_this_machine(struct check_request *request, uint16_t port, bool json)
+int check_this_machine(struct check_request *request, uint16_t port,
+                       const struct arguments *arguments)
 {
+    scoped(mem_release) char *state = state_of(arguments);
+    struct findings upstreams = {NULL};
     struct printer printer = printer_of(stdout);
     struct firewall_status status;
     struct check_result result;
@@ -176,15 +196,20 @@ int check_this_machine(struct check_request *request, uint16_t port, bool json)
         return APP_FAILED;
     take_status(port, &status);
     join(&status, port, &result, &here);
-    if (json)
-        print_json(json_pack("{s:b, s:s, s:s*, s:o, s:o}", "well", here.well, "verdict",
+    if (state)
+        check_upstreams(state, &upstreams);
+    join_upstreams(&upstreams, port, &here);
+    if (arguments_get(arguments, "json"))
+        print_json(json_pack("{s:b, s:s, s:s*, s:o, s:o, s:o}", "well", here.well, "verdict",
                              here.verdict, "hint", here.hint, "status", status_json(&status),
-                             "check", check_json(&request->options, &result)));
+                             "check", check_json(&request->options, &result), "upstreams",
+                             findings_json(&upstreams)));
     else
-        print_here(&printer, &status, &result, &here);
+        print_here(&printer, &status, &result, &upstreams, &here);
     free(here.verdict);
     free(here.hint);
     status_finish(&status);
+    findings_finish(&upstreams);
     check_result_finish(&result);
     return here.well ? APP_OK : APP_FAILED;
 }

@@ -117,7 +117,7 @@ int check_run_other(struct check_request *request, const struct arguments *argum
 {
     if (arguments_get(arguments, "from"))
         return check_from(request, arguments);
-    return check_this_machine(request, request->port_here, arguments_get(arguments, "json"));
+    return check_this_machine(request, request->port_here, arguments);
 }
 
 const struct verb check_verb = {

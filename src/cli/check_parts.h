@@ -97,7 +97,11 @@ struct check_here {
 };
 
 /** Looks at this machine: check_here.c. @return an enum app_exit */
-int check_this_machine(struct check_request *request, uint16_t port, bool json);
+int check_this_machine(struct check_request *request, uint16_t port,
+                       const struct arguments *arguments);
+/** Tries the servers that the gardien with this state folder forwards to; without one that runs,
+ * and that answers us, nothing is added. */
+void check_upstreams(const char *state, struct findings *findings);
 /** Does this machine's firewall keep strangers from the port, as far as we may see? */
 bool check_keeps_out(uint16_t port, bool ipv6);
 /** Asks an eye to look: check_from.c. @return an enum app_exit */

@@ -1,6 +1,7 @@
 """Requests forwarded to an application: what reaches it, what comes back, and what happens when either
 side is slow, lies or leaves."""
 
+import json
 import os
 import re
 import signal
@@ -753,6 +754,23 @@ def test_settings_without_a_proxy_start_no_connector(start):
         server.write_config(site(app.address))
         assert server.cli("reload").returncode == 0
         wait_until(lambda: server.curl("/").body == b"ok", 5, "the application to answer")
+
+
+def test_check_of_this_machine_tries_the_applications(start, tmp_path):
+    dead = free_port()
+    with Upstream() as app:
+        server = start({"upstreams": {"app": {"servers": [app.address]}}, "sites": [{
+            "names": ["localhost"], "proxy": "app", "routes": [
+                {"path": "/dead", "proxy": f"127.0.0.1:{dead}"},
+                {"path": "/sock", "proxy": f"unix:{tmp_path}/none.sock"},
+                {"path": "/name", "proxy": "nowhere.invalid:80"}]}]})
+        said = server.cli("check", f":{server.https}", "--json", seconds=60).stdout
+    found = {f["subject"]: f for f in json.loads(said)["upstreams"]}
+    assert found["localhost"]["grade"] == "good" and "accepts connections" in found["localhost"]["sentence"]
+    assert f"127.0.0.1:{dead}, where nobody listens" in found["localhost/dead"]["sentence"]
+    assert "start the application" in found["localhost/dead"]["hint"]
+    assert "none.sock, which is not there" in found["localhost/sock"]["sentence"]
+    assert "leads nowhere" in found["localhost/name"]["sentence"]
 
 
 @pytest.mark.parametrize("settings, message", [
