@@ -115,29 +115,68 @@ static size_t https_ports(const struct settings *settings, uint16_t ports[64])
 }
 
 /** The table is made when the first ban comes: who bans nobody has none. */
-static void flush_kernel(struct ban_decisions *decisions)
+static int send_pending(struct ban_decisions *decisions, char **ret_error)
 {
     uint16_t ports[64];
     size_t done = 0;
-    char *error = NULL;
     int r = 0;
 
-    if (decisions->pending_count == 0)
-        return;
     if (!decisions->rules.made)
         r = ban_rules_create(&decisions->rules, ports, https_ports(decisions->settings, ports),
-                             &error);
+                             ret_error);
     while (r >= 0 && done < decisions->pending_count) {
         size_t left = decisions->pending_count - done;
         size_t part = left < BAN_RULES_MAX ? left : BAN_RULES_MAX;
-        r = ban_rules_change(&decisions->rules, decisions->pending + done, part, &error);
+        r = ban_rules_change(&decisions->rules, decisions->pending + done, part, ret_error);
         done += part;
+    }
+    return r;
+}
+
+/** All bans in force are due to the kernel again. */
+static void refill(struct ban_decisions *decisions)
+{
+    const struct ban *ban;
+    size_t cursor = 0;
+    nsec_t now = nsec_realtime();
+
+    decisions->pending_count = 0;
+    decisions->rules.made = false;
+    while ((ban = ban_list_next(&decisions->list, &cursor)))
+        if (ban->until > now)
+            to_kernel(decisions, ban, false, now);
+}
+
+static void flush_kernel(struct ban_decisions *decisions)
+{
+    char *error = NULL;
+
+    if (decisions->pending_count == 0)
+        return;
+    bool made = decisions->rules.made;
+    int r = send_pending(decisions, &error);
+    if (r < 0 && made) { /* somebody has removed the table, as `nft flush ruleset` does */
+        free(take(error));
+        refill(decisions);
+        r = send_pending(decisions, &error);
     }
     if (r < 0)
         give_up_kernel(decisions, error);
     else
         decisions->kernel_state = "on";
     decisions->pending_count = 0;
+}
+
+/** The settings say anew which ports are meant, and whether the kernel is. */
+static void renew_kernel(struct ban_decisions *decisions)
+{
+    char *error = NULL;
+
+    if (decisions->rules.made && ban_rules_remove(&decisions->rules, &error) < 0)
+        free(error);
+    decisions->kernel_failed = false;
+    decisions->kernel_state = decisions->settings->protect.bans.kernel ? "on" : "off";
+    refill(decisions);
 }
 
 /* ---- bans ---- */
@@ -290,10 +329,22 @@ static void load_journal(struct ban_decisions *decisions, const int files[2])
             enforce(decisions, ban, now);
 }
 
+/** Whether the kernel is to be told of other ports, or anything at all. */
+static bool meant_otherwise(const struct settings *before, const struct settings *now)
+{
+    uint16_t ports[2][64];
+    size_t count = https_ports(before, ports[0]);
+
+    return before->protect.bans.kernel != now->protect.bans.kernel ||
+           count != https_ports(now, ports[1]) ||
+           memcmp(ports[0], ports[1], count * sizeof ports[0][0]) != 0;
+}
+
 void ban_decisions_set(struct ban_decisions *decisions, struct settings *settings,
                        const int files[2])
 {
     bool first = decisions->settings == NULL;
+    bool renews = !first && meant_otherwise(decisions->settings, settings);
 
     settings_destroy(decisions->settings);
     decisions->settings = settings;
@@ -302,6 +353,8 @@ void ban_decisions_set(struct ban_decisions *decisions, struct settings *setting
     add_never(decisions, &settings->trusted_proxies);
     add_never(decisions, &settings->listen.proxy_protocol.from);
     add_never(decisions, &settings->protect.bans.never);
+    if (renews)
+        renew_kernel(decisions);
     if (!settings->protect.bans.kernel)
         decisions->kernel_state = "off";
     if (first && files[0] >= 0 && files[1] >= 0)
@@ -326,11 +379,12 @@ void ban_decisions_init(struct ban_decisions *decisions, const struct process_st
     ban_table_clear(decisions->table);
 }
 
-void ban_decisions_finish(struct ban_decisions *decisions, bool remove_rules)
+void ban_decisions_finish(struct ban_decisions *decisions)
 {
     char *error = NULL;
 
-    if (remove_rules && decisions->rules.made && ban_rules_remove(&decisions->rules, &error) < 0)
+    if (decisions->stops && decisions->rules.made &&
+        ban_rules_remove(&decisions->rules, &error) < 0)
         free(error);
     ban_list_finish(&decisions->list);
     settings_destroy(decisions->settings);
@@ -469,6 +523,10 @@ json_t *ban_decisions_ask(struct ban_decisions *decisions, const json_t *request
 
     if (!decisions->settings)
         return failure("gardien", "has just started: ask again");
+    if (verb && strcmp(verb, "stop") == 0) {
+        decisions->stops = true;
+        return json_pack("{s:b}", "ok", 1);
+    }
     if (verb && strcmp(verb, "bans") == 0)
         return list_bans(decisions, network);
     if (!verb || !network)

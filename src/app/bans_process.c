@@ -148,7 +148,7 @@ static void end(void *context)
     struct bans_process *process = context;
 
     loop_timer_cancel(process->loop, &process->turn);
-    ban_decisions_finish(&process->decisions, true);
+    ban_decisions_finish(&process->decisions);
 }
 
 int bans_process_run(const struct process_start *start)

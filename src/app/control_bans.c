@@ -33,6 +33,16 @@ void control_bans_ask(struct guardian *g, struct control_client *client, const j
         client->waits_for_bans = message.value;
 }
 
+void control_bans_stop(struct guardian *g)
+{
+    static const char text[] = "{\"do\":\"stop\"}";
+    struct ipc_message message = {.kind = IPC_BANS, .text_len = sizeof text - 1, .fd_count = 0};
+
+    memcpy(message.text, text, sizeof text);
+    int r = processes_order(&g->processes, PROCESS_BANS, &message);
+    (void)r; /* without the process there may be a table, whose bans end by themselves */
+}
+
 void control_bans_hear(struct guardian *g, const struct ipc_message *message)
 {
     struct buffer text = buffer_make(ANSWER_ROOM);
@@ -41,7 +51,7 @@ void control_bans_hear(struct guardian *g, const struct ipc_message *message)
 
     buffer_finish(&text);
     list_for_each (client, spare, &g->clients, struct control_client, link) {
-        if (client->waits_for_bans != message->value)
+        if (!message->value || client->waits_for_bans != message->value)
             continue;
         if (json_is_object(object))
             control_answer(client, json_incref(object));

@@ -11,6 +11,8 @@ struct ipc_message;
 bool control_bans_knows(const char *verb);
 /** Passes a request on; the answer follows. */
 void control_bans_ask(struct guardian *g, struct control_client *client, const json_t *request);
+/** gardien stops for good: the kernel's table is to go. */
+void control_bans_stop(struct guardian *g);
 /** The process of bans has answered. */
 void control_bans_hear(struct guardian *g, const struct ipc_message *message);
 /** The process of bans is gone: nothing that was asked will be answered. */

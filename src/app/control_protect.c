@@ -31,13 +31,13 @@ static json_t *rules_json(const struct settings *settings, const struct settings
     struct protect_rules rules;
 
     protect_rules_merge(levels, PROTECT_LEVELS, proxied, &rules);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "addresses",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "addresses",
                      rules.allow->count || rules.deny->count ? "some" : "all", "secrets",
                      mode_name((int)rules.secrets), "cross_origin",
                      mode_name((int)rules.cross_origin), "cookies", mode_name((int)rules.cookies),
                      "security_headers", protect_headers_words[rules.security_headers], "rate_mode",
-                     mode_name((int)rules.rate_mode), "waf",
-                     mode_name(settings_waf_mode(settings, site)));
+                     mode_name((int)rules.rate_mode), "malware", mode_name((int)rules.malware),
+                     "waf", mode_name(settings_waf_mode(settings, site)));
 }
 
 static json_t *site_json(const struct settings *settings, const struct settings_site *site)

@@ -1,5 +1,6 @@
 /* The guardian's life: signals, the first settings, readiness, the end; and who hears of what. */
 #include "app/guardian.h"
+#include "app/control_bans.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -213,6 +214,7 @@ void guardian_stop(struct guardian *g, nsec_t deadline)
     }
     upgrade_cancel(&g->upgrade);
     enter_stopping(g);
+    control_bans_stop(g);
     process_notify("STOPPING=1");
     log_event(&g->log, LOG_NOTICE, "stopping", "deadline=%llds",
               (long long)(deadline / NSEC_PER_SEC));

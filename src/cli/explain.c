@@ -338,6 +338,10 @@ static int explain(struct explanation *e)
     ask_policy(e, POLICY_SECRETS, e->rules.secrets);
     ask_policy(e, POLICY_CROSS_ORIGIN, e->rules.cross_origin);
     ask_waf(e);
+    if (e->rules.malware > PROTECT_OFF && x->request.has_body)
+        add(e, "malware", "asked", 0, "clamd looks at the body");
+    else
+        add(e, "malware", e->rules.malware > PROTECT_OFF ? "pass" : "off", 0, NULL);
     e->arena = x->arena;
     if (arguments_get(e->arguments, "json"))
         print_json(json_pack("{s:b, s:s, s:s?, s:O}", "refused", (int)e->refused, "site",

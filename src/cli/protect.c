@@ -60,8 +60,8 @@ static void print_counts(const struct printer *printer, const json_t *counts)
 
 static void add_rules(struct table *table, const char *name, const json_t *object)
 {
-    static const char *const keys[] = {
-        "addresses", "waf", "secrets", "cross_origin", "cookies", "security_headers", "rate_mode"};
+    static const char *const keys[] = {"addresses",    "waf",     "malware",          "secrets",
+                                       "cross_origin", "cookies", "security_headers", "rate_mode"};
     const json_t *rules = json_object_get(object, "rules");
 
     table_add(table, STYLE_BOLD, name);
@@ -71,8 +71,9 @@ static void add_rules(struct table *table, const char *name, const json_t *objec
 
 static void print_sites(const struct printer *printer, const json_t *sites)
 {
-    static const char *const titles[] = {"rules of",     "addresses", "waf",     "secrets",
-                                         "cross_origin", "cookies",   "headers", "rates"};
+    static const char *const titles[] = {"rules of", "addresses", "waf",
+                                         "malware",  "secrets",   "cross_origin",
+                                         "cookies",  "headers",   "rates"};
     struct table table = {.columns = ARRAY_SIZE(titles), .labels = titles, .headed = true};
 
     for (size_t i = 0; i < ARRAY_SIZE(titles); i++)

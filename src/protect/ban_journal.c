@@ -17,7 +17,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 
-enum { FILE_SIZE_MAX = 64 << 20, LINE_SIZE_MAX = 512, LINES_SPARE = 1000 };
+enum { FILE_SIZE_MAX = 128 << 20, LINE_SIZE_MAX = 512, LINES_SPARE = 1000 };
 
 /* ---- reading ---- */
 

@@ -90,7 +90,8 @@ const struct config_row rate_rows[] = {
      .def = "address",
      .check = check_key,
      .help = "what is counted apart: address (IPv6 by /64), path, header:NAME or cookie:NAME; "
-             "requests without that header or cookie are counted by address",
+             "requests without that header or cookie are counted by address. A client can send any "
+             "header: let a rate by address stand beside it",
      .example = "header:X-Api-Key"},
     {.name = "rate",
      .type = CONFIG_STRING,

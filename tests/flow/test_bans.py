@@ -279,6 +279,25 @@ def test_networks_lie_in_each_other_and_the_table_goes_with_gardien(site):
     assert len(json.loads(site.gardien("bans", "--json"))["bans"]) == 3
 
 
+def test_other_ports_after_a_reload_and_a_table_that_somebody_removed(site):
+    site.gardien("ban", "192.0.2.1")
+    wait_until(lambda: "elements = { 8443 }" in site.rules(), 10, "the port")
+    config = json.loads((site.folder / "gardien.yaml").read_text())
+    config["listen"]["https"] = [":8443", ":9443"]
+    (site.folder / "gardien.yaml").write_text(json.dumps(config))
+    site.gardien("reload")
+    wait_until(lambda: re.search("8443, 9443", site.rules()) and "192.0.2.1 timeout" in site.rules(), 10,
+               "both ports, and the ban")
+    site.server.run("nft", "flush", "ruleset")
+    site.gardien("ban", "192.0.2.2")
+    wait_until(lambda: "192.0.2.2 timeout" in site.rules() and "192.0.2.1 timeout" in site.rules(), 10,
+               "both bans")
+    config["protect"]["bans"]["kernel"] = False
+    (site.folder / "gardien.yaml").write_text(json.dumps(config))
+    site.gardien("reload")
+    wait_until(lambda: "gardien" not in site.rules(), 10, "the kernel's part to be gone")
+
+
 def test_a_scanner_is_dropped_by_the_kernel(site):
     with site.tls() as peer:
         for _ in range(8):

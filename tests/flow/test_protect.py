@@ -197,7 +197,7 @@ def test_status_tells_the_rules_and_what_they_did(defending):
     assert site["routes"][0]["rules"]["cross_origin"] == "on"
     assert told["rates"][0]["name"] == "login"
     text = defending.cli("protect", "status").stdout
-    assert re.search(r"^localhost/app +all +on +watch +on ", text, re.M), text
+    assert re.search(r"^localhost/app +all +on +off +watch +on ", text, re.M), text
     assert re.search(r"^secrets +1 +1$", text, re.M) and "nobody is banned" in text
 
 
