@@ -113,7 +113,8 @@ static int fetch_ciphers(struct tls_library *library)
     for (size_t i = 0; i < ARRAY_SIZE(suite_names); i++) {
         library->suites[i] = (struct record_suite){
             .cipher = EVP_CIPHER_fetch(ossl, suite_names[i].cipher, NULL),
-            .digest = suite_names[i].sha384 ? library->schedule->sha384 : library->schedule->sha256,
+            .digest =
+                suite_names[i].sha384 ? &library->schedule->sha384 : &library->schedule->sha256,
             .key_len = suite_names[i].key_len,
         };
         if (!library->suites[i].cipher)
@@ -134,7 +135,7 @@ int tls_library_create(struct tls_library **ret_library)
         tls_library_destroy(library);
         return r;
     }
-    staples_init(&library->staples, library->schedule->sha256);
+    staples_init(&library->staples, library->schedule->sha256.md);
     *ret_library = library;
     return 0;
 }

@@ -19,7 +19,7 @@ enum {
 /** Which AEAD, for all sessions of a process. */
 struct record_suite {
     EVP_CIPHER *cipher;
-    const EVP_MD *digest;
+    const struct schedule_digest *digest;
     unsigned key_len;
 };
 

@@ -20,14 +20,11 @@ enum { INFO_MAX = 2 + 1 + 255 + 1 + 255 };
 
 /* ---- HMAC and HKDF ---- */
 
-static int hash_padded(const EVP_MD *digest, struct span block, const struct span parts[2],
-                       unsigned char *out)
+static int hash_padded(const struct schedule_digest *digest, struct span block,
+                       const struct span parts[2], unsigned char *out)
 {
-    static EVP_MD_CTX *context; /* one a process: its allocation would cost as much as the hash */
-
-    if (!context && !(context = EVP_MD_CTX_new()))
-        return ERR_TLS;
-    bool fine = EVP_DigestInit_ex2(context, digest, NULL) == 1 &&
+    EVP_MD_CTX *context = digest->context;
+    bool fine = EVP_DigestInit_ex2(context, digest->md, NULL) == 1 &&
                 EVP_DigestUpdate(context, block.ptr, block.len) == 1;
     for (int i = 0; i < 2; i++)
         fine = fine && EVP_DigestUpdate(context, parts[i].ptr, parts[i].len) == 1;
@@ -35,10 +32,10 @@ static int hash_padded(const EVP_MD *digest, struct span block, const struct spa
 }
 
 /* RFC 2104, over two parts of a message. A key is never longer than a block here. */
-static int hmac(const EVP_MD *digest, struct span key, const struct span parts[2],
+static int hmac(const struct schedule_digest *digest, struct span key, const struct span parts[2],
                 unsigned char *out)
 {
-    size_t hash_len = (size_t)EVP_MD_get_size(digest);
+    size_t hash_len = (size_t)EVP_MD_get_size(digest->md);
     size_t block_len = hash_len == SHA384_DIGEST_LENGTH ? SHA512_CBLOCK : SHA256_CBLOCK;
     unsigned char block[SHA512_CBLOCK] = {0};
     const struct span padded = {(const char *)block, block_len};
@@ -83,13 +80,13 @@ static size_t write_info(unsigned char info[INFO_MAX], size_t len, const struct 
 }
 
 /* HKDF-Expand of at most one block (RFC 5869 section 2.3), of an HkdfLabel. */
-static int expand(const EVP_MD *digest, struct span secret, const struct span label[2],
-                  struct span context, unsigned char *out, size_t len)
+static int expand(const struct schedule_digest *digest, struct span secret,
+                  const struct span label[2], struct span context, unsigned char *out, size_t len)
 {
     unsigned char info[INFO_MAX], block[EVP_MAX_MD_SIZE];
     size_t info_len = write_info(info, len, label, context);
 
-    if (info_len == 0 || len > (size_t)EVP_MD_get_size(digest))
+    if (info_len == 0 || len > (size_t)EVP_MD_get_size(digest->md))
         return ERR_TLS;
     const struct span parts[2] = {{(const char *)info, info_len}, SPAN("\1")};
     int r = hmac(digest, secret, parts, block);
@@ -99,7 +96,7 @@ static int expand(const EVP_MD *digest, struct span secret, const struct span la
     return r;
 }
 
-int schedule_expand(const EVP_MD *digest, struct span secret, struct span label,
+int schedule_expand(const struct schedule_digest *digest, struct span secret, struct span label,
                     struct span context, unsigned char *out, size_t len)
 {
     const struct span labels[2] = {SPAN("tls13 "), label};
@@ -114,7 +111,7 @@ struct derivation {
 };
 
 struct request {
-    const EVP_MD *digest;
+    const struct schedule_digest *digest;
     int mode; /* 1 extract, 2 expand */
     struct span key, salt, prefix, label, data;
     bool has_key, has_salt;
@@ -155,10 +152,10 @@ static bool read_digest(const struct schedule *schedule, const OSSL_PARAM *param
         return false;
     struct span digest = span_str(name);
     if (span_equal_nocase(digest, SPAN("SHA256")) || span_equal_nocase(digest, SPAN("SHA2-256")))
-        request->digest = schedule->sha256;
+        request->digest = &schedule->sha256;
     else if (span_equal_nocase(digest, SPAN("SHA384")) ||
              span_equal_nocase(digest, SPAN("SHA2-384")))
-        request->digest = schedule->sha384;
+        request->digest = &schedule->sha384;
     return request->digest != NULL;
 }
 
@@ -213,7 +210,7 @@ static const struct span empty_sha384 =
 static int extract(const struct request *request, unsigned char *out)
 {
     static const char zeros[EVP_MAX_MD_SIZE];
-    size_t hash_len = (size_t)EVP_MD_get_size(request->digest);
+    size_t hash_len = (size_t)EVP_MD_get_size(request->digest->md);
     unsigned char salt[EVP_MAX_MD_SIZE];
     struct span salt_span = {(const char *)salt, 0};
     int r = 0;
@@ -255,7 +252,7 @@ static int derive(void *derivation, unsigned char *out, size_t len, const OSSL_P
     if (!read_request(schedule, params, &request))
         return 0;
     if (request.mode == EVP_KDF_HKDF_MODE_EXTRACT_ONLY)
-        return len == (size_t)EVP_MD_get_size(request.digest) && extract(&request, out) == 0;
+        return len == (size_t)EVP_MD_get_size(request.digest->md) && extract(&request, out) == 0;
     if (request.mode != EVP_KDF_HKDF_MODE_EXPAND_ONLY || !request.has_key)
         return 0;
     const struct span labels[2] = {request.prefix, request.label};
@@ -338,6 +335,19 @@ static int load(OSSL_LIB_CTX *library, OSSL_PROVIDER **ret_provider, OSSL_PROVID
     return *ret_defaults ? 0 : ERR_TLS;
 }
 
+static bool fetch(struct schedule_digest *digest, OSSL_LIB_CTX *library, const char *name)
+{
+    digest->md = EVP_MD_fetch(library, name, NULL);
+    digest->context = EVP_MD_CTX_new();
+    return digest->md && digest->context;
+}
+
+static void release(struct schedule_digest *digest)
+{
+    EVP_MD_CTX_free(digest->context);
+    EVP_MD_free(digest->md);
+}
+
 int schedule_create(struct schedule **ret_schedule)
 {
     OSSL_LIB_CTX *library = OSSL_LIB_CTX_new();
@@ -353,9 +363,9 @@ int schedule_create(struct schedule **ret_schedule)
     schedule->library = library;
     schedule->provider = provider;
     schedule->defaults = defaults;
-    schedule->sha256 = EVP_MD_fetch(library, "SHA2-256", NULL);
-    schedule->sha384 = EVP_MD_fetch(library, "SHA2-384", NULL);
-    if (!schedule->sha256 || !schedule->sha384) {
+    bool fine = fetch(&schedule->sha256, library, "SHA2-256");
+    fine = fetch(&schedule->sha384, library, "SHA2-384") && fine;
+    if (!fine) {
         schedule_destroy(schedule);
         return ERR_TLS;
     }
@@ -368,8 +378,8 @@ void schedule_destroy(struct schedule *schedule)
     if (!schedule)
         return;
     OSSL_LIB_CTX *library = schedule->library;
-    EVP_MD_free(schedule->sha256);
-    EVP_MD_free(schedule->sha384);
+    release(&schedule->sha256);
+    release(&schedule->sha384);
     OSSL_PROVIDER_unload(schedule->defaults);
     OSSL_PROVIDER_unload(schedule->provider);
     OSSL_LIB_CTX_free(library); /* calls teardown() */

@@ -22,12 +22,19 @@ struct traffic_secrets {
     bool has_server;
 };
 
+/** A hash function that was fetched once, with the context in which it runs: to allocate one would
+ *  cost as much as the hash. */
+struct schedule_digest {
+    EVP_MD *md;
+    EVP_MD_CTX *context;
+};
+
 struct schedule {
     OSSL_LIB_CTX *library; /**< in which this schedule is the one that libssl finds */
     OSSL_PROVIDER *provider;
     OSSL_PROVIDER *defaults; /**< OpenSSL's own provider, for all the rest */
-    EVP_MD *sha256;
-    EVP_MD *sha384;
+    struct schedule_digest sha256;
+    struct schedule_digest sha384;
     struct traffic_secrets *noting; /**< of the session whose handshake runs; NULL: nobody's */
 };
 
@@ -39,5 +46,6 @@ void schedule_destroy(struct schedule *schedule);
 /** HKDF-Expand-Label (RFC 8446 section 7.1) of at most one hash of output.
  *  @param label  without "tls13 "
  *  @return 0, or ERR_TLS */
-must_check int schedule_expand(const EVP_MD *digest, struct span secret, struct span label,
-                               struct span context, unsigned char *out, size_t len);
+must_check int schedule_expand(const struct schedule_digest *digest, struct span secret,
+                               struct span label, struct span context, unsigned char *out,
+                               size_t len);

@@ -18,7 +18,7 @@ static struct records *make_records(const struct schedule *schedule, struct forg
 
     if (!cipher) {
         cipher = EVP_CIPHER_fetch(schedule->library, "AES-128-GCM", NULL);
-        suite = (struct record_suite){cipher, schedule->sha256, 16};
+        suite = (struct record_suite){cipher, &schedule->sha256, 16};
     }
     memset(secrets.client, 1, 32);
     memset(secrets.server, 2, 32);

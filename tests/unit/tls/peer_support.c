@@ -176,8 +176,8 @@ void forger_init(struct forger *forger, const struct schedule *schedule, struct 
 {
     unsigned char key[16];
 
-    CHECK(schedule_expand(schedule->sha256, secret, SPAN("key"), SPAN(""), key, 16) == 0);
-    CHECK(schedule_expand(schedule->sha256, secret, SPAN("iv"), SPAN(""), forger->iv, 12) == 0);
+    CHECK(schedule_expand(&schedule->sha256, secret, SPAN("key"), SPAN(""), key, 16) == 0);
+    CHECK(schedule_expand(&schedule->sha256, secret, SPAN("iv"), SPAN(""), forger->iv, 12) == 0);
     forger->cipher = EVP_CIPHER_CTX_new();
     forger->sequence = 0;
     CHECK(EVP_EncryptInit_ex2(forger->cipher, EVP_aes_128_gcm(), key, forger->iv, NULL) == 1);

@@ -388,7 +388,7 @@ static void test_records_refuse_a_wrong_count(void **state)
 
     assert_int_equal(schedule_create(&schedule), 0);
     EVP_CIPHER *cipher = EVP_CIPHER_fetch(schedule->library, "AES-128-GCM", NULL);
-    const struct record_suite suite = {cipher, schedule->sha256, 16};
+    const struct record_suite suite = {cipher, &schedule->sha256, 16};
     memset(secrets.server, 7, 32);
     forger_init(&forger, schedule, span_of((const char *)secrets.server, 32));
     for (int i = 0; i < 3; i++)
