@@ -349,7 +349,8 @@ int deployment_send(struct guardian *g, const struct deployment *deployment,
     /* Everything in it is the deployment's: only the arrays are its own. */
     struct snapshot snapshot = {.generation = g->generation,
                                 .ticket_key_count = g->ticket_key_count,
-                                .waf = deployment->prepared.waf};
+                                .waf = deployment->prepared.waf,
+                                .roots = deployment->prepared.roots};
     unsigned workers = settings_workers(deployment->prepared.settings);
 
     memcpy(snapshot.ticket_keys, g->ticket_keys, sizeof snapshot.ticket_keys);

@@ -82,11 +82,15 @@ static int load_and_check(const struct settings_source *source, struct diags *di
 int prepare_check(const struct settings_source *source, struct diags *diags)
 {
     struct settings_loaded loaded;
+    struct upstream_roots roots = {0};
     struct waf_rules *rules = NULL;
 
     int r = load_and_check(source, diags, &loaded);
     if (r >= 0)
         guarded_warn(&loaded, loaded.settings->state, diags);
+    if (loaded.settings && upstream_roots_load(&loaded, diags, &roots) < 0)
+        r = ERR_SETTINGS;
+    upstream_roots_finish(&roots);
     if (loaded.settings && settings_use_waf(loaded.settings)) {
         struct waf_files *files = waf_files_create(true);
         int w = waf_load_settings(&loaded.settings->protect, files, diags, &rules);
@@ -106,6 +110,7 @@ struct work {
     json_t *sites;
     char *state;
     char *waf; /* see struct prepared */
+    struct upstream_roots roots;
     int state_fd;
     nsec_t now;
     nsec_t valid_from;
@@ -301,8 +306,9 @@ static int use_waf(struct work *work)
 
 static void write_result(int fd, const struct work *work)
 {
-    json_t *result = json_pack("{s:s?, s:s?, s:s?, s:o, s:O, s:I, s:I, s:b, s:b}", "waf", work->waf,
-                               "settings", work->loaded.text, "state", work->state, "diags",
+    json_t *result = json_pack("{s:s?, s:o, s:s?, s:s?, s:o, s:O, s:I, s:I, s:b, s:b}", "waf",
+                               work->waf, "roots", upstream_roots_to_json(&work->roots), "settings",
+                               work->loaded.text, "state", work->state, "diags",
                                diags_to_json(work->diags), "sites", work->sites, "valid_from",
                                (json_int_t)work->valid_from, "renew_at", (json_int_t)work->renew_at,
                                "ca_made", (int)work->ca_made, "ca_unknown", (int)work->ca_unknown);
@@ -337,6 +343,8 @@ int prepare_process_run(const struct process_start *start)
         r = use_site(&work, &settings_sites(work.loaded.settings)[i]);
     if (r >= 0)
         r = use_waf(&work);
+    if (r >= 0)
+        r = upstream_roots_load(&work.loaded, &diags, &work.roots);
     if (r < 0 && diags.errors == 0)
         diags_add(&diags, "the certificates could not be prepared: %s", error_text(r));
     look_whether_trusted(&work);
@@ -418,6 +426,7 @@ static int read_prepared(const json_t *result, struct prepared *prepared)
     prepared->text = copy_text(result, "settings");
     prepared->state = copy_text(result, "state");
     prepared->waf = copy_text(result, "waf");
+    upstream_roots_from_json(json_object_get(result, "roots"), &prepared->roots);
     prepared->valid_from = json_integer_value(json_object_get(result, "valid_from"));
     prepared->renew_at = json_integer_value(json_object_get(result, "renew_at"));
     prepared->ca_unknown = json_is_true(json_object_get(result, "ca_unknown"));
@@ -473,6 +482,7 @@ void prepared_finish(struct prepared *prepared)
     }
     free(prepared->sites);
     free(prepared->waf);
+    upstream_roots_finish(&prepared->roots);
     settings_destroy(prepared->settings);
     free(prepared->text);
     free(prepared->state);

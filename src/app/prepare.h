@@ -9,6 +9,7 @@
 #include "app/ocsp.h"
 #include "app/process_launch.h"
 #include "app/settings.h"
+#include "app/upstream_roots.h"
 #include "base/nsec.h"
 
 struct prepared_certificate {
@@ -37,6 +38,7 @@ struct prepared {
     char *text;  /**< the settings, flattened */
     char *state; /**< the state folder, which exists */
     char *waf;   /**< as in struct snapshot; NULL: none */
+    struct upstream_roots roots;
     struct prepared_site *sites;
     size_t site_count;
     nsec_t valid_from; /**< wall clock: before it a certificate of the local CA is due too */

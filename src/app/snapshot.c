@@ -84,6 +84,7 @@ void snapshot_destroy(struct snapshot *snapshot)
     free(snapshot->folders);
     free(snapshot->guard.items);
     free(snapshot->waf);
+    upstream_roots_finish(&snapshot->roots);
     free(snapshot);
 }
 

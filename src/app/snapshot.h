@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "app/upstream_roots.h"
 #include "base/macros.h"
 #include "base/span.h"
 #include "serve/serve.h"
@@ -55,6 +56,7 @@ struct snapshot {
     struct files_guard guard; /**< what no site may serve */
     char *waf; /**< the files of the web application firewall's rules, packed (waf_files_pack()) and
                     in base64; NULL: none */
+    struct upstream_roots roots;
 };
 
 /** Closes descriptors still owned (not -1), wipes ticket keys, frees all. NULL is fine. */

@@ -8,11 +8,18 @@
 #include "base/buffer.h"
 #include "base/mem.h"
 
-/* Layout: magic, generation, settings text, listeners, sites, ticket keys, guard, rules. Numbers in
- * host order (both ends are this program), strings with their length and a NUL. */
+/* Layout: magic, generation, settings text, listeners, sites, ticket keys, guard, rules,
+ * certificates for upstream servers. Numbers in host order (both ends are this program), strings
+ * with their length and a NUL. */
 static const uint64_t magic = UINT64_C(0x31706e7364726167);
 
-enum { LISTENERS_MAX = 65536, SITES_MAX = 10000, CERTIFICATES_MAX = 64, GUARDED_MAX = 100000 };
+enum {
+    LISTENERS_MAX = 65536,
+    SITES_MAX = 10000,
+    CERTIFICATES_MAX = 64,
+    GUARDED_MAX = 100000,
+    GROUPS_MAX = 100001
+};
 
 /* ---- bytes out ---- */
 
@@ -79,6 +86,13 @@ static void put_guard(struct writer *w, const struct files_guard *guard)
     put(w, guard->items ? (const void *)guard->items : "", guard->count * sizeof *guard->items);
 }
 
+static void put_roots(struct writer *w, const struct upstream_roots *roots)
+{
+    put_number(w, roots->count);
+    for (size_t i = 0; i < roots->count; i++)
+        put_text(w, roots->items[i]);
+}
+
 int snapshot_encode(const struct snapshot *snapshot, const char *config_text,
                     struct buffer *ret_bytes)
 {
@@ -99,6 +113,7 @@ int snapshot_encode(const struct snapshot *snapshot, const char *config_text,
     put(&w, snapshot->ticket_keys, snapshot->ticket_key_count * TICKET_KEY_SIZE);
     put_guard(&w, &snapshot->guard);
     put_text(&w, snapshot->waf);
+    put_roots(&w, &snapshot->roots);
     if (w.error < 0) {
         buffer_finish(&out);
         return w.error;
@@ -236,6 +251,17 @@ static void get_guard(struct reader *r, struct files_guard *guard)
     get(r, guard->items, guard->count * sizeof *guard->items);
 }
 
+static void get_roots(struct reader *r, struct upstream_roots *roots)
+{
+    size_t count = get_count(r, GROUPS_MAX, sizeof(uint64_t) + 1);
+
+    roots->items = mem_zalloc((count + 1) * sizeof *roots->items);
+    for (; roots->count < count && !r->broken; roots->count++) {
+        const char *text = get_text(r);
+        roots->items[roots->count] = text[0] ? mem_string(span_str(text)) : NULL;
+    }
+}
+
 int snapshot_decode(struct span bytes, struct snapshot **ret_snapshot)
 {
     struct reader r = {.rest = bytes};
@@ -254,6 +280,7 @@ int snapshot_decode(struct span bytes, struct snapshot **ret_snapshot)
     get_guard(&r, &snapshot->guard);
     const char *waf = get_text(&r);
     snapshot->waf = waf[0] ? mem_string(span_str(waf)) : NULL;
+    get_roots(&r, &snapshot->roots);
     if (!r.broken && r.rest.len == 0)
         result = settings_parse(span_str(config_text), &snapshot->settings);
     if (result >= 0 && !fits_settings(snapshot))

@@ -222,7 +222,8 @@ static void make_groups(struct making *making)
 
     making->groups = mem_zalloc(count * sizeof *making->groups);
     for (size_t i = 0; i < count; i++)
-        making->groups[i] = upstream_group_create(making->materials->proxy, &groups[i]);
+        making->groups[i] = upstream_group_create(making->materials->proxy, &groups[i],
+                                                  upstream_roots_of(&making->snapshot->roots, i));
 }
 
 /* Routes have references of their own. */
@@ -244,7 +245,8 @@ static struct upstream_group *group_of(struct making *making, char *to)
         return upstream_group_ref(making->groups[known - groups]);
     }
     upstreams_single(to, &server, &single);
-    return upstream_group_create(making->materials->proxy, &single);
+    return upstream_group_create(making->materials->proxy, &single,
+                                 upstream_roots_of(&making->snapshot->roots, SIZE_MAX));
 }
 
 static void *proxy_config(struct making *making, const struct proxy_settings *proxy,

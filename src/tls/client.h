@@ -1,5 +1,7 @@
-/* TLS as a client that only looks: it takes whatever certificate and version the server has and
- * says what they were. Nothing secret may be sent over it: who answers is not verified here. */
+/* TLS as a client. One kind of library only observes: it takes whatever certificate and version the
+ * server has and says what they were, and nothing secret may be sent over it. The other kind is for
+ * connections that carry data: it refuses old versions and, unless told otherwise, a server that
+ * does not prove its name. */
 #pragma once
 
 #include "base/buffer.h"
@@ -9,11 +11,13 @@ struct tls_client;
 struct tls_client_library; /* what the clients of a process share */
 struct tls_ticket;         /* what a server handed out for resumption */
 
-enum tls_client_alpn { TLS_CLIENT_ANY, TLS_CLIENT_HTTP_1 };
+enum tls_client_alpn { TLS_CLIENT_ANY, TLS_CLIENT_HTTP_1, TLS_CLIENT_HTTP_2 };
 
 struct tls_client_options {
     const char *server_name; /**< ASCII host name; NULL sends none (for IP addresses) */
-    int alpn;                /**< enum tls_client_alpn: "h2" and "http/1.1", or the latter alone */
+    const char *verify_name; /**< host name or IP address that the certificate has to be for; only
+                                  of a verifying library, which needs one */
+    int alpn;                /**< enum tls_client_alpn: "h2" and "http/1.1", or one alone */
     const struct tls_ticket *resume; /**< may be NULL */
 };
 
@@ -38,6 +42,12 @@ struct tls_client_facts {
 
 /** @return 0, or ERR_TLS */
 must_check int tls_client_library_create(struct tls_client_library **ret_library);
+/** For connections that carry data: TLS 1.2 and 1.3, and an end without close_notify is an error.
+ *  @param roots  certificates to trust, PEM: authorities, or a server's own; NULL ptr verifies
+ *  nothing
+ *  @return 0; ERR_SYNTAX when there is no certificate in `roots`; ERR_TLS */
+must_check int tls_client_library_create_strict(struct span roots,
+                                                struct tls_client_library **ret_library);
 /** After all clients and tickets. NULL is fine. */
 void tls_client_library_destroy(struct tls_client_library *library);
 
@@ -51,6 +61,15 @@ must_check int tls_client_handshake(struct tls_client *client, struct tls_io *io
 must_check ssize_t tls_client_read(struct tls_client *client, struct tls_io *io, char *out,
                                    size_t cap);
 must_check int tls_client_write(struct tls_client *client, struct tls_io *io, struct span plain);
+/** Whether ALPN chose HTTP/2. After the handshake. */
+enum tls_protocol tls_client_protocol(const struct tls_client *client);
+/** Why the certificate was refused: "self-signed certificate", static text; NULL when it was not.
+ */
+const char *tls_client_refusal(const struct tls_client *client);
+/** The alert that the server sent: 0..255; -1: none. */
+int tls_client_alert(const struct tls_client *client);
+/** Whether the server asked for a certificate, which it did not get. */
+bool tls_client_was_asked(const struct tls_client *client);
 /** What is known now. To be finished. */
 void tls_client_describe(const struct tls_client *client, struct tls_client_facts *ret_facts);
 void tls_client_facts_finish(struct tls_client_facts *facts);

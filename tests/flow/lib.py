@@ -453,5 +453,7 @@ def make_certificate(folder, name, names, kind="ec:prime256v1", days=30):
               "rsa": ["-newkey", f"rsa:{detail}"], "ed25519": ["-newkey", "ed25519"]}[algorithm]
     run("openssl", "req", "-x509", "-nodes", *newkey, "-keyout", key, "-out", certificate,
         "-days", days, "-subj", f"/CN={names[0]}", "-addext",
-        "subjectAltName=" + ",".join(f"DNS:{dns}" for dns in names), check=True)
+        "subjectAltName=" + ",".join(
+            ("IP:" if re.fullmatch(r"[\d.]+|.*:.*", name) else "DNS:") + name for name in names),
+        check=True)
     return certificate, key

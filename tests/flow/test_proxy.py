@@ -97,7 +97,7 @@ def test_the_verb_puts_https_in_front(tmp_path):
 @pytest.mark.parametrize("arguments, message", [
     ([], "there is no address to forward to"),
     (["app.example.com"], "app.example.com has no port"),
-    (["localhost", "https://127.0.0.1:1"], "is HTTPS, which is not spoken"),
+    (["localhost", "h2c://127.0.0.1:1"], "is HTTP/2, which is not spoken"),
     (["localhost", "127.0.0.1:1/api"], "has a path"),
 ])
 def test_the_verb_says_what_is_wrong(arguments, message):

@@ -77,9 +77,11 @@ class Connection:
 class Upstream:
     """Listens until close(). `answer(connection, request)` is called for each request and sends what
     it likes; when it returns False, or raises OSError, the connection is closed. With
-    `reads_body=False` it is called as soon as the head is there."""
+    `reads_body=False` it is called as soon as the head is there. `tls` is an SSLContext to answer
+    with; failed handshakes end their connection."""
 
-    def __init__(self, answer=None, family=socket.AF_INET, address=None, reads_body=True):
+    def __init__(self, answer=None, family=socket.AF_INET, address=None, reads_body=True, tls=None):
+        self.tls = tls
         self.answer = answer or (lambda connection, request: connection.send(OK))
         self.reads_body = reads_body
         self.requests, self.connections, self.bytes = [], 0, b""
@@ -105,8 +107,17 @@ class Upstream:
                 return
             self.connections += 1
             self.open.append(sock)
-            threading.Thread(target=self._serve, args=(Connection(sock, self.connections),),
-                             daemon=True).start()
+            threading.Thread(target=self._begin, args=(sock, self.connections), daemon=True).start()
+
+    def _begin(self, sock, number):
+        if self.tls:
+            try:
+                sock = self.tls.wrap_socket(sock, server_side=True)
+            except OSError:
+                sock.close()
+                return
+            self.open.append(sock)
+        self._serve(Connection(sock, number))
 
     def _serve(self, connection):
         try:

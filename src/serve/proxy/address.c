@@ -8,26 +8,32 @@
 #include "base/error.h"
 #include "base/map.h"
 
-/** @return NULL, or the scheme's fault */
-static const char *cut_scheme(struct span *text)
+enum { PORT_HTTP = 80, PORT_HTTPS = 443 };
+
+/** Takes a scheme off, which says how to speak, and its port unless another one follows.
+ *  @return NULL, or the scheme's fault */
+static const char *cut_scheme(struct span *text, struct upstream_address *address)
 {
     static const struct {
         struct span scheme;
         const char *wrong;
     } others[] = {
-        {{"https://", 8}, "is HTTPS, which is not spoken to upstream servers yet"},
-        {{"h2c://", 6}, "is HTTP/2, which is not spoken to upstream servers yet"},
-        {{"h2://", 5}, "is HTTP/2, which is not spoken to upstream servers yet"},
-        {{"fastcgi://", 10}, "is FastCGI, which is not spoken yet"},
+        {{"h2c://", 6}, "is HTTP/2, which is not spoken to upstream servers"},
+        {{"h2://", 5}, "is HTTP/2, which is not spoken to upstream servers"},
+        {{"fastcgi://", 10}, "is FastCGI, which is not spoken"},
     };
 
-    if (span_starts(*text, SPAN("http://"))) {
-        *text = span_from(*text, 7);
-        return NULL;
-    }
     for (size_t i = 0; i < ARRAY_SIZE(others); i++)
         if (span_starts(*text, others[i].scheme))
             return others[i].wrong;
+    if (span_starts(*text, SPAN("http://"))) {
+        *text = span_from(*text, 7);
+        address->port = PORT_HTTP;
+    } else if (span_starts(*text, SPAN("https://"))) {
+        *text = span_from(*text, 8);
+        address->port = PORT_HTTPS;
+        address->secure = true;
+    }
     return NULL;
 }
 
@@ -73,13 +79,28 @@ static bool is_ipv6(struct span host)
     return inet_pton(AF_INET6, text, &address) == 1;
 }
 
+/** Takes the host off the front; what is left begins with the colon of the port, or is empty.
+ *  @param has_port  the scheme's, so that the text needs none */
+static struct span cut_host(struct span *text, bool has_port)
+{
+    ptrdiff_t colon = span_find_last(*text, ':');
+    bool whole = has_port && text->len > 0 &&
+                 (colon < 0 || text->ptr[text->len - 1] == ']'); /* "host", "[::1]" */
+    size_t len = whole ? text->len : colon < 0 ? 0 : (size_t)colon;
+    struct span host = span_of(text->ptr, len);
+
+    *text = span_from(*text, len);
+    return host;
+}
+
 static const char *read_tcp(struct span text, struct upstream_address *address)
 {
-    ptrdiff_t colon = span_find_last(text, ':');
-    struct span host = colon < 0 ? (struct span){0} : span_of(text.ptr, (size_t)colon);
+    struct span host = cut_host(&text, address->port != 0);
     bool bracketed = host.len > 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']';
+    const char *wrong = NULL;
 
-    const char *wrong = read_port(span_from(text, (size_t)(colon + 1)), address);
+    if (text.len || !host.len)
+        wrong = read_port(span_from(text, span_starts(text, SPAN(":")) ? 1 : 0), address);
     if (wrong)
         return wrong;
     if (bracketed)
@@ -98,11 +119,12 @@ const char *upstream_address_parse(const char *text, struct upstream_address *re
     struct upstream_address address = {0};
     struct span rest = span_str(text);
 
-    const char *wrong = cut_scheme(&rest);
+    const char *wrong = cut_scheme(&rest, &address);
     if (wrong)
         return wrong;
     if (span_starts(rest, SPAN("unix:"))) {
         wrong = read_unix(span_from(rest, 5), &address);
+        address.port = 0;
     } else {
         if (rest.len && rest.ptr[rest.len - 1] == '/')
             rest.len--;
@@ -127,12 +149,31 @@ const char *upstream_address_text(const struct upstream_address *address,
                                   char out[UPSTREAM_TEXT_MAX])
 {
     bool ipv6 = strchr(address->host, ':') != NULL;
+    const char *scheme = address->secure ? "https://" : "";
 
     if (address->path[0])
-        snprintf(out, UPSTREAM_TEXT_MAX, "unix:%s", address->path);
+        snprintf(out, UPSTREAM_TEXT_MAX, "%sunix:%s", scheme, address->path);
     else
-        snprintf(out, UPSTREAM_TEXT_MAX, "%s%s%s:%u", ipv6 ? "[" : "", address->host,
+        snprintf(out, UPSTREAM_TEXT_MAX, "%s%s%s%s:%u", scheme, ipv6 ? "[" : "", address->host,
                  ipv6 ? "]" : "", address->port);
+    return out;
+}
+
+const char *upstream_address_authority(const struct upstream_address *address,
+                                       char out[UPSTREAM_TEXT_MAX])
+{
+    bool ipv6 = strchr(address->host, ':') != NULL;
+    unsigned usual = address->secure ? PORT_HTTPS : PORT_HTTP;
+    char port[8] = "";
+
+    if (address->path[0]) {
+        snprintf(out, UPSTREAM_TEXT_MAX, "localhost");
+        return out;
+    }
+    if (address->port != usual)
+        snprintf(port, sizeof port, ":%u", address->port);
+    snprintf(out, UPSTREAM_TEXT_MAX, "%s%s%s%s", ipv6 ? "[" : "", address->host, ipv6 ? "]" : "",
+             port);
     return out;
 }
 

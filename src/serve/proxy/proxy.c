@@ -138,7 +138,7 @@ static void give_up(struct proxied *p, int status, const char *reason, int error
 }
 
 struct failure {
-    const char *reason; /* static text */
+    const char *reason; /* static text, or in the request's arena */
     int error;
     int status; /* 502, or 504 */
     bool timed_out;
@@ -408,7 +408,7 @@ static void on_connection(struct upstream_user *user, struct upstream_connection
         .events = &call_events,
         .method = request->method_text,
         .target = p->call.target,
-        .authority = request->authority.len ? request->authority : span_str(p->upstream->name),
+        .authority = request->authority.len ? request->authority : span_str(p->upstream->authority),
         .fields = &p->fields,
         .content_length = request->content_length,
         .body = request->has_body ? &p->upload : NULL,
@@ -424,13 +424,15 @@ static void on_connection(struct upstream_user *user, struct upstream_connection
     upstream_connection_due(connection);
 }
 
-static void on_no_connection(struct upstream_user *user, int error)
+static void on_no_connection(struct upstream_user *user, int error, const char *reason)
 {
-    struct failure failure = {.reason = "no connection to the upstream server",
+    struct proxied *p = of_user(user);
+    const char *copy = reason ? arena_copy(&p->r->x->arena, span_str(reason)) : NULL;
+    struct failure failure = {.reason = copy ? copy : "no connection to the upstream server",
                               .error = error,
                               .status = error == -ETIMEDOUT ? 504 : 502};
 
-    fail(of_user(user), &failure, false);
+    fail(p, &failure, false);
 }
 
 static void on_progress(struct upstream_user *user)

@@ -36,9 +36,12 @@ void proxy_connector_replaced(struct proxy *proxy);
 void proxy_round(struct proxy *proxy);
 
 /** A group by its settings; servers that the former snapshot had as well keep their connections and
- *  their health. @return with one reference */
+ *  their health.
+ *  @param roots  certificates that servers are verified against, PEM; "" for none
+ *  @return with one reference */
 struct upstream_group *upstream_group_create(struct proxy *proxy,
-                                             const struct upstream_settings *settings);
+                                             const struct upstream_settings *settings,
+                                             struct span roots);
 struct upstream_group *upstream_group_ref(struct upstream_group *group);
 /** NULL is fine. */
 void upstream_group_unref(struct upstream_group *group);

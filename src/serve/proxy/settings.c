@@ -118,6 +118,38 @@ static const struct config_row timeout_rows[] = {
 
 static const char *const balances[] = {"round_robin", "least", "two", "address", NULL};
 
+static const char *check_name(const char *text)
+{
+    for (const char *at = text; *at; at++)
+        if ((unsigned char)*at <= ' ' || *at == '/' || (unsigned char)*at >= 0x7f)
+            return "is no host name or IP address";
+    return strlen(text) < UPSTREAM_HOST_MAX ? NULL : "is too long for a host name";
+}
+
+static const struct config_row tls_client_rows[] = {
+    {.name = "verify",
+     .type = CONFIG_BOOL,
+     .offset = offsetof(struct upstream_tls_settings, verify),
+     .def = "on",
+     .help = "whether a server has to prove its name with a certificate; off lets anybody between "
+             "here and there read and change everything"},
+    {.name = "ca_file",
+     .type = CONFIG_PATH,
+     .offset = offsetof(struct upstream_tls_settings, ca_file),
+     .help = "file with the certificates to trust (PEM): of a private authority, or the server's "
+             "own self-signed one; without it, the authorities that the system trusts",
+     .example = "/etc/gardien/backend-ca.pem"},
+    {.name = "name",
+     .type = CONFIG_STRING,
+     .offset = offsetof(struct upstream_tls_settings, name),
+     .min = 1,
+     .check = check_name,
+     .help = "the name that the certificate has to be for and that is asked for (SNI); without it, "
+             "the server's host as it is written",
+     .example = "app.internal"},
+    CONFIG_END,
+};
+
 const struct config_row upstream_rows[] = {
     {.name = "servers",
      .type = CONFIG_STRINGS,
@@ -126,7 +158,7 @@ const struct config_row upstream_rows[] = {
      .max = 64,
      .required = true,
      .check = upstream_address_check,
-     .help = "host:port, :port of this machine, or unix:/path",
+     .help = "host:port, :port of this machine, unix:/path, or https://host for TLS",
      .example = "[\"127.0.0.1:3000\", \"unix:/run/app.sock\"]"},
     {.name = "weights",
      .type = CONFIG_PAIRS,
@@ -153,6 +185,11 @@ const struct config_row upstream_rows[] = {
      .offset = offsetof(struct upstream_settings, timeouts),
      .rows = timeout_rows,
      .help = "how long the servers may take"},
+    {.name = "tls",
+     .type = CONFIG_TABLE,
+     .offset = offsetof(struct upstream_settings, tls),
+     .rows = tls_client_rows,
+     .help = "how servers written with https:// prove who they are"},
     {.name = "keep",
      .type = CONFIG_DURATION,
      .offset = offsetof(struct upstream_settings, keep),
@@ -205,7 +242,8 @@ const struct config_row proxy_rows[] = {
      .required = true,
      .check = proxy_target_check,
      .help =
-         "a name under `upstreams`, or one server: host:port, :port of this machine, unix:/path",
+         "a name under `upstreams`, or one server: host:port, :port of this machine, unix:/path, "
+         "https://host for TLS",
      .example = "127.0.0.1:3000"},
     {.name = "path",
      .type = CONFIG_STRING,

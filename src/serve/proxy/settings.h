@@ -5,6 +5,13 @@
 #include "serve/proxy/balance.h"
 #include "serve/proxy/deadline.h"
 
+/** How TLS is spoken to servers that are written with https://. */
+struct upstream_tls_settings {
+    bool verify;
+    char *ca_file; /**< NULL: the authorities that the system trusts */
+    char *name;    /**< that the certificate has to be for; NULL: the server's host */
+};
+
 /** One of `upstreams`. */
 struct upstream_settings {
     char *name; /**< its key */
@@ -13,6 +20,7 @@ struct upstream_settings {
     int balance;                 /**< enum balance_kind */
     struct health_settings health;
     struct proxy_timeouts timeouts;
+    struct upstream_tls_settings tls;
     nsec_t keep;     /**< how long an unused connection is kept */
     int64_t idle;    /**< unused connections kept in each worker, of each server */
     int64_t tries;   /**< how often a request is sent at most */

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "tls/tls.h"
 
 /* ---- kept connections ---- */
 
@@ -146,10 +147,10 @@ void upstream_leave(struct upstream *upstream, struct upstream_user *user)
     }
 }
 
-void upstream_connected(struct upstream *upstream, int fd, int error)
+/** What was asked for is there, or will not be. */
+static void settle(struct upstream *upstream, struct upstream_connection *c, int error,
+                   const char *reason)
 {
-    struct upstream_connection *c = fd >= 0 ? upstream_connection_create(upstream, fd) : NULL;
-
     if (upstream->asked > 0)
         upstream->asked--;
     if (c) {
@@ -157,11 +158,32 @@ void upstream_connected(struct upstream *upstream, int fd, int error)
     } else {
         struct upstream_user *user = next_waiting(upstream);
         if (user)
-            user->on_no_connection(user, fd >= 0 ? -ENOMEM : error);
+            user->on_no_connection(user, error, reason);
     }
     int r = 0; /* an earlier question may have found no room */
     while (upstream->asked < upstream->waiting_count && r == 0)
         r = ask(upstream);
+}
+
+void upstream_connected(struct upstream *upstream, int fd, int error)
+{
+    struct upstream_connection *c = fd >= 0 ? upstream_connection_create(upstream, fd) : NULL;
+
+    if (c && c->tls)
+        upstream->handshakes++;
+    else if (fd >= 0 && !c && upstream->tls && !upstream->tls->library)
+        settle(upstream, NULL, ERR_TLS,
+               "there are no certificates to verify the upstream server with; install the package "
+               "ca-certificates, or name some as tls.ca_file of the group under upstreams");
+    else
+        settle(upstream, c, fd >= 0 ? -ENOMEM : error, NULL);
+}
+
+void upstream_handshake_over(struct upstream *upstream, struct upstream_connection *c, int error,
+                             const char *reason)
+{
+    upstream->handshakes--;
+    settle(upstream, c, error, reason);
 }
 
 void upstream_ask_again(struct upstream *upstream)
@@ -169,7 +191,7 @@ void upstream_ask_again(struct upstream *upstream)
     unsigned owed = upstream->waiting_count;
     int r = 0;
 
-    upstream->asked = 0;
+    upstream->asked = upstream->handshakes;
     while (upstream->asked < owed && r == 0)
         r = ask(upstream);
     if (r == 0 || upstream->asked > 0)
@@ -177,7 +199,7 @@ void upstream_ask_again(struct upstream *upstream)
     for (; owed > 0; owed--) {
         struct upstream_user *user = next_waiting(upstream);
         if (user)
-            user->on_no_connection(user, r);
+            user->on_no_connection(user, r, NULL);
     }
 }
 
@@ -198,8 +220,12 @@ void upstream_unref(struct upstream *upstream)
             list_first(&upstream->connections, struct upstream_connection, all));
     loop_timer_cancel(upstream->proxy->options.loop, &upstream->sweep);
     list_remove(&upstream->link);
+    tls_ticket_destroy(upstream->ticket);
+    upstream_tls_unref(upstream->tls);
     free(upstream->group);
     free(upstream->name);
+    free(upstream->authority);
+    free(upstream->tls_name);
     free(upstream);
 }
 
@@ -227,8 +253,31 @@ static struct upstream *create(struct proxy *proxy, const char *group, const cha
     return upstream;
 }
 
+/** What is verified, from now on: what was proved to other certificates or for another name is not
+ *  used any more. */
+static void set_tls(struct upstream *upstream, const struct upstream_settings *settings,
+                    const struct upstream_address *address, struct span roots)
+{
+    const char *host = address->host[0] ? address->host : "localhost";
+    const char *name = settings->tls.name ? settings->tls.name : host;
+    struct upstream_tls *tls = upstream_tls_get(upstream->proxy, settings->tls.verify, roots);
+
+    upstream->handshake_time = settings->timeouts.connect;
+    if (tls == upstream->tls && strcmp(name, upstream->tls_name) == 0) {
+        upstream_tls_unref(tls);
+        return;
+    }
+    while (!list_empty(&upstream->idle))
+        upstream_connection_destroy(list_first(&upstream->idle, struct upstream_connection, link));
+    tls_ticket_destroy(take(upstream->ticket));
+    upstream_tls_unref(upstream->tls);
+    upstream->tls = tls;
+    free(upstream->tls_name);
+    upstream->tls_name = mem_string(span_str(name));
+}
+
 static struct upstream *get(struct proxy *proxy, const struct upstream_settings *settings,
-                            const char *server)
+                            const char *server, struct span roots)
 {
     struct upstream_address address = {0};
     char name[UPSTREAM_TEXT_MAX];
@@ -240,6 +289,10 @@ static struct upstream *get(struct proxy *proxy, const struct upstream_settings 
     struct upstream *upstream = find(proxy, settings->name, name);
     if (!upstream)
         upstream = create(proxy, settings->name, name);
+    if (!upstream->authority)
+        upstream->authority = mem_string(span_str(upstream_address_authority(&address, name)));
+    if (address.secure)
+        set_tls(upstream, settings, &address, roots);
     upstream->balance.id = upstream_address_id(&address);
     upstream->balance.weight = weight < 0 ? 1 : (unsigned)weight;
     upstream->idle_max = (unsigned)settings->idle;
@@ -248,7 +301,8 @@ static struct upstream *get(struct proxy *proxy, const struct upstream_settings 
 }
 
 struct upstream_group *upstream_group_create(struct proxy *proxy,
-                                             const struct upstream_settings *settings)
+                                             const struct upstream_settings *settings,
+                                             struct span roots)
 {
     struct upstream_group *group = mem_new(struct upstream_group);
 
@@ -256,7 +310,7 @@ struct upstream_group *upstream_group_create(struct proxy *proxy,
     group->proxy = proxy;
     group->servers = mem_zalloc(settings->servers.count * sizeof(struct balance_server *));
     for (size_t i = 0; i < settings->servers.count; i++) {
-        struct upstream *upstream = get(proxy, settings, settings->servers.items[i]);
+        struct upstream *upstream = get(proxy, settings, settings->servers.items[i], roots);
         if (upstream)
             group->servers[group->count++] = &upstream->balance;
     }
@@ -296,6 +350,7 @@ struct proxy *proxy_create(const struct proxy_options *options)
     proxy->scratch = mem_alloc(UPSTREAM_SCRATCH);
     list_init(&proxy->upstreams);
     list_init(&proxy->due);
+    list_init(&proxy->trusts);
     return proxy;
 }
 
@@ -304,6 +359,8 @@ void proxy_destroy(struct proxy *proxy)
     if (!proxy)
         return;
     free(proxy->scratch);
+    free(proxy->sealed);
+    free(proxy->opened);
     free(proxy);
 }
 

@@ -5,12 +5,16 @@
 #include "http/client/client.h"
 #include "serve/proxy/proxy.h"
 #include "serve/proxy/retry.h"
+#include "serve/proxy/upstream_tls.h"
 
 struct proxy {
     struct proxy_options options;
     struct list upstreams; /* of struct upstream */
     struct list due;       /* connections to move bytes of in this round */
+    struct list trusts;    /* of struct upstream_tls */
     char *scratch;         /* UPSTREAM_SCRATCH bytes */
+    char *sealed;          /* TLS_OUT_MIN bytes of TLS records; NULL without TLS */
+    char *opened;          /* TLS_READ_MIN bytes of plaintext; NULL without TLS */
     uint64_t random;
     uint64_t next_number;
 };
@@ -24,8 +28,10 @@ struct upstream_user {
     bool careful; /**< its request can't be sent again: a kept connection is looked at first */
     /** A connection is there: connection->client is free. */
     void (*on_connection)(struct upstream_user *user, struct upstream_connection *connection);
-    /** There will be none. @param error  -errno */
-    void (*on_no_connection)(struct upstream_user *user, int error);
+    /** There will be none.
+     *  @param error   -errno, or ERR_TLS
+     *  @param reason  what went wrong, valid inside; NULL: the error says it */
+    void (*on_no_connection)(struct upstream_user *user, int error, const char *reason);
     /** Bytes moved over its connection, towards the server or from it. */
     void (*on_progress)(struct upstream_user *user);
 };
@@ -36,11 +42,17 @@ struct upstream {
     struct list link;
     struct proxy *proxy;
     unsigned references;
-    char *group;             /* the name of its group */
-    char *name;              /* its address in the one form */
-    uint64_t number;         /* for the connector's answers */
-    struct list connections; /* all of them, by `all` */
-    struct list idle;        /* those without user, last used first */
+    char *group;               /* the name of its group */
+    char *name;                /* its address in the one form */
+    char *authority;           /* for Host where the client named none */
+    struct upstream_tls *tls;  /* NULL: plain */
+    char *tls_name;            /* that its certificate has to be for */
+    struct tls_ticket *ticket; /* for the next handshake; NULL: none */
+    nsec_t handshake_time;     /* how long one may take */
+    unsigned handshakes;       /* of `asked`, those that are connected and shake hands */
+    uint64_t number;           /* for the connector's answers */
+    struct list connections;   /* all of them, by `all` */
+    struct list idle;          /* those without user, last used first */
     unsigned idle_count;
     struct list waiting; /* of struct upstream_user, first come first */
     unsigned waiting_count;
@@ -71,8 +83,11 @@ struct upstream_connection {
     struct list link; /* in upstream->idle, or in none */
     struct list due;  /* in proxy->due, or in none */
     struct upstream *upstream;
-    struct http_client *client;
-    struct upstream_user *user; /* NULL: idle */
+    struct http_client *client;  /* NULL until the handshake is over */
+    struct upstream_user *user;  /* NULL: idle */
+    struct upstream_tls *shared; /* of `tls`; NULL: plain */
+    struct tls_client *tls;
+    struct loop_timer deadline; /* of the handshake */
     char *pending;              /* bytes that the socket did not take yet */
     size_t pending_len;
     size_t pending_at;
@@ -99,12 +114,24 @@ must_check int upstream_connect(struct upstream *upstream, struct upstream_user 
 void upstream_leave(struct upstream *upstream, struct upstream_user *user);
 /** The connector's answer for this server. */
 void upstream_connected(struct upstream *upstream, int fd, int error);
+/** A handshake is over. @param c  NULL: it failed, for `error` and `reason` as on_no_connection()
+ */
+void upstream_handshake_over(struct upstream *upstream, struct upstream_connection *c, int error,
+                             const char *reason);
 /** Asks anew for what is owed. */
 void upstream_ask_again(struct upstream *upstream);
 struct upstream *upstream_ref(struct upstream *upstream);
 void upstream_unref(struct upstream *upstream);
 
 /* connection.c */
+
+/** Creates its engine: it can be given to a user from now on. */
+void upstream_connection_speak(struct upstream_connection *c);
+/** Writes to the socket, and keeps what it does not take until it does.
+ *  @return bytes that went out now */
+size_t upstream_connection_send(struct upstream_connection *c, const char *bytes, size_t len);
+/** @return bytes; 0: none now; ERR_CLOSED: the end, or -errno */
+ssize_t upstream_connection_recv(struct upstream_connection *c, char *in, size_t cap);
 
 /** Takes over a connected socket. NULL when it can't be watched; it is closed then. */
 struct upstream_connection *upstream_connection_create(struct upstream *upstream, int fd);

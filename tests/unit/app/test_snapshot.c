@@ -40,6 +40,8 @@ static struct snapshot example(size_t listeners)
     static struct file_number guarded[2] = {{1, 20}, {UINT64_MAX, 3}};
     struct snapshot s = {.generation = 7, .ticket_key_count = 2, .site_count = 2};
 
+    static char *roots[2] = {NULL, (char *)"certificates"};
+    s.roots = (struct upstream_roots){roots, 2};
     s.guard = (struct files_guard){.items = guarded, .count = 2, .state = {5, 6}};
     static char chain[] = "-----BEGIN CERTIFICATE-----", address[] = ":443", ocsp[] = {1, 0, 2};
 
@@ -117,6 +119,9 @@ static void round_trip(size_t listeners, size_t parts)
     assert_int_equal(got->sites[0].certificates[1].key_id, 10);
     assert_null(got->sites[0].certificates[1].ocsp);
     assert_int_equal(got->ticket_key_count, 2);
+    assert_int_equal(got->roots.count, 2);
+    assert_null(got->roots.items[0]);
+    assert_string_equal(got->roots.items[1], "certificates");
     assert_int_equal(got->guard.count, 2);
     assert_true(got->guard.items[1].device == UINT64_MAX && got->guard.items[1].inode == 3);
     assert_true(got->guard.state.device == 5 && got->guard.state.inode == 6);

@@ -27,6 +27,13 @@ static void test_addresses_have_one_form(void **state)
         {"unix:/run/app.sock", "unix:/run/app.sock"},
         {"http://unix:/run/app.sock", "unix:/run/app.sock"},
         {"unix:@app", "unix:@app"},
+        {"http://app", "app:80"},
+        {"https://app", "https://app:443"},
+        {"https://App.internal/", "https://app.internal:443"},
+        {"https://:8443", "https://localhost:8443"},
+        {"https://[::1]", "https://[::1]:443"},
+        {"https://[::1]:8443", "https://[::1]:8443"},
+        {"https://unix:/run/app.sock", "https://unix:/run/app.sock"},
     };
 
     (void)state;
@@ -41,10 +48,35 @@ static void test_addresses_have_one_form(void **state)
 static void test_what_is_no_address_is_refused(void **state)
 {
     static const char *const rows[] = {
-        "",          ":",           "host",      "host:",         "host:0",        "host:65536",
-        "host:http", "::1:3000",    "[::1]",     "[a]:3000",      "[]:3000",       "a b:3000",
-        "a/b:3000",  "host:80/api", "unix:",     "unix:/",        "unix:app.sock", "unix:@",
-        "ftp://a:1", "https://a:1", "h2c://a:1", "fastcgi://a:1", "a:1:2",         "-1",
+        "",
+        ":",
+        "host",
+        "host:",
+        "host:0",
+        "host:65536",
+        "host:http",
+        "::1:3000",
+        "[::1]",
+        "[a]:3000",
+        "[]:3000",
+        "a b:3000",
+        "a/b:3000",
+        "host:80/api",
+        "unix:",
+        "unix:/",
+        "unix:app.sock",
+        "unix:@",
+        "ftp://a:1",
+        "https://",
+        "h2c://a:1",
+        "fastcgi://a:1",
+        "a:1:2",
+        "-1",
+        "https://a:",
+        "https://:",
+        "http://::1",
+        "https://a/b",
+        "https://https://a",
     };
 
     (void)state;
@@ -63,6 +95,32 @@ static void test_ids_differ_by_address_alone(void **state)
     assert_null(upstream_address_parse("127.0.0.1:3000", &c));
     assert_true(upstream_address_id(&a) == upstream_address_id(&b));
     assert_true(upstream_address_id(&a) != upstream_address_id(&c));
+    assert_null(upstream_address_parse("https://localhost:3000", &b));
+    assert_true(upstream_address_id(&a) != upstream_address_id(&b));
+}
+
+static void test_authorities_leave_the_usual_port_out(void **state)
+{
+    static const struct {
+        const char *written;
+        const char *text;
+    } rows[] = {
+        {":3000", "localhost:3000"},
+        {"app:80", "app"},
+        {"app:443", "app:443"},
+        {"https://app", "app"},
+        {"https://[::1]", "[::1]"},
+        {"https://app:80", "app:80"},
+        {"unix:/run/a.sock", "localhost"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct upstream_address address;
+        char text[UPSTREAM_TEXT_MAX];
+        assert_null(upstream_address_parse(rows[i].written, &address));
+        assert_string_equal(upstream_address_authority(&address, text), rows[i].text);
+    }
 }
 
 static void test_targets_are_names_or_addresses(void **state)
@@ -124,6 +182,7 @@ int main(void)
         cmocka_unit_test(test_addresses_have_one_form),
         cmocka_unit_test(test_what_is_no_address_is_refused),
         cmocka_unit_test(test_ids_differ_by_address_alone),
+        cmocka_unit_test(test_authorities_leave_the_usual_port_out),
         cmocka_unit_test(test_targets_are_names_or_addresses),
         cmocka_unit_test(test_weights_are_read),
         cmocka_unit_test(test_queue_keeps_order_within_its_bound),
