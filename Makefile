@@ -73,7 +73,7 @@ static:      ## what can be told without running: layers, style, layout, no warn
 	tools/check-syntax
 	tools/format --check
 	CC=gcc tools/setup build-gcc -Dwerror=true
-	ninja -C build-gcc --quiet
+	ninja -C build-gcc --quiet all micro
 	CC=clang tools/setup build-clang -Dwerror=true
 	ninja -C build-clang --quiet
 	echo "static: nothing found"

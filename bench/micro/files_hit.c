@@ -106,20 +106,26 @@ static void write_file(int root, const char *name, size_t size)
 static struct server *make_server(struct loop *loop, const struct files_settings *settings, int fd)
 {
     static const uint64_t secret[2] = {1, 2};
+    const struct protect_rules_settings nothing = {0}, *levels[PROTECT_LEVELS] = {&nothing};
     struct server_options options = {.loop = loop};
+    struct protect_shared *shared;
     struct sites *sites = sites_create(1, secret);
     struct site *site = sites->fallback = &sites->items[0];
     struct server *server;
 
-    options.peers = peers_init(calloc(1, peers_size(1)), 1, secret);
+    if (protect_shared_create(1, 65536, &shared) < 0)
+        abort();
+    options.shared = shared;
     if (server_create(&options, &server) < 0 ||
         files_create(settings, fd, secret, &site->pages) < 0)
         abort();
     struct route *route = site_add_route(site, SPAN("/"));
     route->handler = &files_handler;
     route->config = route->pages = site->pages;
-    site->rules = (struct header_rule *)(uintptr_t)site_rules;
-    site->rule_count = ARRAY_SIZE(site_rules);
+    site->headers = (struct header_rules){(struct header_rule *)(uintptr_t)site_rules,
+                                          ARRAY_SIZE(site_rules), 0};
+    protect_rules_merge(levels, 1, false, &site->protect);
+    protect_rules_merge(levels, 1, false, &route->protect);
     if (server_apply(server, sites, NULL, 0) < 0)
         abort();
     return server;
