@@ -32,7 +32,7 @@ static json_t *rules_json(const struct settings *settings, const struct settings
 
     protect_rules_merge(levels, PROTECT_LEVELS, proxied, &rules);
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "addresses",
-                     rules.allow->count || rules.deny->count ? "some" : "all", "secrets",
+                     rules.allow || rules.deny ? "some" : "all", "secrets",
                      mode_name((int)rules.secrets), "cross_origin",
                      mode_name((int)rules.cross_origin), "cookies", mode_name((int)rules.cookies),
                      "security_headers", protect_headers_words[rules.security_headers], "rate_mode",

@@ -245,7 +245,7 @@ static void ask_policy(struct explanation *e, enum protect_policy_id id, enum pr
 
 static void ask_addresses(struct explanation *e)
 {
-    bool any = e->rules.allow->count || e->rules.deny->count;
+    bool any = e->rules.allow || e->rules.deny;
 
     if (any && !e->request.client.len)
         add(e, "addresses", "unknown", 0, "no address was named: --from ADDRESS");

@@ -20,9 +20,9 @@ static bool lists(const struct config_strings *networks, struct peer_address add
 
 const char *addresses_judge(const struct protect_rules *rules, struct peer_address address)
 {
-    if (rules->deny->count && lists(rules->deny, address))
+    if (rules->deny && lists(rules->deny, address))
         return denied;
-    return rules->allow->count && !lists(rules->allow, address) ? not_allowed : NULL;
+    return rules->allow && !lists(rules->allow, address) ? not_allowed : NULL;
 }
 
 static struct verdict on_request(void *policy, struct protect_question *question, unsigned number)
@@ -30,7 +30,7 @@ static struct verdict on_request(void *policy, struct protect_question *question
     const struct protect_rules *rules = question->rules;
 
     (void)number;
-    if (!rules || likely(rules->allow->count == 0 && rules->deny->count == 0))
+    if (!rules || likely(!rules->allow && !rules->deny))
         return verdict_pass();
     const char *reason = addresses_judge(rules, question->address);
     if (!reason)

@@ -94,7 +94,7 @@ void protect_rules_merge(const struct protect_rules_settings *const *levels, siz
     int malware = PROTECT_OFF;
 
     ret_rules->cross_origin_allow = ret_rules->cross_origin_exempt = &none;
-    ret_rules->allow = ret_rules->deny = &none;
+    ret_rules->allow = ret_rules->deny = NULL;
     ret_rules->login_failed = 0;
     for (size_t i = 0; i < count; i++) {
         const struct protect_rules_settings *own = levels[i];

@@ -54,7 +54,7 @@ struct protect_rules {
     enum protect_mode malware;
     enum protect_mode rate_mode;
     int login_failed; /**< status of an answer to a login that failed; 0: none */
-    const struct config_strings *allow, *deny;       /**< networks; never NULL */
+    const struct config_strings *allow, *deny;       /**< networks; NULL: none are listed */
     const struct rate_rules *rates[PROTECT_LEVELS];  /**< NULL: none; filled by who compiles them */
     const struct config_strings *cross_origin_allow; /**< never NULL */
     const struct config_strings *cross_origin_exempt; /**< never NULL */

@@ -17,12 +17,11 @@ static struct span without_slash(struct span path)
 static struct span encoded(struct span path)
 {
     struct buffer out = buffer_make(PATH_MAX_ENCODED);
-    struct span copy = SPAN("");
+    size_t len = http_path_encode(&out, path) < 0 ? 0 : out.len;
+    char *copy = mem_string(span_of(len ? out.data : "", len));
 
-    if (http_path_encode(&out, path) >= 0)
-        copy = span_of(mem_string(buffer_span(&out)), out.len);
     buffer_finish(&out);
-    return copy.len ? copy : span_of(mem_string(SPAN("")), 0);
+    return span_of(copy, len);
 }
 
 void prefix_create(struct span route, const char *server, struct prefix *ret_prefix)
