@@ -13,91 +13,98 @@ static const char backup[] = "a backup or an editor's file is not for visitors";
 static const char dump[] = "a dump of a database is not for visitors";
 static const char administration[] = "a page of the server's administration is not for visitors";
 
+/** Names are lower case; their lengths are known, since every request is compared with all. */
 struct named {
-    const char *name;
+    struct span name;
     const char *reason;
 };
 
-/** Whole segments, anywhere in the path. */
-static const struct named segments[] = {
-    {".git", version_control},
-    {".svn", version_control},
-    {".hg", version_control},
-    {".bzr", version_control},
-    {".git-credentials", credentials},
-    {".gitconfig", credentials},
-    {".env", credentials},
-    {".envrc", credentials},
-    {".htpasswd", credentials},
-    {".htaccess", credentials},
-    {".ssh", credentials},
-    {".aws", credentials},
-    {".azure", credentials},
-    {".gnupg", credentials},
-    {".kube", credentials},
-    {".docker", credentials},
-    {".dockercfg", credentials},
-    {".npmrc", credentials},
-    {".yarnrc.yml", credentials},
-    {".pypirc", credentials},
-    {".netrc", credentials},
-    {".pgpass", credentials},
-    {".my.cnf", credentials},
-    {".s3cfg", credentials},
-    {".boto", credentials},
-    {".vault-token", credentials},
-    {".terraform", credentials},
-    {"terraform.tfstate", credentials},
-    {".bash_history", credentials},
-    {".zsh_history", credentials},
-    {".mysql_history", credentials},
-    {".psql_history", credentials},
-    {"id_rsa", credentials},
-    {"id_ed25519", credentials},
-    {"id_ecdsa", credentials},
-    {"web-inf", credentials},
-    {"web.config", credentials},
-    {"wp-config.php", credentials},
-    {".ds_store", backup},
-    {".idea", backup},
-    {".vscode", backup},
-    {"server-status", administration},
-    {"server-info", administration},
-    {"phpinfo.php", administration},
-    {"_profiler", administration},
-    {"heapdump", administration},
+#define NAMED(text, why)                                                                           \
+    {                                                                                              \
+        {"" text, sizeof(text) - 1}, why                                                           \
+    }
+
+/** Whole segments, anywhere in the path: those that begin with a dot, and others. */
+static const struct named dotted[] = {
+    NAMED(".git", version_control),
+    NAMED(".svn", version_control),
+    NAMED(".hg", version_control),
+    NAMED(".bzr", version_control),
+    NAMED(".git-credentials", credentials),
+    NAMED(".gitconfig", credentials),
+    NAMED(".env", credentials),
+    NAMED(".envrc", credentials),
+    NAMED(".htpasswd", credentials),
+    NAMED(".htaccess", credentials),
+    NAMED(".ssh", credentials),
+    NAMED(".aws", credentials),
+    NAMED(".azure", credentials),
+    NAMED(".gnupg", credentials),
+    NAMED(".kube", credentials),
+    NAMED(".docker", credentials),
+    NAMED(".dockercfg", credentials),
+    NAMED(".npmrc", credentials),
+    NAMED(".yarnrc.yml", credentials),
+    NAMED(".pypirc", credentials),
+    NAMED(".netrc", credentials),
+    NAMED(".pgpass", credentials),
+    NAMED(".my.cnf", credentials),
+    NAMED(".s3cfg", credentials),
+    NAMED(".boto", credentials),
+    NAMED(".vault-token", credentials),
+    NAMED(".terraform", credentials),
+    NAMED(".bash_history", credentials),
+    NAMED(".zsh_history", credentials),
+    NAMED(".mysql_history", credentials),
+    NAMED(".psql_history", credentials),
+    NAMED(".ds_store", backup),
+    NAMED(".idea", backup),
+    NAMED(".vscode", backup),
+};
+
+static const struct named undotted[] = {
+    NAMED("terraform.tfstate", credentials), NAMED("id_rsa", credentials),
+    NAMED("id_ed25519", credentials),        NAMED("id_ecdsa", credentials),
+    NAMED("web-inf", credentials),           NAMED("web.config", credentials),
+    NAMED("wp-config.php", credentials),     NAMED("server-status", administration),
+    NAMED("server-info", administration),    NAMED("phpinfo.php", administration),
+    NAMED("_profiler", administration),      NAMED("heapdump", administration),
 };
 
 /** Segments that follow each other. */
 static const struct named pairs[] = {
-    {"actuator/env", administration},         {"actuator/heapdump", administration},
-    {"actuator/configprops", administration}, {"actuator/threaddump", administration},
-    {"actuator/logfile", administration},     {"actuator/shutdown", administration},
-    {"debug/pprof", administration},          {"debug/vars", administration},
+    NAMED("actuator/env", administration),         NAMED("actuator/heapdump", administration),
+    NAMED("actuator/configprops", administration), NAMED("actuator/threaddump", administration),
+    NAMED("actuator/logfile", administration),     NAMED("actuator/shutdown", administration),
+    NAMED("debug/pprof", administration),          NAMED("debug/vars", administration),
 };
 
 /** Ends of the last segment. */
 static const struct named ends[] = {
-    {"~", backup},     {".bak", backup}, {".backup", backup}, {".old", backup}, {".orig", backup},
-    {".save", backup}, {".swp", backup}, {".swo", backup},    {".swn", backup},
+    NAMED("~", backup),    NAMED(".bak", backup),  NAMED(".backup", backup),
+    NAMED(".old", backup), NAMED(".orig", backup), NAMED(".save", backup),
+    NAMED(".swp", backup), NAMED(".swo", backup),  NAMED(".swn", backup),
 };
 
 /** Ends that mean a dump where it lies near the root, as scanners look for it; further down they
  *  are a code forge's or an archive's. */
-static const char *const dumps[] = {".sql",     ".sql.gz", ".sql.bz2", ".sql.xz", ".sql.zst",
-                                    ".sql.zip", ".sqlite", ".sqlite3", ".dump",   ".mdb"};
+static const struct named dumps[] = {
+    NAMED(".sql", dump),    NAMED(".sql.gz", dump),  NAMED(".sql.bz2", dump),
+    NAMED(".sql.xz", dump), NAMED(".sql.zst", dump), NAMED(".sql.zip", dump),
+    NAMED(".sqlite", dump), NAMED(".sqlite3", dump), NAMED(".dump", dump),
+    NAMED(".mdb", dump),
+};
 
-/** @param name  lower case */
-static bool is_named(struct span text, const char *name)
+static bool is_named(struct span text, struct span name)
 {
-    return span_equal_nocase(text, span_str(name));
+    return text.len == name.len && ascii_lower(text.ptr[0]) == name.ptr[0] &&
+           span_equal_nocase(text, name);
 }
 
-static bool has_end(struct span text, const char *end)
+static bool has_end(struct span text, struct span end)
 {
-    size_t len = strlen(end);
-
-    return text.len >= len && is_named(span_from(text, text.len - len), end);
+    return text.len >= end.len && ascii_lower(text.ptr[text.len - 1]) == end.ptr[end.len - 1] &&
+           span_equal_nocase(span_from(text, text.len - end.len), end);
 }
 
 /** As a lenient server reads a segment. */
@@ -116,30 +123,29 @@ static struct span bare(struct span segment)
 /** ".env.production", not ".env.example", which is published on purpose. */
 static bool is_environment(struct span segment)
 {
-    static const char *const samples[] = {".example", ".sample", ".template", ".dist"};
-
-    if (segment.len < 5 || !is_named(span_of(segment.ptr, 5), ".env."))
-        return false;
-    for (size_t i = 0; i < ARRAY_SIZE(samples); i++)
-        if (has_end(segment, samples[i]))
-            return false;
-    return true;
+    return segment.len > 5 && is_named(span_of(segment.ptr, 5), SPAN(".env.")) &&
+           !has_end(segment, SPAN(".example")) && !has_end(segment, SPAN(".sample")) &&
+           !has_end(segment, SPAN(".template")) && !has_end(segment, SPAN(".dist"));
 }
 
 static const char *judge_segment(struct span segment)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(segments); i++)
-        if (is_named(segment, segments[i].name))
-            return segments[i].reason;
-    return is_environment(segment) ? credentials : NULL;
+    bool dot = segment.ptr[0] == '.';
+    const struct named *names = dot ? dotted : undotted;
+    size_t count = dot ? ARRAY_SIZE(dotted) : ARRAY_SIZE(undotted);
+
+    for (size_t i = 0; i < count; i++)
+        if (is_named(segment, names[i].name))
+            return names[i].reason;
+    return dot && is_environment(segment) ? credentials : NULL;
 }
 
 static const char *judge_pair(struct span first, struct span second)
 {
     for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
-        struct span rest = span_str(pairs[i].name), a;
-        if (span_next(&rest, '/', &a) && span_equal_nocase(first, a) &&
-            span_equal_nocase(second, rest))
+        struct span rest = pairs[i].name, a;
+        if (ascii_lower(first.ptr[0]) == rest.ptr[0] && span_next(&rest, '/', &a) &&
+            span_equal_nocase(first, a) && span_equal_nocase(second, rest))
             return pairs[i].reason;
     }
     return NULL;
@@ -148,20 +154,12 @@ static const char *judge_pair(struct span first, struct span second)
 static const char *judge_end(struct span last, unsigned depth)
 {
     for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
-        if (last.len > strlen(ends[i].name) && has_end(last, ends[i].name))
+        if (last.len > ends[i].name.len && has_end(last, ends[i].name))
             return ends[i].reason;
     for (size_t i = 0; depth <= DUMP_DEPTH_MAX && i < ARRAY_SIZE(dumps); i++)
-        if (has_end(last, dumps[i]))
-            return dump;
+        if (has_end(last, dumps[i].name))
+            return dumps[i].reason;
     return NULL;
-}
-
-/** Most segments are told by one look: they have no dot and no letter that a name here begins
- *  with. Without it, 45 comparisons a segment would cost as much as routing. */
-static bool may_be_named(struct span segment)
-{
-    return segment.len > 2 && (segment.ptr[0] == '.' || segment.ptr[0] == '_' ||
-                               strchr("tiwsph", ascii_lower(segment.ptr[0])));
 }
 
 const char *secrets_judge(struct span path)
@@ -174,7 +172,7 @@ const char *secrets_judge(struct span path)
         if (segment.len == 0)
             continue;
         depth++;
-        const char *reason = may_be_named(segment) ? judge_segment(segment) : NULL;
+        const char *reason = judge_segment(segment);
         if (!reason && before.len)
             reason = judge_pair(before, segment);
         if (reason)
