@@ -14,6 +14,14 @@
 struct guardian;
 struct ipc_message;
 
+/** What an acme process does. */
+enum acme_job {
+    ACME_JOB_ORDER,
+    ACME_JOB_WINDOW, /**< asks when to renew */
+    ACME_JOB_TRY,    /**< all that comes before an order */
+    ACME_JOB_REVOKE, /**< revokes the certificate in use */
+};
+
 /** What the acme process is started for; its pointers live until it was forked. Its others[] have
  *  the socket to the keys process. */
 struct acme_question {
@@ -31,7 +39,10 @@ struct acme_question {
     const char *const *names;
     size_t name_count;
     uint16_t check_port; /**< where names must lead here before an order; 0: no look */
-    bool only_window;    /**< asks when to renew, and orders nothing */
+    enum acme_job job;
+    const char
+        *chain_path; /**< ACME_JOB_REVOKE: of the certificate; read with the guardian's rights */
+    int reason;      /**< ACME_JOB_REVOKE: code of RFC 5280 section 5.3.1 */
 };
 
 /** The guardian's part of all orders. */

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "app/acme.h"
+#include "app/acme_site.h"
 #include "app/acme_tokens.h"
 #include "app/guardian_state.h"
 #include "app/reload.h"
@@ -27,32 +27,6 @@ enum { RUNNING_MAX = 2, CHAIN_MAX = 256 << 10, CRASHES_SOON = 3 };
 #define WINDOW_PERIOD (12 * 3600 * NSEC_PER_SEC) /* between looks at renewal information */
 #define ANSWER_TIMEOUT (5 * NSEC_PER_SEC)
 #define CRASH_WAIT NSEC_PER_SEC /* before an order whose process died is gone on with */
-
-/* A site whose certificate comes by ACME. */
-struct acme_site {
-    struct list link;
-    struct guardian *guardian;
-    char *name; /* the main one */
-    char **names;
-    size_t name_count;
-    bool named;                /* by the settings in force */
-    struct acme_lifetime life; /* of the pair in use; zeroes: none */
-    char *id;                  /* of that, for renewal information; NULL: none */
-    struct acme_record record;
-    int ca_fd; /* folders of the store while an order is prepared or runs, else -1 */
-    int order_fd;
-    struct key *account;
-    struct key *eab;
-    struct key *key;
-    struct loop_timer timer; /* time for the next step; while a process runs, its deadline */
-    pid_t pid;               /* 0: none */
-    struct loop_watch watch; /* its messages; fd -1: none */
-    bool window_job;         /* it only looks when to renew */
-    bool concluded;          /* it told its result */
-    unsigned crashes;        /* processes in a row that died before they did */
-    nsec_t window_at;        /* monotonic: when to look the next time */
-    enum acme_urgency told;
-};
 
 static const struct acme_settings *settings_of(const struct guardian *g)
 {
@@ -135,7 +109,7 @@ static void arm_due(struct acme_site *site)
     nsec_t wait = due > now ? due - now : 0;
 
     /* The wall clock may jump: it is looked at again within the hour. */
-    arm(site, wait < LOOK_AGAIN ? wait : LOOK_AGAIN);
+    arm(site, site->asked ? 0 : wait < LOOK_AGAIN ? wait : LOOK_AGAIN);
 }
 
 /* ---- keys and folders ---- */
@@ -149,7 +123,16 @@ static void release_keys(struct acme_site *site)
             key_ring_unref(site->guardian, take(*keys[i]));
 }
 
-/* ---- failures ---- */
+/* ---- results ---- */
+
+/* What a client of the control socket waits for. @param why  NULL: it went well */
+static void conclude_round(struct acme_site *site, const char *why)
+{
+    site->rounds++;
+    site->step = -1;
+    free(site->outcome);
+    site->outcome = why ? mem_string(span_str(why)) : NULL;
+}
 
 static void fail_until(struct acme_site *site, nsec_t retry_at, const char *why)
 {
@@ -159,6 +142,7 @@ static void fail_until(struct acme_site *site, nsec_t retry_at, const char *why)
     char date[CERT_DATE_TEXT], quoted[1200];
     enum acme_urgency urgency = site->life.not_after ? acme_urgency(&site->life, now) : ACME_WARN;
 
+    conclude_round(site, why);
     record->failures++;
     record->retry_at = retry_at;
     free(record->last_error);
@@ -180,14 +164,23 @@ static void fail(struct acme_site *site, nsec_t retry_after, const char *why)
         why);
 }
 
+/* A failed order is tried again later; what was asked for by hand is only told. */
+static void tell_failure(struct acme_site *site, nsec_t retry_after, const char *why)
+{
+    if (site->job == ACME_JOB_ORDER)
+        fail(site, retry_after, why);
+    else if (site->job != ACME_JOB_WINDOW)
+        conclude_round(site, why);
+}
+
 /* An order whose process died is no failure of the authority: it is gone on with at once, since the
  * authority is validating. One that kills its process each time waits as others do. */
 static void fail_crashed(struct acme_site *site, const char *why)
 {
-    if (site->crashes++ < CRASHES_SOON)
+    if (site->job == ACME_JOB_ORDER && site->crashes++ < CRASHES_SOON)
         fail_until(site, nsec_realtime() + CRASH_WAIT, why);
     else
-        fail(site, 0, why);
+        tell_failure(site, 0, why);
 }
 
 /* ---- keys ---- */
@@ -319,6 +312,8 @@ static int launch(struct acme_site *site)
     if (r < 0 && r != ERR_NOT_FOUND && r != ERR_SYNTAX)
         return r;
     scoped(mem_release) char *known = account_url;
+    scoped(mem_release) char *place = acme_store_path(site->name, "chain.pem");
+    scoped(mem_release) char *chain_path = mem_format("%s/%s", g->state, place);
     const struct acme_question question = {
         .directory = acme_directory_url(settings->directory),
         .ca_file = settings->ca_file,
@@ -334,7 +329,9 @@ static int launch(struct acme_site *site)
         .names = (const char *const *)site->names,
         .name_count = site->name_count,
         .check_port = check_port(g),
-        .only_window = site->window_job,
+        .job = site->job,
+        .chain_path = chain_path,
+        .reason = site->reason,
     };
     r = fdpass_pair(pair);
     if (r < 0)
@@ -364,8 +361,7 @@ static int launch(struct acme_site *site)
 
 static void give_up(struct acme_site *site, const char *why)
 {
-    if (!site->window_job)
-        fail(site, 0, why);
+    tell_failure(site, 0, why);
     release_keys(site);
     close_store(site);
     arm_due(site);
@@ -379,7 +375,7 @@ static void prepare_keys(struct acme_site *site)
     int r = ensure_key(site, &site->account, true);
     if (r == 1)
         r = ensure_eab(site, &diags);
-    if (r == 1 && !site->window_job)
+    if (r == 1 && site->job == ACME_JOB_ORDER)
         r = ensure_key(site, &site->key, false);
     if (r == 1)
         r = launch(site);
@@ -408,11 +404,13 @@ static void check_order(struct acme_site *site)
     site->record.names = take(text);
 }
 
-static void begin(struct acme_site *site, bool window)
+static void begin(struct acme_site *site, enum acme_job job)
 {
     int r = open_store(site);
 
-    site->window_job = window;
+    site->job = job;
+    site->asked = false;
+    site->step = -1;
     if (r < 0) {
         give_up(site, error_text(r));
         return;
@@ -441,17 +439,19 @@ static void on_timer(struct loop_timer *timer, nsec_t now)
         return;
     }
     nsec_t wall = nsec_realtime();
-    if (due_at(site, wall) <= wall)
-        begin(site, false);
+    if (site->asked)
+        begin(site, site->asked_job);
+    else if (due_at(site, wall) <= wall)
+        begin(site, ACME_JOB_ORDER);
     else if (site->id && now >= site->window_at)
-        begin(site, true);
+        begin(site, ACME_JOB_WINDOW);
     else
         arm_due(site);
 }
 
 /* ---- what the process says ---- */
 
-static void log_step(const struct acme_site *site, uint64_t step, struct span name)
+static void log_step(struct acme_site *site, uint64_t step, struct span name)
 {
     static const char *const events[] = {
         [ACME_STEP_ACCOUNT] =
@@ -464,9 +464,11 @@ static void log_step(const struct acme_site *site, uint64_t step, struct span na
     };
     char quoted[600];
 
-    if (step < ARRAY_SIZE(events) && events[step] && !site->window_job)
-        log_event(&site->guardian->log, LOG_NOTICE, events[step], "site=%s about=%s", site->name,
-                  log_quoted(quoted, sizeof quoted, name));
+    if (step >= ARRAY_SIZE(events) || !events[step] || site->job == ACME_JOB_WINDOW)
+        return;
+    site->step = (int)step;
+    log_event(&site->guardian->log, LOG_NOTICE, events[step], "site=%s about=%s", site->name,
+              log_quoted(quoted, sizeof quoted, name));
 }
 
 static int keep_account(const struct acme_site *site, struct span url)
@@ -551,9 +553,19 @@ static void conclude_chain(struct acme_site *site, int fd, struct span life)
     }
     acme_record_finish(&site->record);
     save_record(site);
+    conclude_round(site, NULL);
     log_event(&g->log, LOG_NOTICE, "a certificate has come, taking it into service", "site=%s",
               site->name);
     reload_begin(g);
+}
+
+/* What was revoked is replaced at once. */
+static void conclude_revocation(struct acme_site *site)
+{
+    log_event(&site->guardian->log, LOG_NOTICE,
+              "the certificate in use is revoked, ordering another", "site=%s", site->name);
+    conclude_round(site, NULL);
+    acme_site_ask(site, ACME_JOB_ORDER);
 }
 
 static void conclude(struct acme_site *site, struct ipc_message *message)
@@ -563,12 +575,15 @@ static void conclude(struct acme_site *site, struct ipc_message *message)
 
     site->concluded = true;
     site->crashes = 0;
-    if (site->window_job)
-        return;
-    if (message->fd_count == 1)
+    if (site->job == ACME_JOB_ORDER && message->fd_count == 1)
         conclude_chain(site, message->fds[0], text);
-    else
-        fail(site, (nsec_t)message->value, why[0] ? why : "the acme process gave no reason");
+    else if (site->job == ACME_JOB_ORDER || why[0])
+        tell_failure(site, (nsec_t)message->value,
+                     why[0] ? why : "the acme process gave no reason");
+    else if (site->job == ACME_JOB_REVOKE)
+        conclude_revocation(site);
+    else if (site->job == ACME_JOB_TRY)
+        conclude_round(site, NULL);
 }
 
 /* @return whether an answer is due, with its value */
@@ -652,12 +667,12 @@ bool acme_on_exit(struct guardian *g, pid_t pid, int status)
             continue;
         if (!site->concluded) /* the last message may not have been read yet */
             on_message(&site->watch, LOOP_READABLE);
-        if (site->concluded && !site->window_job) /* else the order that needs them goes on */
+        if (site->concluded || site->job != ACME_JOB_ORDER) /* else the order goes on */
             acme_tokens_withdraw(g, site);
-        if (!site->concluded && !site->window_job && g->phase == PHASE_SERVING)
+        if (!site->concluded && g->phase == PHASE_SERVING)
             fail_crashed(site,
                          WIFSIGNALED(status) ? "its process was ended" : "its process failed");
-        if (site->window_job)
+        if (site->job == ACME_JOB_WINDOW)
             site->window_at = nsec_monotonic() + WINDOW_PERIOD;
         end_process(site);
         arm_due(site);
@@ -684,6 +699,7 @@ static void site_destroy(struct acme_site *site)
     free(site->names);
     acme_record_finish(&site->record);
     free(site->id);
+    free(site->outcome);
     free(site->name);
     free(site);
 }
@@ -694,6 +710,14 @@ void acme_stop(struct guardian *g)
         site_destroy(site);
 }
 
+void acme_site_ask(struct acme_site *site, enum acme_job job)
+{
+    site->asked = true;
+    site->asked_job = job;
+    if (!site->pid && !site->account)
+        arm(site, 0);
+}
+
 /* ---- following the settings ---- */
 
 void acme_init(struct guardian *g)
@@ -702,7 +726,7 @@ void acme_init(struct guardian *g)
     list_init(&g->acme.tokens);
 }
 
-static struct acme_site *find(struct guardian *g, const char *name)
+struct acme_site *acme_site_find(struct guardian *g, const char *name)
 {
     list_for_each (site, spare, &g->acme.sites, struct acme_site, link)
         if (strcmp(site->name, name) == 0)
@@ -718,6 +742,7 @@ static struct acme_site *make(struct guardian *g, const char *name)
     site->name = mem_string(span_str(name));
     site->ca_fd = site->order_fd = site->watch.fd = -1;
     site->timer.on_timeout = on_timer;
+    site->step = -1;
     list_append(&g->acme.sites, &site->link);
     if (open_store(site) >= 0 && acme_store_record(site->order_fd, &site->record) < 0)
         site->record = (struct acme_record){0};
@@ -749,7 +774,7 @@ void acme_follow(struct guardian *g)
         const struct settings_site *from = &settings_sites(prepared->settings)[i];
         if (!acme->wanted)
             continue;
-        struct acme_site *site = find(g, from->names.items[0]);
+        struct acme_site *site = acme_site_find(g, from->names.items[0]);
         if (!site)
             site = make(g, from->names.items[0]);
         site->named = true;

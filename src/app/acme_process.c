@@ -22,16 +22,16 @@
 
 #define ORDER_TIME (600 * NSEC_PER_SEC)
 
-enum { CA_FILE_MAX = 1 << 20 };
+enum { FILE_BYTES_MAX = 1 << 20 };
 
 struct job {
     const struct process_start *start;
     const struct acme_question *question;
     struct acme_client *client;
     struct keys_remote *keys;
-    char *ca_pem;
-    size_t ca_len;
-    int chain_fd; /* for the certificate: the sandbox lets it make no file */
+    char *ca_pem;    /* certificates to trust; NULL: the system's */
+    char *chain_pem; /* to revoke; NULL: none */
+    int chain_fd;    /* for the certificate: the sandbox lets it make no file */
 };
 
 /* ---- what the guardian is asked ---- */
@@ -184,25 +184,34 @@ static int look(struct job *job, struct acme_failure *failure)
 
 /* ---- the job ---- */
 
-/** Reads the file of certificates to trust with the rights of the guardian. */
-static int read_ca(struct job *job, struct acme_failure *failure)
+/** Reads a file with the rights of the guardian. @return text for free(), or NULL with a failure */
+static char *read_file(const char *what, const char *path, struct acme_failure *failure)
 {
-    const char *path = job->question->ca_file;
-    int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    char *text = mem_alloc(FILE_BYTES_MAX);
+    ssize_t len = fd < 0 ? -1 : read(fd, text, FILE_BYTES_MAX - 1);
 
-    if (!path)
-        return 0;
-    job->ca_pem = mem_alloc(CA_FILE_MAX);
-    ssize_t len = fd < 0 ? -1 : read(fd, job->ca_pem, CA_FILE_MAX);
     if (len <= 0)
-        acme_fail(failure, ERR_SETTINGS, "acme.ca_file %s cannot be read: %s", path,
+        acme_fail(failure, ERR_SETTINGS, "%s %s cannot be read: %s", what, path,
                   len < 0 ? error_text(-errno) : "it is empty");
+    else
+        text[len] = '\0';
     if (fd >= 0)
         close(fd);
     if (len <= 0)
-        return ERR_SETTINGS;
-    job->ca_len = (size_t)len;
-    return 0;
+        free(take(text));
+    return text;
+}
+
+static int read_files(struct job *job, struct acme_failure *failure)
+{
+    const struct acme_question *question = job->question;
+
+    if (question->ca_file)
+        job->ca_pem = read_file("acme.ca_file", question->ca_file, failure);
+    if (question->job == ACME_JOB_REVOKE)
+        job->chain_pem = read_file("the certificate", question->chain_path, failure);
+    return failure->error;
 }
 
 static int meet_server(struct job *job, struct acme_failure *failure)
@@ -210,7 +219,7 @@ static int meet_server(struct job *job, struct acme_failure *failure)
     const struct acme_question *question = job->question;
     const struct acme_client_config config = {
         .directory = question->directory,
-        .ca_pem = span_of(job->ca_pem, job->ca_len),
+        .ca_pem = span_str(job->ca_pem ? job->ca_pem : ""),
         .user_agent = "gardien/" GARDIEN_VERSION,
         .keys = job->keys,
         .account_key = question->account_key,
@@ -284,9 +293,17 @@ static int run(struct job *job, struct acme_failure *failure, char **ret_chain)
 
     if (r < 0)
         return r;
-    if (job->question->only_window) {
+    switch (job->question->job) {
+    case ACME_JOB_WINDOW:
         tell_window(job);
         return 0;
+    case ACME_JOB_REVOKE:
+        return acme_client_revoke(job->client, span_str(job->chain_pem), job->question->reason,
+                                  failure);
+    case ACME_JOB_TRY:
+        return look(job, failure);
+    case ACME_JOB_ORDER:
+        break;
     }
     r = job->question->order_url ? 0 : look(job, failure);
     return r < 0 ? r : order(job, failure, ret_chain);
@@ -330,7 +347,7 @@ int acme_process_run(const struct process_start *start)
     char *chain = NULL;
 
     job.chain_fd = memfd_create("certificate", MFD_CLOEXEC);
-    int r = job.chain_fd < 0 ? -errno : read_ca(&job, &failure);
+    int r = job.chain_fd < 0 ? -errno : read_files(&job, &failure);
     if (process_confine(start, NULL, 0) < 0)
         return PROCESS_UNCONFINED;
     if (r == 0)
@@ -344,5 +361,6 @@ int acme_process_run(const struct process_start *start)
     acme_client_destroy(job.client);
     keys_remote_destroy(job.keys);
     free(job.ca_pem);
+    free(job.chain_pem);
     return 0;
 }

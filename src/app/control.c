@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "app/control_bans.h"
+#include "app/control_certificates.h"
 #include "app/control_protect.h"
 #include "app/diag_json.h"
 #include "app/guardian_state.h"
@@ -235,6 +236,8 @@ static void obey(struct guardian *g, struct control_client *client, const json_t
     } else if (strcmp(verb, "protect") == 0) {
         control_answer(
             client, control_protect_status(g, json_is_true(json_object_get(request, "settings"))));
+    } else if (control_certificates_knows(verb)) {
+        control_certificates_ask(g, client, request);
     } else if (strcmp(verb, "reload") == 0) {
         do_reload(g, client);
     } else if (strcmp(verb, "status") == 0) {

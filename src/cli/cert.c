@@ -1,4 +1,4 @@
-/* `gardien cert`: show, trust, untrust. */
+/* `gardien cert`: show, trust, untrust; the other words have files of their own (cert.h). */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,15 +12,20 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "cert/cert.h"
-#include "cli/cli.h"
+#include "cli/cert.h"
 #include "os/clock.h"
 #include "os/shell.h"
 #include "os/state.h"
 #include "report/printer.h"
 
 static const struct option cert_options[] = {
-    OPTION_STATE, OPTION_CONFIG,
-    OPTION_JSON,  {"no-system", NULL, false, "trust, untrust: leave the system's store alone"},
+    OPTION_STATE,
+    OPTION_CONFIG,
+    OPTION_JSON,
+    {"no-system", NULL, false, "trust, untrust: leave the system's store alone"},
+    {"dry-run", NULL, false, "issue, renew: try all that comes before an order, and order nothing"},
+    {"reason", "WORD", false,
+     "revoke: unspecified, keyCompromise, affiliationChanged, superseded or cessationOfOperation"},
     OPTION_END,
 };
 
@@ -319,12 +324,17 @@ static int change_trust(const struct arguments *arguments, bool trust)
 
 static int cert_run(const struct arguments *arguments)
 {
-    static const char *const words[] = {"show", "trust", "untrust"};
+    static const char *const words[] = {"list",   "show",  "issue",  "renew",
+                                        "revoke", "trust", "untrust"};
     const char *word = arguments->word_count ? arguments->words[0] : "";
     char hint[128];
 
     if (strcmp(word, "show") == 0)
         return show(arguments);
+    if (strcmp(word, "list") == 0)
+        return cert_list(arguments);
+    if (strcmp(word, "issue") == 0 || strcmp(word, "renew") == 0 || strcmp(word, "revoke") == 0)
+        return cert_order(arguments, word);
     bool trust_or_not = strcmp(word, "trust") == 0 || strcmp(word, "untrust") == 0;
     if (trust_or_not && arguments->word_count > 1) {
         print_error("gardien help cert", "`gardien cert %s` does not know what to do with \"%s\"",
@@ -338,7 +348,7 @@ static int cert_run(const struct arguments *arguments)
     if (*word)
         print_error(hint, "`gardien cert` knows no \"%s\"", word);
     else
-        print_error("gardien cert show, or trust, or untrust",
+        print_error("gardien cert list, show, issue, renew, revoke, trust or untrust",
                     "`gardien cert` needs to know what to do");
     return APP_USAGE;
 }
@@ -346,13 +356,21 @@ static int cert_run(const struct arguments *arguments)
 const struct verb cert_verb = {
     "cert",
     cert_run,
-    "show certificates; make this machine trust the local CA",
-    "show [FILE...] | trust | untrust",
+    "list, show, order, renew and revoke certificates; trust the local CA",
+    "list [NAME...] | show [FILE...] | issue NAME... | renew [NAME...] | revoke NAME... | trust | "
+    "untrust",
+    "list     where each site's certificate is from, how many days it has left, when it is\n"
+    "         renewed, and why the last order failed\n"
+    "issue    has a certificate ordered now for the sites of these names, by the running gardien,\n"
+    "         and says how far it is\n"
+    "renew    the same; without names for the sites whose last order failed\n"
+    "revoke   has the certificate in use revoked, and another one with a new key ordered\n"
     "show     prints the certificates in files, or those of the local CA\n"
     "trust    adds the local CA to the system's store and to those of Chromium and Firefox;\n"
     "         fails when only the system's store could not be changed, unless with --no-system\n"
     "untrust  takes it out again",
-    "gardien cert trust\ngardien cert show\ngardien cert show fullchain.pem\n",
+    "gardien cert list\ngardien cert issue www.example.com\ngardien cert trust\ngardien cert "
+    "show\ngardien cert show fullchain.pem\n",
     cert_options,
     SIZE_MAX,
-    .words = "show trust untrust FILE"};
+    .words = "list show issue renew revoke trust untrust FILE"};

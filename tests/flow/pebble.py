@@ -77,6 +77,13 @@ class Pebble:
                                     timeout=10 * lib.PATIENCE) as answer:
             return answer.read().decode()
 
+    def certificate_status(self, serial):
+        """"Valid" or "Revoked", by the serial number in hexadecimal."""
+        context = ssl.create_default_context(cafile=str(self.ca))
+        url = f"https://localhost:{self.management}/cert-status-by-serial/{serial.lower()}"
+        with urllib.request.urlopen(url, context=context, timeout=10 * lib.PATIENCE) as answer:
+            return json.loads(answer.read())["Status"]
+
     def finish(self):
         for process in self.processes:
             if process.poll() is None:

@@ -193,3 +193,65 @@ def test_tokens_are_answered_over_plain_http_for_any_host_and_no_longer_than_nee
     assert used, ca.said()[-2000:]
     answer = gardien.curl(f"/.well-known/acme-challenge/{used[1]}", secure=False, name=NAMES[0])
     assert answer.status in (301, 308, 404)
+
+
+def listed(gardien, *names):
+    """What `cert list` says, by site."""
+    answer = json.loads(gardien.cli("cert", "list", *names, "--json", check=True).stdout)
+    return {site["name"]: site for site in answer["sites"]}
+
+
+def test_certificates_are_listed_and_ordered_anew_by_hand(start, ca):
+    gardien = start(config=settings(ca), http=ca.gardien_http)
+    serial = await_certificate(gardien)
+    site = listed(gardien)[NAMES[0]]
+    certificate, = site["certificates"]
+    assert certificate["from"] == "acme" and certificate["days_left"] > 1
+    assert f"serial={certificate['serial'].upper()}" == serial.replace(":", "")
+    assert site["acme"]["renew_at"] and site["acme"]["failures"] == 0
+    table = gardien.cli("cert", "list", check=True).stdout
+    assert NAMES[0] in table and "ACME" in table
+    tried = gardien.cli("cert", "issue", NAMES[1], "--dry-run", seconds=90)
+    assert tried.returncode == 0 and "nothing was ordered" in tried.stdout
+    assert ca.orders() == 1
+    done = gardien.cli("cert", "issue", NAMES[1], seconds=90)
+    assert done.returncode == 0 and "a new certificate is in service" in done.stdout, done
+    lib.wait_until(lambda: (now := is_issued(gardien)) and now != serial, 20, "the new certificate", 0.2)
+    assert ca.orders() == 2
+    unknown = gardien.cli("cert", "issue", "other.example")
+    assert unknown.returncode == 1 and "no site has the name other.example" in unknown.stderr
+    nothing = gardien.cli("cert", "renew")
+    assert nothing.returncode == 0 and "no order has failed" in nothing.stdout
+    assert ca.orders() == 2
+
+
+def test_a_certificate_is_revoked_and_replaced(start, ca):
+    gardien = start(config=settings(ca), http=ca.gardien_http)
+    serial = await_certificate(gardien)
+    key = (gardien.state / "certificates" / NAMES[0] / "current" / "key.pem").read_text()
+    assert gardien.cli("cert", "revoke", NAMES[0], "--reason", "whim").returncode == 2
+    done = gardien.cli("cert", "revoke", NAMES[0], "--reason", "keyCompromise", seconds=90)
+    assert done.returncode == 0 and "revoked" in done.stdout, done
+    lib.wait_until(lambda: (now := is_issued(gardien)) and now != serial, 40, "another certificate", 0.2)
+    assert (gardien.state / "certificates" / NAMES[0] / "current" / "key.pem").read_text() != key
+    number = serial.split("=")[1]
+    assert ca.certificate_status(number) == "Revoked"
+
+
+def test_an_order_that_failed_is_told_and_can_be_asked_for_at_once(start, tmp_path):
+    with pebble(tmp_path, lib.free_port()) as ca:  # it validates where nobody listens
+        gardien = start(config=settings(ca))
+        gardien.wait_output(r"no certificate yet", 40)
+        site = listed(gardien)[NAMES[0]]
+        assert site["certificates"][0]["from"] == "local" and site["acme"]["failures"] == 1
+        assert "could not be validated" in gardien.cli("cert", "list", check=True).stdout
+        again = gardien.cli("cert", "renew", seconds=90)
+        assert again.returncode == 1 and "could not be validated" in again.stdout, again
+        assert listed(gardien)[NAMES[0]]["acme"]["failures"] == 2
+        assert ca.orders() == 2
+
+
+def test_a_site_without_orders_says_why_there_are_none(start):
+    gardien = start()
+    answer = gardien.cli("cert", "issue", "localhost")
+    assert answer.returncode == 1 and "acme is off" in answer.stderr and "acme: {mode: on}" in answer.stderr

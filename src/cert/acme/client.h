@@ -58,6 +58,14 @@ must_check int acme_client_post(struct acme_client *client, const char *url, str
 must_check int acme_client_get(struct acme_client *client, const char *url,
                                struct acme_failure *failure, struct acme_answer *ret_answer);
 
+/** Revokes a certificate that the account ordered (RFC 8555 section 7.6). One that is revoked
+ * already is a success.
+ *  @param chain_pem  leaf first
+ *  @param reason     code of RFC 5280 section 5.3.1
+ *  @return 0, or an error with a failure */
+must_check int acme_client_revoke(struct acme_client *client, struct span chain_pem, int reason,
+                                  struct acme_failure *failure);
+
 /** Writes a failure: text is cut and made printable. */
 void acme_fail(struct acme_failure *failure, int error, const char *text, ...) printf_like(3, 4);
 /** A problem document inside another document, such as an order's error. */

@@ -1,0 +1,11 @@
+/* Words of `gardien cert` that have files of their own. */
+#pragma once
+
+#include "cli/cli.h"
+
+/** `cert list`: each site's certificates, by a running gardien. @return an enum app_exit */
+int cert_list(const struct arguments *arguments);
+/** `cert issue`, `cert renew` and `cert revoke`: begun by a running gardien and watched to the end.
+ *  @param word  which of them
+ *  @return an enum app_exit */
+int cert_order(const struct arguments *arguments, const char *word);
