@@ -11,7 +11,8 @@
 
 enum { FEATURE_STATUS_REQUEST = 5 }; /* RFC 6066 section 8 */
 
-/* Bytes of a certificate as text: lower case if wanted, what is not printable as \xNN. */
+/* Bytes of a certificate as text: lower case if wanted, what is not printable ASCII as \xNN. Not
+ * escape_text(): such a name is compared with host names, and must stay one word of ASCII. */
 static char *escaped(struct span bytes, bool lower)
 {
     char *text = mem_alloc(bytes.len * 4 + 1);

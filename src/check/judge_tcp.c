@@ -190,7 +190,9 @@ static struct finding *timed_out(const struct check *check, const struct endpoin
         (double)check->options->timeout / 2e9, port);
     finding_hint(finding,
                  "let TCP port %u in: on the server with `gardien open`, and in the "
-                 "firewall of the hoster or the router in front of it (port forwarding)",
+                 "firewall of the hoster or the router in front of it (port forwarding). If it is "
+                 "open, the program there takes no connections: `ss -ltn` on the server shows then "
+                 "that Recv-Q has reached Send-Q, the bound of its backlog",
                  port);
     return finding;
 }

@@ -203,7 +203,8 @@ static char *certainty(const struct scan_summary *summary)
         return mem_format("Why each port is not open stands above.");
     if (doubt < 0)
         return mem_format("Nothing answered at all, each port was asked %s: the host is down, "
-                          "or a firewall drops everything.",
+                          "a firewall drops everything, or a program "
+                          "that listens takes no connections (full backlog).",
                           times);
     return mem_format(
         "Silent TCP ports were asked %s; %llu of %llu answers came late or not. That a silent "

@@ -138,6 +138,7 @@ static void test_judge_tcp_weighs_addresses_against_each_other(void **state)
     scene.endpoints[0].port80 = (struct probe){.done = true, .tcp_took = NSEC_PER_MSEC};
     judge_tcp(&scene.check, &scene.result);
     expect(&scene, "tcp", FINDING_BAD, "while the machine answers on port 80");
+    assert_non_null(strstr(scene.result.findings.items[0].hint, "backlog"));
     end(&scene);
 }
 
