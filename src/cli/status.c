@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/kernel_limits.h"
 #include "firewall/firewall.h"
 #include "os/state.h"
 #include "report/printer.h"
@@ -111,17 +112,30 @@ static void show(const struct arguments *arguments, const struct firewall_status
                  json_t *answer)
 {
     struct printer printer = printer_of(stdout);
+    struct findings kernel = {0};
+    struct kernel_limits limits;
 
+    if (answer) { /* they matter to who serves */
+        kernel_limits_read("", &limits);
+        kernel_limits_judge(&limits, &kernel);
+    }
     if (arguments_get(arguments, "json")) {
         json_t *object = status_json(status);
-        if (answer)
+        if (answer) {
             json_object_set(object, "gardien", answer);
+            json_object_set_new(object, "kernel", findings_json(&kernel));
+        }
         print_json(object);
-        return;
+    } else {
+        status_print(&printer, status);
+        if (answer)
+            print_gardien(answer);
+        if (kernel.count) {
+            putchar('\n');
+            findings_print(&printer, &kernel);
+        }
     }
-    status_print(&printer, status);
-    if (answer)
-        print_gardien(answer);
+    findings_finish(&kernel);
 }
 
 static int status_run(const struct arguments *arguments)

@@ -343,3 +343,13 @@ def test_without_the_capability_gardien_itself_refuses(tmp_path):
         assert "gardien itself refuses them" in made.gardien("bans")
         made.process.terminate()
         made.process.wait(20 * lib.PATIENCE)
+
+
+def test_status_names_what_the_kernel_does_not_carry(site):
+    site.server.run("sysctl", "-qw", "net.ipv4.tcp_syncookies=0", "net.core.somaxconn=64")
+    told = site.gardien("status")
+    assert "SYN cookies are off" in told and "sysctl -w net.ipv4.tcp_syncookies=1" in told, told
+    assert "at most 64 connections of a socket may wait" in told
+    site.server.run("sysctl", "-qw", "net.ipv4.tcp_syncookies=1", "net.core.somaxconn=4096")
+    told = json.loads(site.gardien("status", "--json"))
+    assert [one["sentence"] for one in told["kernel"] if "SYN" in one["sentence"]] == []

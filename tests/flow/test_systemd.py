@@ -121,9 +121,10 @@ def test_the_service_starts_reloads_and_stops(trial):
 def test_its_children_have_no_rights_and_a_filter(trial):
     children = re.findall(r"^child: (.*): (\d+) (\w+) (\d)", trial, re.M)
     assert {name.rstrip("0123456789 ") for name, *_ in children} == {"gardien", "gardien keys",
-                                                                    "gardien logs"}, trial
-    for _, uid, capabilities, seccomp in children:
-        assert uid == said(trial, "user") and int(capabilities, 16) == 0 and seccomp == "2"
+                                                                    "gardien logs", "gardien bans"}, trial
+    for name, uid, capabilities, seccomp in children:
+        allowed = 1 << 12 if name == "gardien bans" else 0  # CAP_NET_ADMIN
+        assert uid == said(trial, "user") and int(capabilities, 16) == allowed and seccomp == "2"
 
 
 def test_a_folder_is_exchanged_beneath_it(trial):
