@@ -177,11 +177,13 @@ static json_t *status(struct guardian *g)
 
     list_for_each (worker, spare, &g->workers.list, struct worker_process, link)
         json_array_append_new(workers, worker_status(worker));
-    return json_pack(
+    json_t *answer = json_pack(
         "{s:b, s:s, s:i, s:i, s:i, s:I, s:o, s:o}", "ok", 1, "version", GARDIEN_VERSION, "pid",
         (int)getpid(), "keys", (int)g->processes.items[PROCESS_KEYS].child.pid, "logs",
         (int)g->processes.items[PROCESS_LOGS].child.pid, "generation", (json_int_t)g->generation,
         "listen", listen_status(&g->live->endpoints), "workers", workers);
+    json_object_set_new(answer, "certificates", control_certificates_summary(g));
+    return answer;
 }
 
 static void on_status_time(struct loop_timer *timer, nsec_t now)

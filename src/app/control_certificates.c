@@ -10,6 +10,8 @@
 #include "base/error.h"
 #include "base/mem.h"
 
+enum { FAILED_TOLD = 20 }; /* sites in the status */
+
 static const struct {
     const char *verb;
     enum acme_job job;
@@ -134,6 +136,25 @@ static json_t *list(struct guardian *g, const json_t *names)
         if (is_meant(&settings_sites(g->live->prepared.settings)[i], names))
             json_array_append_new(sites, site_json(g, i));
     return json_pack("{s:b, s:o}", "ok", 1, "sites", sites);
+}
+
+json_t *control_certificates_summary(struct guardian *g)
+{
+    json_t *failed = json_array();
+    size_t count = 0, by_acme = 0, without = 0;
+
+    list_for_each (site, spare, &g->acme.sites, struct acme_site, link) {
+        by_acme++;
+        without += site->life.not_after == 0;
+        if (site->record.failures == 0 || count++ >= FAILED_TOLD)
+            continue;
+        json_t *told = acme_json(g, site);
+        json_object_set_new(told, "name", json_string(site->name));
+        json_array_append_new(failed, told);
+    }
+    return json_pack("{s:I, s:I, s:I, s:I, s:o}", "sites", (json_int_t)g->live->prepared.site_count,
+                     "acme", (json_int_t)by_acme, "acme_missing", (json_int_t)without,
+                     "acme_failures", (json_int_t)count, "failed", failed);
 }
 
 /* ---- by hand ---- */

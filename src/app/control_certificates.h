@@ -13,3 +13,6 @@ bool control_certificates_knows(const char *verb);
  *  once, and answers as above; the end is seen by "rounds" of a later question. */
 void control_certificates_ask(struct guardian *g, struct control_client *client,
                               const json_t *request);
+/** For the status: how many sites have their certificates from where, and the first of those whose
+ *  last order failed. @return a new reference */
+json_t *control_certificates_summary(struct guardian *g);

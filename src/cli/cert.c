@@ -322,10 +322,22 @@ static int change_trust(const struct arguments *arguments, bool trust)
     return code;
 }
 
+static int make_local(const struct arguments *arguments)
+{
+    scoped(mem_release) char *state = choose_state(arguments);
+
+    if (arguments->word_count == 1) {
+        print_error("gardien cert local mail.internal 10.0.0.7",
+                    "`gardien cert local` needs the names that the certificate is for");
+        return APP_USAGE;
+    }
+    return state ? cert_local(arguments, state) : APP_USAGE;
+}
+
 static int cert_run(const struct arguments *arguments)
 {
-    static const char *const words[] = {"list",   "show",  "issue",  "renew",
-                                        "revoke", "trust", "untrust"};
+    static const char *const words[] = {"list",   "show",  "issue", "renew",
+                                        "revoke", "local", "trust", "untrust"};
     const char *word = arguments->word_count ? arguments->words[0] : "";
     char hint[128];
 
@@ -333,6 +345,8 @@ static int cert_run(const struct arguments *arguments)
         return show(arguments);
     if (strcmp(word, "list") == 0)
         return cert_list(arguments);
+    if (strcmp(word, "local") == 0)
+        return make_local(arguments);
     if (strcmp(word, "issue") == 0 || strcmp(word, "renew") == 0 || strcmp(word, "revoke") == 0)
         return cert_order(arguments, word);
     bool trust_or_not = strcmp(word, "trust") == 0 || strcmp(word, "untrust") == 0;
@@ -348,7 +362,7 @@ static int cert_run(const struct arguments *arguments)
     if (*word)
         print_error(hint, "`gardien cert` knows no \"%s\"", word);
     else
-        print_error("gardien cert list, show, issue, renew, revoke, trust or untrust",
+        print_error("gardien cert list, show, issue, renew, revoke, local, trust or untrust",
                     "`gardien cert` needs to know what to do");
     return APP_USAGE;
 }
@@ -357,7 +371,8 @@ const struct verb cert_verb = {
     "cert",
     cert_run,
     "list, show, order, renew and revoke certificates; trust the local CA",
-    "list [NAME...] | show [FILE...] | issue NAME... | renew [NAME...] | revoke NAME... | trust | "
+    "list [NAME...] | show [FILE...] | issue NAME... | renew [NAME...] | revoke NAME... | "
+    "local NAME... | trust | "
     "untrust",
     "list     where each site's certificate is from, how many days it has left, when it is\n"
     "         renewed, and why the last order failed\n"
@@ -365,6 +380,8 @@ const struct verb cert_verb = {
     "         and says how far it is\n"
     "renew    the same; without names for the sites whose last order failed\n"
     "revoke   has the certificate in use revoked, and another one with a new key ordered\n"
+    "local    makes a certificate of the local CA for other servers, or renews it when that is "
+    "due\n"
     "show     prints the certificates in files, or those of the local CA\n"
     "trust    adds the local CA to the system's store and to those of Chromium and Firefox;\n"
     "         fails when only the system's store could not be changed, unless with --no-system\n"
@@ -373,4 +390,4 @@ const struct verb cert_verb = {
     "show\ngardien cert show fullchain.pem\n",
     cert_options,
     SIZE_MAX,
-    .words = "list show issue renew revoke trust untrust FILE"};
+    .words = "list show issue renew revoke local trust untrust FILE"};

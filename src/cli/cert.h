@@ -9,3 +9,5 @@ int cert_list(const struct arguments *arguments);
  *  @param word  which of them
  *  @return an enum app_exit */
 int cert_order(const struct arguments *arguments, const char *word);
+/** `cert local`: makes or renews a certificate of the local CA. @return an enum app_exit */
+int cert_local(const struct arguments *arguments, const char *state);

@@ -30,6 +30,30 @@ static int number(const json_t *object, const char *key)
     return (int)json_integer_value(json_object_get(object, key));
 }
 
+/* Orders of certificates that failed, each with when it is tried again. */
+static void print_certificates(const json_t *certificates)
+{
+    const json_t *failed = json_object_get(certificates, "failed");
+    int count = number(certificates, "acme_failures"), told = (int)json_array_size(failed);
+
+    if (!number(certificates, "acme"))
+        return;
+    printf("certificates: %d of %d sites by ACME, %d without one yet\n",
+           number(certificates, "acme"), number(certificates, "sites"),
+           number(certificates, "acme_missing"));
+    for (int i = 0; i < told; i++) {
+        const json_t *site = json_array_get(failed, (size_t)i);
+        const char *error = json_string_value(json_object_get(site, "last_error"));
+        const char *retry = json_string_value(json_object_get(site, "retry_at"));
+        print_escaped(stdout, "  %s: the last order failed: %s\n",
+                      json_string_value(json_object_get(site, "name")), error ? error : "");
+        print_escaped(stdout, "  -> tried again at %s; see: gardien cert list\n",
+                      retry ? retry : "once");
+    }
+    if (count > told)
+        printf("  and %d more\n", count - told);
+}
+
 static void print_gardien(const json_t *answer)
 {
     const json_t *workers = json_object_get(answer, "workers");
@@ -45,6 +69,7 @@ static void print_gardien(const json_t *answer)
                number(worker, "connections"),
                json_integer_value(json_object_get(worker, "requests")));
     }
+    print_certificates(json_object_get(answer, "certificates"));
 }
 
 /* The gardien of the default state folder, if one runs there and answers us. */

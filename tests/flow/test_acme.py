@@ -245,6 +245,8 @@ def test_an_order_that_failed_is_told_and_can_be_asked_for_at_once(start, tmp_pa
         site = listed(gardien)[NAMES[0]]
         assert site["certificates"][0]["from"] == "local" and site["acme"]["failures"] == 1
         assert "could not be validated" in gardien.cli("cert", "list", check=True).stdout
+        status = gardien.cli("status", "--no-connect", "--here").stdout
+        assert "1 of 1 sites by ACME, 1 without one yet" in status and "the last order failed" in status
         again = gardien.cli("cert", "renew", seconds=90)
         assert again.returncode == 1 and "could not be validated" in again.stdout, again
         assert listed(gardien)[NAMES[0]]["acme"]["failures"] == 2
@@ -255,3 +257,20 @@ def test_a_site_without_orders_says_why_there_are_none(start):
     gardien = start()
     answer = gardien.cli("cert", "issue", "localhost")
     assert answer.returncode == 1 and "acme is off" in answer.stderr and "acme: {mode: on}" in answer.stderr
+
+
+def test_a_certificate_of_the_local_ca_is_made_for_other_servers(tmp_path):
+    state = tmp_path / "state"
+    made = lib.run(lib.BINARY, "cert", "local", "Mail.Internal", "10.0.0.7", "--state", state)
+    assert made.returncode == 0, made
+    chain, key = (state / "local" / "mail.internal" / name for name in ("chain.pem", "key.pem"))
+    assert str(chain) in made.stdout and str(key) in made.stdout
+    assert key.stat().st_mode & 0o777 == 0o600
+    verified = lib.run("openssl", "verify", "-CAfile", state / "local-ca" / "ca.pem", "-verify_hostname",
+                       "mail.internal", chain)
+    assert verified.returncode == 0, verified
+    again = json.loads(lib.run(lib.BINARY, "cert", "local", "mail.internal", "10.0.0.7", "--json",
+                               "--state", state, check=True).stdout)
+    assert again["outcome"] == "kept" and again["chain"] == str(chain)
+    wrong = lib.run(lib.BINARY, "cert", "local", "not a name", "--state", state)
+    assert wrong.returncode == 1 and "is not a valid host name" in wrong.stderr
