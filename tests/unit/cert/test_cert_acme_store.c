@@ -67,8 +67,13 @@ static void test_a_record_comes_back_as_it_was_saved(void **state)
     int ca = acme_store_open((int)(intptr_t)*state, "https://ca.example/dir/ectory");
     int order = acme_store_order(ca, "a.example");
     char url[] = "https://ca.example/o/1", names[] = "a.example\n", error[] = "no";
-    struct acme_record record = {
-        .order_url = url, .names = names, .failures = 3, .retry_at = 12345, .last_error = error};
+    char token[] = "abc\nabc.def";
+    struct acme_record record = {.order_url = url,
+                                 .token = token,
+                                 .names = names,
+                                 .failures = 3,
+                                 .retry_at = 12345,
+                                 .last_error = error};
     struct acme_record read;
 
     assert_int_equal(acme_store_record(order, &read), 0);
@@ -76,6 +81,7 @@ static void test_a_record_comes_back_as_it_was_saved(void **state)
     assert_int_equal(acme_store_save_record(order, &record), 0);
     assert_int_equal(acme_store_record(order, &read), 0);
     assert_string_equal(read.order_url, record.order_url);
+    assert_string_equal(read.token, record.token);
     assert_string_equal(read.names, record.names);
     assert_int_equal(read.failures, 3);
     assert_int_equal(read.retry_at, 12345);
