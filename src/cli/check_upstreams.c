@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "base/mem.h"
 #include "cli/check_parts.h"
 #include "cli/cli.h"
+#include "firewall/firewall.h"
 #include "serve/serve.h"
 
 enum { CONNECT_MS = 1000, ASK_SECONDS = 2, SERVERS_MAX = 64 };
@@ -113,6 +115,49 @@ static const char *what_to_do(int error)
     }
 }
 
+/* Rules of this machine that keep requests from getting there, or answers from coming back.
+ * @return the finding, or NULL */
+static struct finding *judge_rules(struct findings *findings, const struct upstream_address *server)
+{
+    const struct addrinfo wanted = {.ai_socktype = SOCK_STREAM};
+    struct finding *finding = NULL;
+    struct addrinfo *list = NULL;
+    char port[8], text[UPSTREAM_TEXT_MAX];
+
+    snprintf(port, sizeof port, "%u", server->port);
+    if (*server->path || getaddrinfo(server->host, port, &wanted, &list) != 0)
+        return NULL;
+    for (const struct addrinfo *item = list; item && !finding; item = item->ai_next) {
+        struct firewall_path path;
+        if (!firewall_keeps_in(item->ai_addr, IPPROTO_TCP, &path))
+            continue;
+        finding = findings_add(findings, FINDING_BAD, "upstream",
+                               "requests are forwarded to %s, and this machine's firewall keeps "
+                               "them from getting there: %s",
+                               upstream_address_text(server, text), path.reason);
+        if (path.hint)
+            finding_hint(finding, "%s", path.hint);
+        firewall_path_finish(&path);
+    }
+    freeaddrinfo(list);
+    return finding;
+}
+
+static struct finding *judge_failure(struct findings *findings,
+                                     const struct upstream_address *server, int error)
+{
+    char text[UPSTREAM_TEXT_MAX];
+    struct finding *finding = error == ERR_NOT_FOUND ? NULL : judge_rules(findings, server);
+
+    if (finding)
+        return finding;
+    finding = findings_add(findings, FINDING_BAD, "upstream", "requests are forwarded to %s, %s",
+                           upstream_address_text(server, text), what_happened(error));
+    if (what_to_do(error))
+        finding_hint(finding, "%s", what_to_do(error));
+    return finding;
+}
+
 static void try_server(void *context, const struct upstream_address *server, nsec_t timeout)
 {
     struct walk *walk = context;
@@ -125,12 +170,8 @@ static void try_server(void *context, const struct upstream_address *server, nse
     struct finding *finding =
         r == 0 ? findings_add(walk->findings, FINDING_GOOD, "upstream", "%s accepts connections",
                               upstream_address_text(server, text))
-               : findings_add(walk->findings, FINDING_BAD, "upstream",
-                              "requests are forwarded to %s, %s",
-                              upstream_address_text(server, text), what_happened(r));
+               : judge_failure(walk->findings, server, r);
     finding_subject(finding, "%s%s", walk->site, walk->path ? walk->path : "");
-    if (r < 0 && what_to_do(r))
-        finding_hint(finding, "%s", what_to_do(r));
 }
 
 /* ---- all of them ---- */

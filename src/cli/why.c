@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/why_out.h"
 #include "firewall/firewall.h"
 #include "os/state.h"
 #include "report/printer.h"
@@ -14,7 +15,9 @@
 static const struct option why_options[] = {
     {"from", "ADDR", false, "as if it came from this address (default: from the Internet)"},
     {"to", "ADDR", false, "to this address of this host (default: that of the interface)"},
-    {"interface", "NAME", false, "as if it came in here (default: where ADDR is reached)"},
+    {"interface", "NAME", false, "as if it came in here, or left here (default: by the route)"},
+    {"out", "HOST:PORT", false, "what this host sends to PORT[/udp] of HOST, and the answer to it"},
+    {"user", "NAME", false, "with --out: sent by a program of this account"},
     {"ruleset", "FILE", false,
      "follow the rules saved in FILE (nft -j list ruleset; - is the standard input)"},
     {"ipv4", NULL, false, "IPv4 only", "-4"},
@@ -24,7 +27,7 @@ static const struct option why_options[] = {
     OPTION_END,
 };
 
-enum { FAMILIES = 2, WHY_UNKNOWN = 3 };
+enum { FAMILIES = 2 };
 
 static int read_address(const struct arguments *arguments, const char *option, struct diags *diags,
                         unsigned char bytes[16], int *ret_family)
@@ -127,9 +130,7 @@ static int read_inquiry(const struct arguments *arguments, struct diags *diags,
     return 0;
 }
 
-/* Of one port. Closed by something, else unknown by something, else open. A family that this host
- * does not have counts only when it alone was asked for. */
-static int port_code(const struct firewall_answer *answers, size_t count)
+int why_port_code(const struct firewall_answer *answers, size_t count)
 {
     bool closed = false, unknown = false, open = false;
 
@@ -153,7 +154,7 @@ static int exit_code(const struct inquiry *inquiry)
     int code = APP_OK;
 
     for (size_t p = 0; p < inquiry->ports && code != APP_FAILED; p++) {
-        int own = port_code(&inquiry->answers[p * inquiry->families], inquiry->families);
+        int own = why_port_code(&inquiry->answers[p * inquiry->families], inquiry->families);
         code = own == APP_OK ? code : own;
     }
     return code;
@@ -209,15 +210,21 @@ static void print_text(const struct inquiry *inquiry, bool live)
         print_open(&printer, inquiry);
 }
 
-static void print_answers(const struct inquiry *inquiry, int code, json_t *ban)
+json_t *why_json(const struct firewall_answer *answers, size_t count, int code)
 {
     json_t *paths = json_array();
 
-    for (size_t i = 0; i < inquiry->ports * inquiry->families; i++)
-        json_array_append_new(paths, firewall_path_json(&inquiry->answers[i].path));
-    json_t *object =
-        json_pack("{s:o, s:o}", "open",
-                  code == WHY_UNKNOWN ? json_null() : json_boolean(code == APP_OK), "paths", paths);
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(paths, firewall_path_json(&answers[i].path));
+    return json_pack("{s:o, s:o}", "open",
+                     code == WHY_UNKNOWN ? json_null() : json_boolean(code == APP_OK), "paths",
+                     paths);
+}
+
+static void print_answers(const struct inquiry *inquiry, int code, json_t *ban)
+{
+    json_t *object = why_json(inquiry->answers, inquiry->ports * inquiry->families, code);
+
     if (ban)
         json_object_set(object, "ban", ban);
     print_json(object);
@@ -290,9 +297,17 @@ static int why_run(const struct arguments *arguments)
     struct diags diags = {0};
     int code = APP_USAGE;
 
-    int r = read_inquiry(arguments, &diags, inquiry);
+    bool out = arguments_get(arguments, "out");
+    int r = out ? 0 : read_inquiry(arguments, &diags, inquiry);
+
+    if (!out && arguments_get(arguments, "user")) {
+        diag_hint(diags_add(&diags, "--user is for --out"), "leave it out");
+        r = ERR_SYNTAX;
+    }
     if (r == 0 && file && ruleset_read_file(file, &ruleset, &diags) < 0)
         code = WHY_UNKNOWN;
+    else if (r == 0 && out)
+        code = why_out_run(arguments, ruleset, &diags);
     else if (r == 0)
         code = answer_all(arguments, ruleset, inquiry);
     ruleset_destroy(ruleset);
@@ -315,12 +330,18 @@ const struct verb why_verb = {
     "nftables).\n"
     "With --ruleset nothing is sent and no right is needed: the rules in FILE are followed as "
     "the\n"
-    "kernel would, and where they alone do not tell, the answer is unknown and names the rule.",
+    "kernel would, and where they alone do not tell, the answer is unknown and names the rule.\n"
+    "With --out a first packet of this host's to HOST is followed through output, postrouting and\n"
+    "egress, and the answer through input: why an update, a certificate authority, a DNS server "
+    "or\n"
+    "an application is not reached. Nothing is sent, but HOST is looked up.",
     "gardien why 443\n"
     "gardien why 443/udp -6\n"
     "gardien why 80 443 8443\n"
     "gardien why 8443 --from 192.0.2.7 --interface eth1\n"
     "nft -j list ruleset | gardien why 443 --ruleset - --interface eth0\n"
+    "gardien why --out acme-v02.api.letsencrypt.org:443\n"
+    "gardien why --out 9.9.9.9:53/udp --user www-data\n"
     "gardien why 443 --json\n",
     why_options,
     PORTS_MAX,

@@ -275,20 +275,14 @@ static int await(int fd, int most)
     return error == ECONNREFUSED ? 0 : error ? -error : 1;
 }
 
-int sockdiag_connect(const struct sockdiag_socket *target, int most)
+static int connect_once(const struct sockdiag_socket *target, int most)
 {
     struct sockaddr_storage address;
     socklen_t len = address_of(target, &address);
-    bool local = is_any(target) || sockdiag_loopback(target);
+    int fd = socket(target->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), r = 1;
 
-    if (target->protocol != IPPROTO_TCP)
-        return -EPROTONOSUPPORT;
-    if (target->interface && local) /* it hears that interface alone, which we are not behind */
-        return -ENETUNREACH;
-    int fd = socket(target->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    int r = 1;
     if (connect(fd, (struct sockaddr *)&address, len) < 0) {
         if (errno == EINPROGRESS)
             r = await(fd, most);
@@ -296,5 +290,24 @@ int sockdiag_connect(const struct sockdiag_socket *target, int most)
             r = errno == ECONNREFUSED ? 0 : -errno;
     }
     close(fd);
+    return r;
+}
+
+int sockdiag_connect(const struct sockdiag_socket *target, int most)
+{
+    bool local = is_any(target) || sockdiag_loopback(target);
+
+    if (target->protocol != IPPROTO_TCP)
+        return -EPROTONOSUPPORT;
+    if (target->interface && local) /* it hears that interface alone, which we are not behind */
+        return -ENETUNREACH;
+    int r = connect_once(target, most);
+    bool both = target->family == AF_INET6 && is_any(target) && !target->v6only;
+    if (both && (r == -EADDRNOTAVAIL || r == -ENETUNREACH || r == -EAFNOSUPPORT)) {
+        /* IPv6 is switched off, so ::1 is not there, and the socket takes IPv4 */
+        const struct sockdiag_socket four = {
+            .family = AF_INET, .protocol = target->protocol, .port = target->port};
+        r = connect_once(&four, most);
+    }
     return r;
 }

@@ -138,6 +138,17 @@ def test_a_program_that_takes_no_connections():
                 peer.close()
 
 
+def test_a_listener_on_both_families_where_ipv6_is_switched_off():
+    with hosts("server") as (server,):
+        listen(server, "tcp", "::", 443)
+        server.run("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1")
+        listener, = port_of(status(server), "443/tcp")["listeners"]
+        assert listener["takes_connections"] is True
+        lone = listen(server, "tcp", "::", 8443, "only")
+        listener, = port_of(status(server, "8443"), "8443/tcp")["listeners"]
+        assert "takes_connections" not in listener and lone.poll() is None
+
+
 def test_a_listener_in_another_network_namespace():
     with hosts("outer", "inner") as (outer, inner):
         listen(inner, "tcp", "0.0.0.0", 2096)

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "firewall/model/conntrack.h"
@@ -36,7 +37,8 @@ static int place(const struct ruleset_chain *chain)
 {
     if (!chain->nat)
         return chain->priority;
-    return chain->hook == RULESET_PREROUTING ? PRIORITY_NAT_DST : PRIORITY_NAT_SRC;
+    return chain->hook == RULESET_PREROUTING || chain->hook == RULESET_OUTPUT ? PRIORITY_NAT_DST
+                                                                              : PRIORITY_NAT_SRC;
 }
 
 /* Among equals the one that was registered last comes first (nf_hook_entries_grow()). */
@@ -347,6 +349,83 @@ unsigned journey_answer(struct journey *journey)
                               : run_hooks(journey, from_here, ARRAY_SIZE(from_here));
 }
 
+/* ---- what this host sends ---- */
+
+/* Where it goes after a chain of type nat has changed its destination. */
+static void route_again(struct journey *journey)
+{
+    const struct packet_state *state = &journey->state;
+    const struct firewall_probe *probe = &journey->walk.path->probe;
+    struct value to = packet_destination(&state->packet), one = value_known(TYPE_NUMBER, 1, 1);
+
+    if (value_equal(state->translated, value_known(TYPE_NUMBER, 1, 0)) == TRI_YES)
+        return;
+    journey->local = value_equal(state->local, one) == TRI_YES ||
+                     (!to.unknown && is_loopback(probe->family, to)) ||
+                     (journey->host && journey->host->addresses &&
+                      is_local(journey->host, probe, &state->packet, state->translated) == TRI_YES);
+    journey->walk.context.out =
+        journey->local ? "lo" : journey_route_out(journey->host, &state->packet);
+}
+
+/* On its way in by lo a packet keeps what conntrack knows of it, and chains of type nat at
+ * prerouting have had their turn at output. */
+static unsigned come_in_by_lo(struct journey *journey)
+{
+    static const enum ruleset_hook hooks[] = {RULESET_INGRESS, RULESET_PREROUTING, RULESET_INPUT};
+    struct match_context *context = &journey->walk.context;
+
+    context->local_output = false;
+    context->interface = "lo";
+    journey->state.translated = value_known(TYPE_NUMBER, 1, 1);
+    journey->state.local = value_known(TYPE_NUMBER, 1, 1);
+    return run_hooks(journey, hooks, ARRAY_SIZE(hooks));
+}
+
+static unsigned leave_and_come_in(struct journey *journey, unsigned all)
+{
+    static const enum ruleset_hook hooks[] = {RULESET_POSTROUTING, RULESET_EGRESS};
+    unsigned may = run_hooks(journey, hooks, ARRAY_SIZE(hooks));
+
+    all |= may & MAY_END;
+    if (may & MAY_ACCEPT && journey->local) {
+        may = come_in_by_lo(journey);
+        all |= may & MAY_END;
+    }
+    return all | (may & MAY_ACCEPT);
+}
+
+unsigned journey_leave(struct journey *journey)
+{
+    unsigned may = run_hook(journey, RULESET_OUTPUT), all = may & MAY_END;
+
+    if (!(may & MAY_ACCEPT))
+        return all;
+    route_again(journey);
+    return leave_and_come_in(journey, all);
+}
+
+unsigned journey_return(struct journey *journey)
+{
+    static const enum ruleset_hook in[] = {RULESET_INGRESS, RULESET_PREROUTING, RULESET_INPUT};
+    struct match_context *context = &journey->walk.context;
+    const char *device = context->out;
+
+    turn_round(journey);
+    if (!journey->local) {
+        context->local_output = false;
+        context->interface = device ? device : "";
+        journey->state.local = value_known(TYPE_NUMBER, 1, 1);
+        return run_hooks(journey, in, ARRAY_SIZE(in));
+    }
+    context->local_output = true;
+    context->interface = "";
+    context->out = "lo";
+    context->user = value_unknown(TYPE_NUMBER, 32);
+    unsigned may = run_hook(journey, RULESET_OUTPUT), all = may & MAY_END;
+    return may & MAY_ACCEPT ? leave_and_come_in(journey, all) : all;
+}
+
 /* ---- begin and end ---- */
 
 /* "redirect" sends to the first address of the interface that the packet came in by. */
@@ -360,6 +439,26 @@ static struct value redirect_address(const struct simulate_host *host,
             strcmp(host->addresses[i].interface, probe->interface) == 0)
             return value_of_address(probe->family, host->addresses[i].address);
     return value_unknown(ipv4 ? TYPE_IPV4 : TYPE_IPV6, ipv4 ? 32 : 128);
+}
+
+/* To an address of its own a host sends by lo. */
+static void set_out(struct journey *journey)
+{
+    struct match_context *context = &journey->walk.context;
+    const struct firewall_probe *probe = &journey->walk.path->probe;
+    struct value to = packet_destination(&journey->state.packet);
+    bool ipv4 = probe->family == AF_INET;
+
+    journey->out = true;
+    journey->local = strcmp(probe->interface, "lo") == 0 || is_loopback(probe->family, to);
+    journey->state.local = value_known(TYPE_NUMBER, 1, journey->local);
+    context->local_output = true;
+    context->interface = "";
+    context->out = journey->local ? "lo" : probe->interface[0] ? probe->interface : NULL;
+    context->redirect =
+        ipv4 ? value_known(TYPE_IPV4, 32, 0x7f000001) : value_known(TYPE_IPV6, 128, 1);
+    if (probe->has_user)
+        context->user = value_known(TYPE_NUMBER, 32, probe->user);
 }
 
 void journey_begin(struct journey *journey, const struct ruleset *ruleset,
@@ -386,7 +485,10 @@ void journey_begin(struct journey *journey, const struct ruleset *ruleset,
     journey->walk.context.user = host && host->user_known ? value_known(TYPE_NUMBER, 32, host->user)
                                                           : value_unknown(TYPE_NUMBER, 32);
     walk_begin(&journey->walk);
-    set_route(journey);
+    if (path->probe.out)
+        set_out(journey);
+    else
+        set_route(journey);
 }
 
 void journey_finish(struct journey *journey)

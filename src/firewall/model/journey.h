@@ -16,6 +16,7 @@ struct journey {
     const struct simulate_host *host; /**< may be NULL */
     struct packet_state state;
     bool answer;             /**< it is the answer */
+    bool out;                /**< this host sends it; `local`: to itself, by lo */
     struct value tracked;    /**< conntrack's state once it has seen the packet */
     bool local, forwarded;   /**< it got there */
     journey_watch *on_chain; /**< NULL: nobody looks on */
@@ -28,6 +29,11 @@ void journey_begin(struct journey *journey, const struct ruleset *ruleset,
 /** Ingress, prerouting, then input or forward and postrouting.
  *  @return MAY_ACCEPT and MAY_END bits */
 unsigned journey_arrive(struct journey *journey);
+/** The way of a packet that this host sends: output, postrouting, egress, and what comes in by lo
+ *  when it is for this host. @return as above */
+unsigned journey_leave(struct journey *journey);
+/** The way of the answer to it. @return as above */
+unsigned journey_return(struct journey *journey);
 /** The way of the answer, after the packet arrived: output, postrouting and egress, or those that a
  *  forwarded one passes. @return as above */
 unsigned journey_answer(struct journey *journey);

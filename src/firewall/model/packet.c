@@ -164,7 +164,8 @@ static void init_network(struct packet *packet, const struct firewall_probe *pro
     set_number(packet, "ip", "hdrlength", 5);
     set_number(packet, "ip", "protocol", (unsigned)packet->protocol);
     set_number(packet, "ip6", "nexthdr", (unsigned)packet->protocol);
-    packet_set(packet, network, "saddr", value_of_address(packet->family, probe->source));
+    if (!probe->out || memcmp(probe->source, any, sizeof any) != 0)
+        packet_set(packet, network, "saddr", value_of_address(packet->family, probe->source));
     if (memcmp(probe->destination, any, sizeof any) != 0)
         packet_set(packet, network, "daddr", value_of_address(packet->family, probe->destination));
 }

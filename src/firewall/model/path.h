@@ -29,6 +29,11 @@ struct firewall_probe {
     uint16_t source_port; /**< host order; 0: an ephemeral one, 32768 or above */
     uint16_t port;        /**< host order, 1..65535 */
     char interface[FIREWALL_INTERFACE];
+    /** This host sends it: from `source` (zeros: any of its own) to `destination`, by `interface`
+     */
+    bool out;
+    bool has_user;
+    unsigned user; /**< with `out` and `has_user`: whose program sends it */
 };
 
 enum firewall_layer {
@@ -89,6 +94,7 @@ enum firewall_obstacle {
     FIREWALL_NOT_LOCAL,         /**< the address is none of this host's */
     FIREWALL_LINK_DOWN,
     FIREWALL_NO_WAY_BACK, /**< there is no route for the answer */
+    FIREWALL_NO_ROUTE,    /**< nor for the packet, where this host sends it */
 };
 
 enum firewall_witness {
@@ -142,6 +148,6 @@ const char *firewall_action_name(enum firewall_action action);    /**< "drop" */
 /** A headline, the steps in order, the culprit last and marked, the hint. Text of rules is escaped.
  */
 void firewall_path_print(const struct printer *printer, const struct firewall_path *path);
-/** {interface, family, protocol, source, destination, port, verdict, open, told_by, reason, hint?,
- *  obstacle?, forwarded?, culprit?, steps, notes}; a new reference. */
+/** {interface, direction, family, protocol, source, destination, port, verdict, open, told_by,
+ * reason, hint?, obstacle?, forwarded?, culprit?, steps, notes}; a new reference. */
 json_t *firewall_path_json(const struct firewall_path *path);

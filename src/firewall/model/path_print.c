@@ -52,6 +52,7 @@ static const char *obstacle_name(enum firewall_obstacle obstacle)
         [FIREWALL_NOT_LOCAL] = "not local",
         [FIREWALL_LINK_DOWN] = "link down",
         [FIREWALL_NO_WAY_BACK] = "no way back",
+        [FIREWALL_NO_ROUTE] = "no route",
     };
 
     return names[obstacle];
@@ -136,8 +137,9 @@ static void print_headline(const struct printer *printer, const struct firewall_
 
     printer_styled(printer, STYLE_BOLD, question);
     scoped(mem_release) char *way = mem_format(
-        ", from %s to %s on %s:", firewall_address_text(probe->family, probe->source, source),
-        destination_text(probe, destination),
+        ", from %s to %s %s %s:",
+        probe->out ? "this host" : firewall_address_text(probe->family, probe->source, source),
+        destination_text(probe, destination), probe->out ? "by" : "on",
         probe->interface[0] ? probe->interface : "any interface");
     column = printer_flow(printer, column, 2, span_str(way));
     fputs(printer->width && column + 1 + strlen(word) > printer->width ? "\n  " : " ",
@@ -236,6 +238,7 @@ json_t *firewall_path_json(const struct firewall_path *path)
         (int)probe->port, "verdict", firewall_verdict_name(path->verdict), "open",
         firewall_path_open(path), "told_by", witness_name(path->witness), "obstacle",
         obstacle_name(path->obstacle));
+    json_object_set_new(object, "direction", json_string(probe->out ? "out" : "in"));
     set_text(object, "reason", path->reason);
     set_text(object, "hint", path->hint);
     set_text(object, "forwarded", path->forwarded);

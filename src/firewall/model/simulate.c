@@ -52,7 +52,11 @@ static void ask_for_more(struct walk *walk)
     struct span doubt = span_str(walk->doubt);
     static const unsigned char any[sizeof path->probe.destination];
 
-    if (span_starts(doubt, SPAN("meta iif")) && !path->probe.interface[0])
+    if (path->probe.out && span_starts(doubt, SPAN("meta oif")) && !path->probe.interface[0])
+        firewall_path_hint(path, "say by which interface it leaves: --interface NAME");
+    else if (path->probe.out && span_starts(doubt, SPAN("meta skuid")) && !path->probe.has_user)
+        firewall_path_hint(path, "say whose program sends it: --user NAME");
+    else if (span_starts(doubt, SPAN("meta iif")) && !path->probe.interface[0])
         firewall_path_hint(path, "say by which interface it comes in: --interface NAME");
     else if (span_ends(doubt, SPAN("daddr")) &&
              memcmp(path->probe.destination, any, sizeof any) == 0)
@@ -89,12 +93,12 @@ static void tell_unknown(struct walk *walk, unsigned may)
 static void tell(const struct journey *journey, struct walk *walk, unsigned may)
 {
     struct firewall_path *path = walk->path;
-    bool local = journey->local, forwarded = journey->forwarded;
+    bool local = journey->local || journey->out, forwarded = journey->forwarded;
 
     path->witness = FIREWALL_BY_SIMULATOR;
     if (may == MAY_ACCEPT && local && !forwarded && !walk->too_deep) {
         path->verdict = FIREWALL_ACCEPTED;
-        firewall_path_reason(path, "the rules let it in");
+        firewall_path_reason(path, "the rules let it %s", journey->out ? "out" : "in");
     } else if (may == MAY_ACCEPT && forwarded && !local && !walk->too_deep) {
         path->verdict = FIREWALL_FORWARDED;
         tell_forwarded(walk, &journey->state);
@@ -111,6 +115,18 @@ static void tell(const struct journey *journey, struct walk *walk, unsigned may)
 
 /* ---- the answer ---- */
 
+/* What is so far so good, and what is not: "the packet gets in, but its answer does not get out".
+ */
+static const char *way_there(const struct firewall_path *path)
+{
+    return path->probe.out ? "gets out" : "gets in";
+}
+
+static const char *way_back(const struct firewall_path *path)
+{
+    return path->probe.out ? "in" : "out";
+}
+
 /* A rule that rejects an answer tells the server; the client hears nothing. */
 static void tell_answer_closed(struct walk *walk)
 {
@@ -121,18 +137,21 @@ static void tell_answer_closed(struct walk *walk)
     path->verdict = FIREWALL_DROPPED;
     path->culprit = cause->step;
     if (cause->count > 1)
-        firewall_path_reason(path, "the packet gets in, but its answer is lost, if not by this "
-                                   "rule then by one before it that may match");
+        firewall_path_reason(path,
+                             "the packet %s, but its answer is lost, if not by this rule then by "
+                             "one before it that may match",
+                             way_there(path));
     else if (step->policy)
         firewall_path_reason(path,
-                             "the packet gets in, but its answer does not get out: no rule of "
-                             "chain %s accepts it, and the policy is drop",
-                             step->chain);
+                             "the packet %s, but its answer does not get %s: no rule of chain %s "
+                             "accepts it, and the policy is drop",
+                             way_there(path), way_back(path), step->chain);
     else
         firewall_path_reason(path,
-                             "the packet gets in, but its answer does not get out: a rule of "
-                             "chain %s %s it",
-                             step->chain, cause == &walk->drop ? "drops" : "rejects");
+                             "the packet %s, but its answer does not get %s: a rule of chain %s "
+                             "%s it",
+                             way_there(path), way_back(path), step->chain,
+                             cause == &walk->drop ? "drops" : "rejects");
 }
 
 /* The steps of an answer that gets out are of no interest. */
@@ -143,7 +162,7 @@ static void follow_answer(struct journey *journey)
     size_t before = path->count;
 
     walk->drop = walk->reject = (struct walk_cause){0};
-    unsigned may = journey_answer(journey);
+    unsigned may = journey->out ? journey_return(journey) : journey_answer(journey);
     for (size_t i = before; i < path->count; i++)
         path->steps[i].answer = true;
     if (walk->too_deep)
@@ -156,8 +175,9 @@ static void follow_answer(struct journey *journey)
         path->verdict = FIREWALL_UNKNOWN;
         path->culprit = walk->doubt_step < path->count ? walk->doubt_step : FIREWALL_NO_CULPRIT;
         firewall_path_reason(path,
-                             "the packet gets in, but whether its answer gets out the rules alone "
-                             "do not tell: it depends on %s",
+                             "the packet %s, but whether its answer gets %s the rules alone do not "
+                             "tell: it depends on %s",
+                             way_there(path), way_back(path),
                              walk->doubt ? walk->doubt : "what the kernel does");
     }
 }
@@ -168,7 +188,8 @@ void simulate(const struct ruleset *ruleset, const struct simulate_host *host,
     struct journey journey;
 
     journey_begin(&journey, ruleset, host, path);
-    tell(&journey, &journey.walk, journey_arrive(&journey));
+    unsigned may = path->probe.out ? journey_leave(&journey) : journey_arrive(&journey);
+    tell(&journey, &journey.walk, may);
     if (path->verdict == FIREWALL_ACCEPTED || path->verdict == FIREWALL_FORWARDED)
         follow_answer(&journey);
     journey_finish(&journey);

@@ -28,6 +28,8 @@ struct simulate_host {
  *  Fills an empty path whose probe is set: steps, verdict, culprit (for an unknown verdict the
  * first rule that made it so) and reason. Where a step's action is FIREWALL_MAYBE the culprit is
  * one of those that may decide.
+ *  A probe of this host's own (`out`) is followed through output, postrouting and egress, and its
+ *  answer on the way in.
  *  @param host  NULL: nothing is known */
 void simulate(const struct ruleset *ruleset, const struct simulate_host *host,
               struct firewall_path *path);

@@ -86,7 +86,8 @@ static bool is_same_rule(const char *tuple, const struct hint_aim *aim)
                   direction) == 6 &&
            strcmp(protocol, aim->protocol) == 0 && strcmp(port, aim->port) == 0 &&
            (strcmp(to, "0.0.0.0/0") == 0 || strcmp(to, "::/0") == 0) &&
-           strcmp(from_port, "any") == 0 && strcmp(from, to) == 0 && strcmp(direction, "in") == 0;
+           strcmp(from_port, "any") == 0 && strcmp(from, to) == 0 &&
+           strcmp(direction, aim->out ? "out" : "in") == 0;
 }
 
 /* Rules that users wrote are asked in order: before the first one an accept always counts. */
@@ -105,6 +106,10 @@ static void hint_ufw(struct firewall_path *path, const struct firewall_step *ste
     else if (aim.answer)
         firewall_path_hint(path, "ufw %sallow out proto %s from any port %s", first, aim.protocol,
                            aim.port);
+    else if (aim.out)
+        firewall_path_hint(path, "ufw %sallow %s%s%s/%s", first,
+                           aim.device && *aim.device == 'i' ? "in" : "out",
+                           aim.device ? " on lo to any port " : " ", aim.port, aim.protocol);
     else if (aim.address[0])
         firewall_path_hint(path, "ufw route %sallow proto %s from any to %s port %s", first,
                            aim.protocol, aim.address, aim.port);
@@ -145,8 +150,8 @@ static void explain_ufw_without_ipv6(struct firewall_path *path, struct firewall
     set_origin(step, mem_string(SPAN("ufw with IPV6=no, which closes IPv6 altogether")));
     firewall_path_hint(path,
                        "sed -i 's/^IPV6=.*/IPV6=yes/' /etc/default/ufw && ufw reload && ufw allow "
-                       "%s/%s",
-                       aim.port, aim.protocol);
+                       "%s%s/%s",
+                       aim.out ? "out " : "", aim.port, aim.protocol);
 }
 
 /* ---- firewalld ---- */
@@ -162,7 +167,8 @@ struct firewalld_part {
 static struct firewalld_part firewalld_part_of(const char *chain)
 {
     static const char *const ends[] = {"_pre", "_log", "_deny", "_allow", "_post"};
-    bool in = starts(chain, "filter_IN_"), forward = starts(chain, "filter_FWD_");
+    bool in = starts(chain, "filter_IN_");
+    bool forward = starts(chain, "filter_FWD_") || starts(chain, "filter_OUT_");
     struct firewalld_part part = {.option = mem_string(SPAN("")), .end = ""};
 
     if (!in && !forward)
@@ -264,6 +270,10 @@ static void explain_firewalld(struct firewall_path *path, struct firewall_step *
         firewall_path_hint(path, "firewall-cmd --panic-off && firewall-cmd --reload");
     } else if (*at.end && strcmp(at.end, "_allow") != 0) {
         hint_rich_rule(path, &at);
+    } else if (policy && aim.out) {
+        firewall_path_hint(path,
+                           "firewall-cmd --permanent%s --add-port=%s/%s && firewall-cmd --reload",
+                           at.option, aim.port, aim.protocol);
     } else if (policy) {
         firewall_path_hint(path,
                            "firewall-cmd --permanent%s --set-target=CONTINUE && firewall-cmd "

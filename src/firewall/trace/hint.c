@@ -34,10 +34,25 @@ static bool is_tracked(const struct firewall_path *path, const struct firewall_s
            strcmp(step->table ? step->table : "", "raw") != 0;
 }
 
+/* An accept for what this host sends to itself is for lo alone. */
+static const char *device_of(const struct firewall_path *path, const struct firewall_step *step)
+{
+    const struct firewall_step *base = step;
+
+    if (!path->probe.out || strcmp(path->probe.interface, "lo") != 0)
+        return NULL;
+    while (!base->hook && base > path->steps)
+        base--;
+    const char *hook = base->hook ? base->hook : "";
+    return strcmp(hook, "output") == 0 || strcmp(hook, "postrouting") == 0 ? "o" : "i";
+}
+
 struct hint_aim hint_aim_of(const struct firewall_path *path, const struct firewall_step *step)
 {
     struct hint_aim aim = {.protocol = path->probe.protocol == IPPROTO_UDP ? "udp" : "tcp",
                            .answer = step->answer,
+                           .out = path->probe.out && !step->answer,
+                           .device = device_of(path, step),
                            .tracked = is_tracked(path, step)};
 
     snprintf(aim.port, sizeof aim.port, "%u",
@@ -57,9 +72,12 @@ void hint_nft(struct firewall_path *path, const struct firewall_step *step)
         mem_format(step->handle && !step->policy ? " handle %llu" : "%.0llu",
                    (unsigned long long)step->handle);
 
-    firewall_path_hint(path, "nft %s rule %s %s %s%s %s%s %sport %s%s accept",
-                       step->policy ? "add" : "insert", step->family, table, chain, handle, host,
-                       aim.protocol, aim.answer ? "s" : "d", aim.port,
+    scoped(mem_release) char *device =
+        mem_format(aim.device ? "%sifname lo " : "%.0s", aim.device ? aim.device : "");
+
+    firewall_path_hint(path, "nft %s rule %s %s %s%s %s%s%s %sport %s%s accept",
+                       step->policy ? "add" : "insert", step->family, table, chain, handle, device,
+                       host, aim.protocol, aim.answer ? "s" : "d", aim.port,
                        aim.answer && aim.tracked ? " ct state established" : "");
 }
 
@@ -72,12 +90,14 @@ void hint_iptables(struct firewall_path *path, const struct firewall_step *step,
         mem_format(strcmp(step->table, "filter") == 0 ? "%.0s" : " -t %s", step->table);
     scoped(mem_release) char *host =
         mem_format(aim.address[0] ? " -%s %s" : "%.0s%.0s", aim.answer ? "s" : "d", aim.address);
+    scoped(mem_release) char *device =
+        mem_format(aim.device ? " -%s lo" : "%.0s", aim.device ? aim.device : "");
     char number[24] = "";
 
     if (place)
         snprintf(number, sizeof number, " %zu", place);
-    firewall_path_hint(path, "%s%s -%c %s%s%s -p %s --%sport %s%s -j ACCEPT", program, table,
-                       place ? 'I' : 'A', quoted, number, host, aim.protocol,
+    firewall_path_hint(path, "%s%s -%c %s%s%s%s -p %s --%sport %s%s -j ACCEPT", program, table,
+                       place ? 'I' : 'A', quoted, number, device, host, aim.protocol,
                        aim.answer ? "s" : "d", aim.port,
                        aim.answer && aim.tracked ? " -m conntrack --ctstate ESTABLISHED" : "");
 }

@@ -10,7 +10,9 @@ struct hint_aim {
     char port[8];                        /**< the server's */
     char address[FIREWALL_ADDRESS_TEXT]; /**< the server's, where it was changed; else "" */
     bool answer;
-    bool tracked; /**< conntrack may be asked there */
+    bool out;           /**< this host sends it (not: its answer) */
+    const char *device; /**< it stays on lo: "i" comes in by it there, "o" leaves; NULL: not */
+    bool tracked;       /**< conntrack may be asked there */
 };
 
 struct hint_aim hint_aim_of(const struct firewall_path *path, const struct firewall_step *step);

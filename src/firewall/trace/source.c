@@ -199,6 +199,32 @@ int source_choose(const struct firewall_question *question, int family,
     return chosen ? 0 : ERR_NOT_FOUND;
 }
 
+int source_choose_out(const struct firewall_question *question, int family,
+                      struct firewall_probe *ret_probe, char **ret_why)
+{
+    struct firewall_probe probe = {.family = family,
+                                   .protocol = question->protocol,
+                                   .port = question->port,
+                                   .out = true,
+                                   .has_user = question->has_user,
+                                   .user = question->user};
+    char way[IF_NAMESIZE], to[FIREWALL_ADDRESS_TEXT];
+    const char *name = question->interface;
+
+    memcpy(probe.destination, question->to, sizeof probe.destination);
+    if (!local_address_to(family, question->to, probe.source)) {
+        *ret_why = mem_format("this host has no route to %s",
+                              firewall_address_text(family, question->to, to));
+        return ERR_NOT_FOUND;
+    }
+    if (!name)
+        name =
+            source_is_own(family, question->to) ? "lo" : source_route_to(family, question->to, way);
+    memcpy(probe.interface, name, strnlen(name, sizeof probe.interface - 1));
+    *ret_probe = probe;
+    return 0;
+}
+
 const char *source_route_to(int family, const unsigned char address[16], char name[IF_NAMESIZE])
 {
     unsigned char local[16];

@@ -13,6 +13,9 @@ struct firewall_question {
     unsigned char from[16];
     int to_family; /**< the same for `to` */
     unsigned char to[16];
+    bool out; /**< this host sends it to `to`; `from` is not given */
+    bool has_user;
+    unsigned user; /**< of the program that sends it, with `has_user` */
 };
 
 /** Fills a probe for one family.
@@ -22,6 +25,10 @@ struct firewall_question {
  */
 must_check int source_choose(const struct firewall_question *question, int family,
                              struct firewall_probe *ret_probe, char **ret_why);
+/** The same for a packet that this host sends to `to`: its own address and the interface by the
+ *  kernel's route. @return as above; ERR_NOT_FOUND when there is no route */
+must_check int source_choose_out(const struct firewall_question *question, int family,
+                                 struct firewall_probe *ret_probe, char **ret_why);
 /** The interface by which packets to an address leave. @return its name in `name`, or "" */
 const char *source_route_to(int family, const unsigned char address[16],
                             char name[FIREWALL_INTERFACE]);

@@ -32,6 +32,23 @@ must_check int firewall_simulate_live(struct firewall_path *path);
 void firewall_why_rules(const struct firewall_question *question, int family,
                         const struct ruleset *ruleset, struct firewall_path *ret_path);
 
+/** Do this host's rules let a packet out that it sends to `question->to` and `port`, and the answer
+ *  in? No packet is sent: the rules as they are read are followed, which needs CAP_NET_ADMIN.
+ *  @param ret_path  to be finished; where it cannot be told its reason says why
+ *  @return 0, ERR_NOT_FOUND without a route to the address, or another negative error */
+must_check int firewall_why_out(const struct firewall_question *question, int family,
+                                struct firewall_path *ret_path);
+
+struct sockaddr;
+
+/** For whoever could not reach an address: do this host's own rules keep it from doing so?
+ *  @param address   of IPv4 or IPv6, with its port
+ *  @param protocol  IPPROTO_TCP or IPPROTO_UDP
+ *  @param ret_path  when true the rule, to be finished: its reason and its hint are for people
+ *  @return false also where it could not be told, as without CAP_NET_ADMIN */
+must_check bool firewall_keeps_in(const struct sockaddr *address, int protocol,
+                                  struct firewall_path *ret_path);
+
 /** One port's and family's answer; the first two are to be set by the caller. */
 struct firewall_answer {
     const struct firewall_question *question;
