@@ -228,6 +228,35 @@ def test_saved_rules_need_no_rights(tmp_path):
     assert "from this host to 192.0.2.1" in result.stdout
 
 
+def test_check_names_the_rule_that_keeps_requests_from_an_application(tmp_path):
+    (tmp_path / "gardien.yaml").write_text(json.dumps({
+        "state": str(tmp_path / "state"), "logs": {"access": "off"}, "workers": 1,
+        "listen": {"https": [":8444"], "http": []},
+        "sites": [{"names": ["localhost"], "proxy": f"{SERVER[4]}:{PORT}"}]}))
+    log = tmp_path / "output"
+    with network() as own:
+        own.nft(out(f"oifname eth0 tcp dport {PORT} reject with tcp reset"))
+        with open(log, "ab") as output:
+            process = own.start(lib.BINARY, "serve", "--config", tmp_path / "gardien.yaml",
+                                stdout=output, stderr=output,
+                                env={**os.environ, **lib.sanitizer_env()})
+        lib.wait_until(lambda: "ready" in log.read_text(), 20, f"a start: {log.read_text()}")
+
+        def found():
+            said = own.run(lib.BINARY, "check", ":8444", "--json", "--state", tmp_path / "state",
+                           check=False, env=lib.sanitizer_env())
+            finding, = json.loads(said.stdout)["upstreams"]
+            return finding
+
+        finding = found()
+        assert "firewall keeps them from getting there: a rule of chain o rejects it" in \
+            finding["sentence"], finding
+        own.run("sh", "-ec", finding["hint"])
+        assert "accepts connections" in found()["sentence"]
+        process.terminate()
+        process.wait(30 * lib.PATIENCE)
+
+
 @pytest.mark.parametrize("words", [
     ("--out", "example.com"), ("--out", "fe80::1:443"), ("--out", ":443"), ("--out", "a:b"),
     ("443", "--out", "192.0.2.1:443"), ("--out", "192.0.2.1:443", "--from", "192.0.2.2"),

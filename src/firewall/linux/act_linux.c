@@ -1,4 +1,4 @@
-/* Linux: programs, files, nftables' own language, and the system bus. */
+/* Linux: nftables' own language, and the system bus. Programs and files are act_files.c's. */
 #include "base/error.h"
 #include "base/mem.h"
 #include "firewall/linux/bus.h"
@@ -22,23 +22,10 @@ static int run_nft(const struct plan_action *action, struct diags *diags)
     return r;
 }
 
-int act(const struct plan_action *action, struct diags *diags)
+int act_own(const struct plan_action *action, struct diags *diags)
 {
-    switch (action->kind) {
-    case PLAN_NOTHING:
-        return 0;
-    case PLAN_COMMAND:
-        return act_command(action, diags);
-    case PLAN_NFT:
-    case PLAN_UNTAG:
-        return run_nft(action, diags);
-    case PLAN_DBUS:
+    if (action->kind == PLAN_DBUS)
         return bus_call(action, diags);
-    case PLAN_WRITE:
-    case PLAN_REMOVE:
-        return act_file(action, diags);
-    case PLAN_SYSTEM:
-        break;
-    }
-    return act_foreign(diags);
+    return action->kind == PLAN_NFT || action->kind == PLAN_UNTAG ? run_nft(action, diags)
+                                                                  : act_foreign(diags);
 }

@@ -1,21 +1,7 @@
-/* macOS and its like: programs and files. */
+/* macOS and its like have programs and files, which is act_files.c's, and no more. */
 #include "firewall/plan/act.h"
 
-int act(const struct plan_action *action, struct diags *diags)
+int act_own(const struct plan_action *action, struct diags *diags)
 {
-    switch (action->kind) {
-    case PLAN_NOTHING:
-        return 0;
-    case PLAN_COMMAND:
-        return act_command(action, diags);
-    case PLAN_WRITE:
-    case PLAN_REMOVE:
-        return act_file(action, diags);
-    case PLAN_NFT:
-    case PLAN_UNTAG:
-    case PLAN_DBUS:
-    case PLAN_SYSTEM:
-        break;
-    }
     return act_foreign(diags);
 }

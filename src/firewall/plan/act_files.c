@@ -29,7 +29,7 @@ static struct span first_line(const struct buffer *output)
     return SPAN("it said nothing");
 }
 
-int act_command(const struct plan_action *action, struct diags *diags)
+static int run_program(const struct plan_action *action, struct diags *diags)
 {
     struct command command = {.argv = (const char *const *)action->argv,
                               .timeout = COMMAND_TIMEOUT};
@@ -132,7 +132,7 @@ static int remove_file(const struct plan_action *action)
     return 0;
 }
 
-int act_file(const struct plan_action *action, struct diags *diags)
+static int change_file(const struct plan_action *action, struct diags *diags)
 {
     int r = action->kind == PLAN_WRITE ? write_file(action) : remove_file(action);
 
@@ -141,4 +141,23 @@ int act_file(const struct plan_action *action, struct diags *diags)
                             action->kind == PLAN_WRITE ? "written" : "removed", error_text(r)),
                   "see who owns it and whether its file system is writable");
     return r;
+}
+
+int act(const struct plan_action *action, struct diags *diags)
+{
+    switch (action->kind) {
+    case PLAN_NOTHING:
+        return 0;
+    case PLAN_COMMAND:
+        return run_program(action, diags);
+    case PLAN_WRITE:
+    case PLAN_REMOVE:
+        return change_file(action, diags);
+    case PLAN_NFT:
+    case PLAN_UNTAG:
+    case PLAN_DBUS:
+    case PLAN_SYSTEM:
+        break;
+    }
+    return act_own(action, diags);
 }
