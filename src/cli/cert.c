@@ -142,13 +142,35 @@ static int show_state(const char *state, json_t *list)
     return code;
 }
 
+static bool gardien_runs(const struct arguments *arguments)
+{
+    scoped(mem_release) char *state = state_of(arguments);
+    scoped(mem_release) char *control = state ? mem_format("%s/control.sock", state) : NULL;
+
+    return control && access(control, F_OK) == 0;
+}
+
+/* A word is a file's path or the name of a site that the running gardien serves. */
+static int show_word(const struct arguments *arguments, const char *word, json_t *list)
+{
+    json_t *paths = NULL;
+
+    if (strchr(word, '/') || access(word, F_OK) == 0 || !gardien_runs(arguments))
+        return show_file(word, list);
+    int code = cert_site_chains(arguments, word, &paths);
+    for (size_t i = 0; code == APP_OK && i < json_array_size(paths); i++)
+        code = show_file(json_string_value(json_array_get(paths, i)), list);
+    json_decref(paths);
+    return code;
+}
+
 static int show(const struct arguments *arguments)
 {
     json_t *list = arguments_get(arguments, "json") ? json_array() : NULL;
     int code = APP_OK;
 
     for (size_t i = 1; i < arguments->word_count; i++)
-        if (show_file(arguments->words[i], list) != APP_OK)
+        if (show_word(arguments, arguments->words[i], list) != APP_OK)
             code = APP_FAILED;
     if (arguments->word_count == 1) {
         scoped(mem_release) char *state = choose_state(arguments);
@@ -371,7 +393,7 @@ const struct verb cert_verb = {
     "cert",
     cert_run,
     "list, show, order, renew and revoke certificates; trust the local CA",
-    "list [NAME...] | show [FILE...] | issue NAME... | renew [NAME...] | revoke NAME... | "
+    "list [NAME...] | show [FILE|NAME...] | issue NAME... | renew [NAME...] | revoke NAME... | "
     "local NAME... | trust | "
     "untrust",
     "list     where each site's certificate is from, how many days it has left, when it is\n"
@@ -382,7 +404,7 @@ const struct verb cert_verb = {
     "revoke   has the certificate in use revoked, and another one with a new key ordered\n"
     "local    makes a certificate of the local CA for other servers, or renews it when that is "
     "due\n"
-    "show     prints the certificates in files, or those of the local CA\n"
+    "show     prints the certificates in files or of sites, or those of the local CA\n"
     "trust    adds the local CA to the system's store and to those of Chromium and Firefox;\n"
     "         fails when only the system's store could not be changed, unless with --no-system\n"
     "untrust  takes it out again",

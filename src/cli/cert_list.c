@@ -123,6 +123,28 @@ static void print_list(const json_t *sites)
         print_troubles(&printer, json_array_get(sites, i));
 }
 
+int cert_site_chains(const struct arguments *arguments, const char *name, json_t **ret_paths)
+{
+    json_t *answer = NULL, *paths = json_array();
+    int code = ask(arguments, json_pack("{s:s, s:[s]}", "do", "certificates", "names", name),
+                   ANSWER_TIME, &answer);
+    const json_t *sites = json_object_get(answer, "sites");
+
+    for (size_t i = 0; i < json_array_size(sites); i++) {
+        const json_t *list = json_object_get(json_array_get(sites, i), "certificates");
+        for (size_t c = 0; c < json_array_size(list); c++)
+            json_array_append(paths, json_object_get(json_array_get(list, c), "chain"));
+    }
+    if (code == APP_OK && json_array_size(paths) == 0) {
+        print_error("gardien cert list; of another server: gardien check HOST",
+                    "%s is neither a file nor the name of a site with a certificate", name);
+        code = APP_FAILED;
+    }
+    json_decref(answer);
+    *ret_paths = paths;
+    return code;
+}
+
 int cert_list(const struct arguments *arguments)
 {
     json_t *names = json_array(), *answer = NULL;

@@ -211,6 +211,10 @@ def test_certificates_are_listed_and_ordered_anew_by_hand(start, ca):
     assert site["acme"]["renew_at"] and site["acme"]["failures"] == 0
     table = gardien.cli("cert", "list", check=True).stdout
     assert NAMES[0] in table and "ACME" in table
+    shown = json.loads(gardien.cli("cert", "show", NAMES[1], "--json", check=True).stdout)
+    assert shown[0]["certificates"][0]["serial"] == certificate["serial"]
+    missing = gardien.cli("cert", "show", "no-such-file.pem")
+    assert missing.returncode == 1 and "is neither a file nor the name of a site" in missing.stderr
     tried = gardien.cli("cert", "issue", NAMES[1], "--dry-run", seconds=90)
     assert tried.returncode == 0 and "nothing was ordered" in tried.stdout
     assert ca.orders() == 1
