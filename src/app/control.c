@@ -165,9 +165,10 @@ static json_t *listen_status(const struct endpoints *endpoints)
 
     for (size_t i = 0; i < endpoints->count; i++)
         json_array_append_new(
-            list, json_pack("{s:s, s:i, s:b}", "address", endpoints->items[i].text, "port",
+            list, json_pack("{s:s, s:i, s:b, s:b}", "address", endpoints->items[i].text, "port",
                             (int)socket_address_port(&endpoints->items[i].address), "secure",
-                            (int)endpoints->items[i].secure));
+                            (int)endpoints->items[i].secure, "http3",
+                            (int)endpoints->items[i].datagrams));
     return list;
 }
 

@@ -292,6 +292,31 @@ void deployment_send_logs(struct guardian *g, const struct deployment *deploymen
 
 /* ---- to a worker ---- */
 
+static void add_listener(const struct endpoint *endpoint, size_t socket, struct snapshot *snapshot)
+{
+    snapshot->listeners =
+        mem_resize(snapshot->listeners, snapshot->listener_count + 1, sizeof *snapshot->listeners);
+    snapshot->listeners[snapshot->listener_count++] =
+        (struct snapshot_listener){.id = endpoint->sockets[socket]->id,
+                                   .fd = endpoint->sockets[socket]->fd,
+                                   .secure = endpoint->secure,
+                                   .datagrams = endpoint->datagrams,
+                                   .index = (uint8_t)(endpoint->datagrams ? socket : 0),
+                                   .proxy_protocol = endpoint->proxy_protocol,
+                                   .address = endpoint->text,
+                                   .port = socket_address_port(&endpoint->address)};
+}
+
+/* Of UDP sockets a worker has one: that of its generation. */
+static void add_datagrams(const struct endpoint *endpoint, const struct worker_process *worker,
+                          struct snapshot *snapshot)
+{
+    size_t at = (size_t)worker->slot * UDP_GENERATIONS + worker->udp_generation;
+
+    if (worker->udp_generation < UDP_GENERATIONS && at < endpoint->socket_count)
+        add_listener(endpoint, at, snapshot);
+}
+
 /* A worker of slot s has the s-th of `workers` shares of each address's sockets. */
 static void add_listeners(const struct endpoint *endpoint, unsigned slot, unsigned workers,
                           struct snapshot *snapshot)
@@ -299,15 +324,7 @@ static void add_listeners(const struct endpoint *endpoint, unsigned slot, unsign
     for (size_t i = 0; i < endpoint->socket_count; i++) {
         if (!endpoint->shared && i % workers != slot)
             continue;
-        snapshot->listeners = mem_resize(snapshot->listeners, snapshot->listener_count + 1,
-                                         sizeof *snapshot->listeners);
-        snapshot->listeners[snapshot->listener_count++] =
-            (struct snapshot_listener){.id = endpoint->sockets[i]->id,
-                                       .fd = endpoint->sockets[i]->fd,
-                                       .secure = endpoint->secure,
-                                       .proxy_protocol = endpoint->proxy_protocol,
-                                       .address = endpoint->text,
-                                       .port = socket_address_port(&endpoint->address)};
+        add_listener(endpoint, i, snapshot);
     }
 }
 
@@ -354,8 +371,12 @@ int deployment_send(struct guardian *g, const struct deployment *deployment,
     unsigned workers = settings_workers(deployment->prepared.settings);
 
     memcpy(snapshot.ticket_keys, g->ticket_keys, sizeof snapshot.ticket_keys);
+    memcpy(snapshot.quic_secret, g->quic_secret, sizeof snapshot.quic_secret);
     for (size_t i = 0; i < deployment->endpoints.count; i++)
-        add_listeners(&deployment->endpoints.items[i], worker->slot, workers, &snapshot);
+        if (deployment->endpoints.items[i].datagrams)
+            add_datagrams(&deployment->endpoints.items[i], worker, &snapshot);
+        else
+            add_listeners(&deployment->endpoints.items[i], worker->slot, workers, &snapshot);
     add_sites(deployment, &snapshot);
     guarded_find(g, deployment, &snapshot.guard);
     int r = snapshot_send(worker->child.socket, &snapshot, deployment->prepared.text);

@@ -15,6 +15,7 @@
 #include "os/listeners.h"
 #include "os/process.h"
 #include "os/self.h"
+#include "quic/quic.h"
 
 /* ---- sockets ---- */
 
@@ -51,15 +52,23 @@ static struct endpoint *endpoints_add(struct endpoints *endpoints, const char *t
     return endpoint;
 }
 
+const char *endpoint_kind(const struct endpoint *endpoint)
+{
+    return endpoint->datagrams ? "http3" : endpoint->secure ? "https" : "http";
+}
+
+static void endpoint_finish(struct endpoint *endpoint)
+{
+    for (size_t s = 0; s < endpoint->socket_count; s++)
+        socket_unref(endpoint->sockets[s]);
+    free(endpoint->sockets);
+    free(endpoint->text);
+}
+
 void endpoints_finish(struct endpoints *endpoints)
 {
-    for (size_t i = 0; i < endpoints->count; i++) {
-        struct endpoint *endpoint = &endpoints->items[i];
-        for (size_t s = 0; s < endpoint->socket_count; s++)
-            socket_unref(endpoint->sockets[s]);
-        free(endpoint->sockets);
-        free(endpoint->text);
-    }
+    for (size_t i = 0; i < endpoints->count; i++)
+        endpoint_finish(&endpoints->items[i]);
     free(endpoints->items);
     endpoints->items = NULL;
     endpoints->count = 0;
@@ -124,7 +133,7 @@ static void explain_forbidden(struct diag *diag, bool secure)
 
 static void endpoint_trouble(struct diags *diags, const struct endpoint *endpoint, int error)
 {
-    const char *kind = endpoint->secure ? "HTTPS" : "HTTP";
+    const char *kind = endpoint->datagrams ? "HTTP/3 (UDP)" : endpoint->secure ? "HTTPS" : "HTTP";
 
     if (error == -EADDRINUSE) {
         struct diag *diag =
@@ -151,10 +160,12 @@ static void endpoint_trouble(struct diags *diags, const struct endpoint *endpoin
 
 /* ---- opening ---- */
 
-static struct endpoint *find_old(struct endpoints *old, const struct socket_address *wanted)
+static struct endpoint *find_old(struct endpoints *old, const struct socket_address *wanted,
+                                 bool datagrams)
 {
     for (size_t i = 0; i < old->count; i++)
-        if (socket_address_equal(&old->items[i].address, wanted))
+        if (old->items[i].datagrams == datagrams &&
+            socket_address_equal(&old->items[i].address, wanted))
             return &old->items[i];
     return NULL;
 }
@@ -163,7 +174,8 @@ static struct endpoint *find_old(struct endpoints *old, const struct socket_addr
  * look at them afresh. */
 static int reuse(struct endpoints *endpoints, struct endpoint *old, struct endpoint *endpoint)
 {
-    bool same = old->secure == endpoint->secure && old->proxy_protocol == endpoint->proxy_protocol;
+    bool same = old->datagrams == endpoint->datagrams && old->secure == endpoint->secure &&
+                old->proxy_protocol == endpoint->proxy_protocol;
 
     endpoint->shared = old->shared;
     old->used = true;
@@ -182,10 +194,11 @@ static int reuse(struct endpoints *endpoints, struct endpoint *old, struct endpo
 }
 
 /* Is the port ours already, at another address, which may be about to go? */
-static bool has_port(const struct endpoints *old, uint16_t port)
+static bool has_port(const struct endpoints *old, uint16_t port, bool datagrams)
 {
     for (size_t i = 0; i < old->count; i++)
-        if (socket_address_port(&old->items[i].address) == port)
+        if (old->items[i].datagrams == datagrams &&
+            socket_address_port(&old->items[i].address) == port)
             return true;
     return false;
 }
@@ -203,7 +216,7 @@ static int reuse_families(struct endpoints *endpoints, struct endpoints *old,
         struct socket_address address;
         snprintf(text, sizeof text, "%s:%u", hosts[i], socket_address_port(&endpoint->address));
         struct endpoint *before =
-            socket_address_parse(text, &address) < 0 ? NULL : find_old(old, &address);
+            socket_address_parse(text, &address) < 0 ? NULL : find_old(old, &address, false);
         if (!before || !before->shared)
             continue;
         r = reuse(endpoints, before, endpoint);
@@ -217,12 +230,12 @@ static int reuse_families(struct endpoints *endpoints, struct endpoints *old,
 static int open_endpoint(struct endpoints *endpoints, struct endpoints *old,
                          struct endpoint *endpoint, unsigned workers)
 {
-    struct endpoint *before = find_old(old, &endpoint->address);
+    struct endpoint *before = find_old(old, &endpoint->address, endpoint->datagrams);
 
     int r = before ? reuse(endpoints, before, endpoint) : reuse_families(endpoints, old, endpoint);
     /* SO_REUSEPORT would let us in beside another server of the same user: look first. */
     if (r >= 0 && !endpoint->socket_count &&
-        !has_port(old, socket_address_port(&endpoint->address)))
+        !has_port(old, socket_address_port(&endpoint->address), false))
         r = socket_probe(&endpoint->address);
     while (r >= 0 && !endpoint->shared && endpoint->socket_count < workers) {
         r = socket_listen(&endpoint->address);
@@ -230,6 +243,72 @@ static int open_endpoint(struct endpoints *endpoints, struct endpoints *old,
             endpoint_add_socket(endpoint, socket_new(endpoints, r));
     }
     return r < 0 ? r : 0;
+}
+
+static int open_datagrams(struct endpoints *endpoints, struct endpoints *old,
+                          struct endpoint *endpoint, unsigned workers)
+{
+    struct endpoint *before = find_old(old, &endpoint->address, true);
+    size_t wanted = UDP_GENERATIONS * (size_t)(workers < UDP_SLOTS ? workers : UDP_SLOTS);
+
+    int r = before ? reuse(endpoints, before, endpoint) : 0;
+    if (!before && !has_port(old, socket_address_port(&endpoint->address), true))
+        r = socket_probe_datagrams(&endpoint->address);
+    while (r >= 0 && endpoint->socket_count < wanted) {
+        r = socket_datagrams(&endpoint->address);
+        if (r >= 0)
+            endpoint_add_socket(endpoint, socket_new(endpoints, r));
+    }
+    return r < 0 ? r : 0;
+}
+
+/* UDP beside an address for HTTPS. With `auto` it is done without. */
+static int add_datagrams(struct endpoints *fresh, struct endpoints *old, size_t beside,
+                         const struct settings *settings, struct diags *diags)
+{
+    struct endpoint *secure = &fresh->items[beside];
+    struct socket_address address = secure->address;
+
+    if (!HAVE_HTTP3 || settings->listen.http3 == HTTP3_OFF || secure->proxy_protocol)
+        return 0;
+    struct endpoint *endpoint = endpoints_add(fresh, secure->text, true);
+    endpoint->datagrams = true;
+    endpoint->address = address;
+    int r = open_datagrams(fresh, old, endpoint, settings_workers(settings));
+    if (r >= 0)
+        return 0;
+    if (settings->listen.http3 == HTTP3_ON) {
+        endpoint_trouble(diags, endpoint, r);
+        return r;
+    }
+    struct diag *diag =
+        diags_add(diags, "going on without HTTP/3 on %s: %s", endpoint->text, error_text(r));
+    diag->warning = true;
+    endpoint_finish(endpoint);
+    fresh->count--;
+    return 0;
+}
+
+int endpoints_steer(const struct endpoints *endpoints, const uint8_t *generations, unsigned slots)
+{
+    uint8_t first[UDP_SLOTS];
+    int r = 0;
+
+    if (slots > UDP_SLOTS)
+        slots = UDP_SLOTS;
+    struct socket_steering steering = {.cid_len = QUIC_CID_LEN,
+                                       .marks = {QUIC_CID_MARK, QUIC_CID_MARK_2},
+                                       .first = first,
+                                       .count = slots};
+    for (unsigned slot = 0; slot < slots; slot++)
+        first[slot] = (uint8_t)(slot * UDP_GENERATIONS + generations[slot]);
+    for (size_t i = 0; r >= 0 && i < endpoints->count; i++) {
+        const struct endpoint *endpoint = &endpoints->items[i];
+        steering.sockets = (unsigned)endpoint->socket_count;
+        if (endpoint->datagrams && endpoint->socket_count)
+            r = socket_steer(endpoint->sockets[0]->fd, &steering);
+    }
+    return r;
 }
 
 /* A socket of the manager that no setting uses: the kernel would go on taking its connections. */
@@ -282,6 +361,8 @@ int endpoints_open(struct endpoints *old, const struct settings *settings, unsig
                 r = open_endpoint(&fresh, old, endpoint, workers);
             if (r < 0)
                 endpoint_trouble(diags, endpoint, r);
+            else if (l == 0)
+                r = add_datagrams(&fresh, old, fresh.count - 1, settings, diags);
             if (r < 0 && result == 0)
                 result = r;
         }
@@ -326,7 +407,8 @@ int endpoints_adopt_activation(struct endpoints *endpoints, int count, struct di
             result = ERR_SETTINGS;
             continue;
         }
-        struct endpoint *endpoint = find_old(endpoints, &address); /* one more of ReusePort= */
+        struct endpoint *endpoint =
+            find_old(endpoints, &address, false); /* one more of ReusePort= */
         if (!endpoint) {
             scoped(mem_release) char *text = address_text(&address);
             endpoint = endpoints_add(endpoints, text, true);
@@ -348,10 +430,11 @@ json_t *endpoints_to_json(const struct endpoints *endpoints)
         json_t *fds = json_array();
         for (size_t s = 0; s < endpoint->socket_count; s++)
             json_array_append_new(fds, json_integer(endpoint->sockets[s]->fd));
-        json_array_append_new(list, json_pack("{s:s, s:b, s:b, s:b, s:o}", "address",
-                                              endpoint->text, "secure", endpoint->secure,
-                                              "proxy_protocol", endpoint->proxy_protocol, "shared",
-                                              endpoint->shared, "fds", fds));
+        json_array_append_new(list, json_pack("{s:s, s:b, s:b, s:b, s:b, s:o}", "address",
+                                              endpoint->text, "datagrams", endpoint->datagrams,
+                                              "secure", endpoint->secure, "proxy_protocol",
+                                              endpoint->proxy_protocol, "shared", endpoint->shared,
+                                              "fds", fds));
     }
     return list;
 }
@@ -373,6 +456,7 @@ int endpoints_from_json(const json_t *json, struct endpoints *ret_endpoints)
         struct endpoint *endpoint =
             endpoints_add(&endpoints, text, json_is_true(json_object_get(item, "secure")));
         endpoint->address = address;
+        endpoint->datagrams = json_is_true(json_object_get(item, "datagrams"));
         endpoint->proxy_protocol = json_is_true(json_object_get(item, "proxy_protocol"));
         endpoint->shared = json_is_true(json_object_get(item, "shared"));
         json_array_foreach(json_object_get(item, "fds"), fd_at, fd)

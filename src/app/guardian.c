@@ -119,8 +119,10 @@ int guardian_settle(struct guardian *g, const struct prepared *prepared, struct 
     g->host.state = g->state;
     choose_user(g, prepared->settings);
     process_raise_descriptors(DESCRIPTORS);
-    if (g->ticket_key_count == 0)
+    if (g->ticket_key_count == 0) {
         key_ring_make_tickets(g);
+        key_ring_make_quic_secret(g->quic_secret);
+    }
     r = make_counters(g, prepared->settings);
     if (r >= 0)
         r = processes_start(&g->processes, PROCESS_KEYS);
@@ -362,6 +364,10 @@ static int inherit(struct guardian *g)
     g->inherited = bundle.endpoints;
     g->ticket_key_count = bundle.ticket_key_count;
     memcpy(g->ticket_keys, bundle.ticket_keys, sizeof g->ticket_keys);
+    memcpy(g->quic_secret, bundle.quic_secret, sizeof g->quic_secret);
+    for (size_t i = 0; i < UDP_SLOTS; i++) /* our predecessor's workers read theirs on */
+        g->workers.udp_generations[i] =
+            (uint8_t)((bundle.udp_generations[i] + 1U) % UDP_GENERATIONS);
     explicit_bzero(&bundle, sizeof bundle);
     return r;
 }
@@ -426,6 +432,7 @@ static void finish(struct guardian *g)
     free(g->user);
     free(g->state);
     explicit_bzero(g->ticket_keys, sizeof g->ticket_keys);
+    explicit_bzero(g->quic_secret, sizeof g->quic_secret);
 }
 
 int guardian_run(const struct guardian_options *options)

@@ -55,6 +55,7 @@ struct guardian {
     struct process_host host;
     struct processes processes;
     unsigned char ticket_keys[TICKET_KEYS_MAX][TICKET_KEY_SIZE]; /* current, next, previous */
+    unsigned char quic_secret[SERVER_QUIC_SECRET]; /* right behind: host.secrets is both */
     size_t ticket_key_count;
     struct loop_timer ticket_rotation;
     unsigned ocsp_processes; /* that ask now */

@@ -81,8 +81,9 @@ static void public_ports(const struct endpoints *endpoints, struct ports *ret_po
     *ret_ports = (struct ports){.count = 0};
     for (size_t i = 0; i < endpoints->count; i++) {
         const struct socket_address *address = &endpoints->items[i].address;
+        enum port_protocol protocol = endpoints->items[i].datagrams ? PORT_UDP : PORT_TCP;
         if (!is_loopback(address) &&
-            ports_add(ret_ports, (struct port){socket_address_port(address), PORT_TCP}) < 0)
+            ports_add(ret_ports, (struct port){socket_address_port(address), protocol}) < 0)
             return;
     }
 }
@@ -181,6 +182,9 @@ static void upgrade_bundle(void *context, struct upgrade_bundle *ret_bundle)
                                           .lock_fd = g->lock_fd,
                                           .ticket_key_count = g->ticket_key_count};
     memcpy(ret_bundle->ticket_keys, g->ticket_keys, sizeof g->ticket_keys);
+    memcpy(ret_bundle->quic_secret, g->quic_secret, sizeof g->quic_secret);
+    memcpy(ret_bundle->udp_generations, g->workers.udp_generations,
+           sizeof g->workers.udp_generations);
 }
 
 /* Another program serves: hand over, and drain. */
@@ -216,7 +220,7 @@ void guardian_wire(struct guardian *g)
 {
     processes_init(&g->processes);
     g->host.secrets = g->ticket_keys;
-    g->host.secrets_len = sizeof g->ticket_keys;
+    g->host.secrets_len = sizeof g->ticket_keys + sizeof g->quic_secret;
     g->processes.log = &g->log;
     g->processes.host = &g->host;
     g->processes.events =

@@ -231,6 +231,12 @@ static void make_key(unsigned char key[TICKET_KEY_SIZE])
         abort(); /* a kernel without randomness serves no TLS */
 }
 
+void key_ring_make_quic_secret(unsigned char secret[SERVER_QUIC_SECRET])
+{
+    if (getrandom(secret, SERVER_QUIC_SECRET, 0) != SERVER_QUIC_SECRET)
+        abort();
+}
+
 void key_ring_make_tickets(struct guardian *g)
 {
     make_key(g->ticket_keys[0]);

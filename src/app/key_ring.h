@@ -65,6 +65,8 @@ void key_ring_keys_gone(struct guardian *g);
 void key_ring_unref(struct guardian *g, struct key *key);
 /** Gives every key to a new keys process. */
 void key_ring_give_all(struct guardian *g);
+/** What tokens and stateless resets of HTTP/3 are made with. */
+void key_ring_make_quic_secret(unsigned char secret[SERVER_QUIC_SECRET]);
 /** Drops keys that nobody has used for KEY_GRACE. */
 void key_ring_drop_unused(struct guardian *g, nsec_t now);
 void key_ring_free(struct guardian *g);

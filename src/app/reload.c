@@ -76,7 +76,7 @@ static void step_ports(struct guardian *g, const struct deployment *deployment)
     for (size_t i = 0; i < deployment->endpoints.count; i++) {
         const struct endpoint *e = &deployment->endpoints.items[i];
         char one[160];
-        snprintf(one, sizeof one, "%s %s%s%s%s%s", e->secure ? "https" : "http", e->text,
+        snprintf(one, sizeof one, "%s %s%s%s%s%s", endpoint_kind(e), e->text,
                  e->proxy_protocol ? " with PROXY protocol" : "",
                  e->shared ? " from the service manager" : "", e->only ? ", " : "",
                  e->only ? e->only : "");
@@ -223,6 +223,22 @@ static void relieve_workers(struct guardian *g, unsigned count)
             worker->state = WORKER_CURRENT;
 }
 
+/* First packets of HTTP/3 go to those that are current now. */
+static void steer(struct guardian *g, unsigned count)
+{
+    for (unsigned slot = 0; slot < count && slot < UDP_SLOTS; slot++) {
+        const struct worker_process *worker = supervise_find(&g->workers, slot, WORKER_CURRENT);
+        if (worker && worker->udp_generation < UDP_GENERATIONS)
+            g->workers.udp_generations[slot] = worker->udp_generation;
+    }
+    int r = endpoints_steer(&g->live->endpoints, g->workers.udp_generations, count);
+    if (r < 0)
+        log_event(&g->log, LOG_ERROR,
+                  "HTTP/3 connections may break: the kernel cannot be told which "
+                  "worker their packets are for",
+                  "reason=\"%s\"", error_text(r));
+}
+
 static void commit(struct guardian *g)
 {
     struct diags diags = {0};
@@ -237,6 +253,7 @@ static void commit(struct guardian *g)
     if (old) /* what was dropped is told in the new log */
         g->live->error.dropped += old->error.dropped;
     relieve_workers(g, settings_workers(g->live->prepared.settings));
+    steer(g, settings_workers(g->live->prepared.settings));
     deployment_destroy(g, old);
     endpoints_finish(&g->inherited);
     if (old)

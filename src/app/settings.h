@@ -16,9 +16,12 @@ struct settings_proxy_protocol {
     struct config_strings from; /**< CIDRs that may */
 };
 
+enum http3_mode { HTTP3_OFF, HTTP3_AUTO, HTTP3_ON };
+
 struct settings_listen {
     struct config_strings https; /**< as written; a lone "off" stands for none */
     struct config_strings http;
+    int http3; /**< enum http3_mode */
     struct settings_proxy_protocol proxy_protocol;
 };
 

@@ -248,6 +248,10 @@ static void check_addresses(const struct check *check)
                             "\"%s\" is none of the addresses that `listen` names",
                             proxy->on.items[i]);
         }
+    if (!HAVE_HTTP3 && listen->http3 == HTTP3_ON)
+        diag_hint(config_complain(check->tree, check->diags, "listen.http3",
+                                  "this program was built without HTTP/3's libraries"),
+                  "leave it out, or build it where libngtcp2 and libnghttp3 are installed");
     if (proxy->on.count && !proxy->from.count)
         diag_hint(config_complain(check->tree, check->diags, "listen.proxy_protocol",
                                   "nobody may speak the PROXY protocol, so no connection would do"),

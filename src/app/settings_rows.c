@@ -25,8 +25,7 @@ static const char *check_url_path(const char *text)
     return text[0] == '/' ? NULL : "does not begin with a slash";
 }
 
-static const struct config_planned planned_listen[] = {
-    {"http3", "leave it out: browsers use HTTP/2"}, {NULL, NULL}};
+static const char *const http3_modes[] = {"off", "auto", "on", NULL};
 static const char *check_group_name(const char *text)
 {
     return proxy_target_is_name(text)
@@ -77,7 +76,18 @@ static const struct config_row listen_rows[] = {
      .offset = offsetof(struct settings_listen, proxy_protocol),
      .rows = proxy_protocol_rows,
      .help = "the PROXY protocol, versions 1 and 2, of load balancers in front"},
-    {.name = NULL, .planned = planned_listen},
+    {.name = "http3",
+     .type = CONFIG_ENUM,
+     .offset = offsetof(struct settings_listen, http3),
+     .def = "off",
+     .choices = http3_modes,
+     .help =
+         "HTTP/3 over UDP at the addresses of `https` (those with the PROXY protocol left out): "
+         "`auto` goes on without it where a UDP port is taken or this program was built "
+         "without its libraries, which is a mistake with `on`. Nothing announces it: clients "
+         "come that try it by themselves or that an HTTPS record or a field Alt-Svc of yours "
+         "tells"},
+    CONFIG_END,
 };
 
 static const char *const log_formats[] = {"combined", "combined_plus", "json", NULL};

@@ -78,6 +78,7 @@ void snapshot_destroy(struct snapshot *snapshot)
         free(snapshot->sites[i].certificates);
     }
     explicit_bzero(snapshot->ticket_keys, sizeof snapshot->ticket_keys);
+    explicit_bzero(snapshot->quic_secret, sizeof snapshot->quic_secret);
     settings_destroy(snapshot->settings);
     free(snapshot->listeners);
     free(snapshot->sites);

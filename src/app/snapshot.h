@@ -15,10 +15,12 @@
 struct settings; /* app/settings.h */
 
 struct snapshot_listener {
-    uint64_t id; /**< the same in the next snapshot while the address stays: the worker keeps its
-                      socket and closes the new duplicate */
-    int fd;      /**< listening TCP socket of this worker alone (SO_REUSEPORT), non-blocking */
-    bool secure; /**< HTTPS; else plain HTTP */
+    uint64_t id;    /**< the same in the next snapshot while the address stays: the worker keeps its
+                         socket and closes the new duplicate */
+    int fd;         /**< listening TCP socket of this worker alone (SO_REUSEPORT), non-blocking */
+    bool secure;    /**< HTTPS; else plain HTTP */
+    bool datagrams; /**< a UDP socket, for HTTP/3 */
+    uint8_t index;  /**< of that one in its group */
     bool proxy_protocol;
     char *address; /**< as the user wrote it, ":443" */
     uint16_t port;
@@ -53,6 +55,7 @@ struct snapshot {
     unsigned char ticket_keys[TICKET_KEYS_MAX][TICKET_KEY_SIZE]; /**< newest first: 16 bytes name,
                                                                     32 AES-256 key, 32 HMAC key */
     size_t ticket_key_count;
+    unsigned char quic_secret[SERVER_QUIC_SECRET];
     struct files_guard guard; /**< what no site may serve */
     char *waf; /**< the files of the web application firewall's rules, packed (waf_files_pack()) and
                     in base64; NULL: none */

@@ -11,7 +11,7 @@
 /* Layout: magic, generation, settings text, listeners, sites, ticket keys, guard, rules,
  * certificates for upstream servers. Numbers in host order (both ends are this program), strings
  * with their length and a NUL. */
-static const uint64_t magic = UINT64_C(0x31706e7364726167);
+static const uint64_t magic = UINT64_C(0x32706e7364726167);
 
 enum {
     LISTENERS_MAX = 65536,
@@ -52,6 +52,8 @@ static void put_listener(struct writer *w, const struct snapshot_listener *liste
     put_number(w, listener->id);
     put_number(w, listener->fd != -1);
     put_number(w, listener->secure);
+    put_number(w, listener->datagrams);
+    put_number(w, listener->index);
     put_number(w, listener->proxy_protocol);
     put_number(w, listener->port);
     put_text(w, listener->address);
@@ -111,6 +113,7 @@ int snapshot_encode(const struct snapshot *snapshot, const char *config_text,
     put_number(&w, snapshot->folder_count);
     put_number(&w, snapshot->ticket_key_count);
     put(&w, snapshot->ticket_keys, snapshot->ticket_key_count * TICKET_KEY_SIZE);
+    put(&w, snapshot->quic_secret, sizeof snapshot->quic_secret);
     put_guard(&w, &snapshot->guard);
     put_text(&w, snapshot->waf);
     put_roots(&w, &snapshot->roots);
@@ -192,6 +195,8 @@ static void get_listeners(struct reader *r, struct snapshot *snapshot)
         listener->id = get_number(r, UINT64_MAX);
         listener->fd = get_fd(r);
         listener->secure = get_number(r, 1);
+        listener->datagrams = get_number(r, 1);
+        listener->index = (uint8_t)get_number(r, UINT8_MAX);
         listener->proxy_protocol = get_number(r, 1);
         listener->port = (uint16_t)get_number(r, 65535);
         listener->address = mem_string(span_str(get_text(r)));
@@ -277,6 +282,7 @@ int snapshot_decode(struct span bytes, struct snapshot **ret_snapshot)
     get_folders(&r, snapshot);
     snapshot->ticket_key_count = get_number(&r, TICKET_KEYS_MAX);
     get(&r, snapshot->ticket_keys, snapshot->ticket_key_count * TICKET_KEY_SIZE);
+    get(&r, snapshot->quic_secret, sizeof snapshot->quic_secret);
     get_guard(&r, &snapshot->guard);
     const char *waf = get_text(&r);
     snapshot->waf = waf[0] ? mem_string(span_str(waf)) : NULL;

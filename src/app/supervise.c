@@ -182,6 +182,24 @@ static void on_restart(struct loop_timer *timer, nsec_t now)
     loop_timer_set(workers->loop, &worker->restart, now + child_pause(&worker->child, now));
 }
 
+/* Workers that drain go on reading their UDP sockets, so that one who follows gets others. Who
+ * finds none free serves no HTTP/3. */
+static uint8_t free_generation(const struct workers *workers, unsigned slot,
+                               enum worker_state state)
+{
+    uint8_t last = slot < UDP_SLOTS ? workers->udp_generations[slot] : 0;
+
+    for (unsigned i = state == WORKER_CANDIDATE; i < UDP_GENERATIONS; i++) {
+        uint8_t generation = (uint8_t)((last + i) % UDP_GENERATIONS);
+        bool used = false;
+        list_for_each (other, spare, &workers->list, struct worker_process, link)
+            used |= other->slot == slot && other->udp_generation == generation;
+        if (!used)
+            return generation;
+    }
+    return UDP_GENERATIONS;
+}
+
 int supervise_spawn(struct workers *workers, unsigned slot, enum worker_state state)
 {
     unsigned number = free_number(workers);
@@ -197,6 +215,7 @@ int supervise_spawn(struct workers *workers, unsigned slot, enum worker_state st
     struct worker_process *worker = mem_new(struct worker_process);
     worker->all = workers;
     worker->slot = slot;
+    worker->udp_generation = free_generation(workers, slot, state);
     worker->number = number;
     worker->state = state;
     worker->child.socket = -1;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "app/child.h"
+#include "app/endpoints.h"
 #include "app/ipc.h"
 #include "app/processes.h"
 #include "app/served.h"
@@ -17,8 +18,9 @@ struct worker_process {
     struct list link;
     struct child child;
     struct workers *all;
-    unsigned slot;   /* which share of the sockets it has */
-    unsigned number; /* its row of counters; unique among those alive */
+    unsigned slot;          /* which share of the sockets it has */
+    uint8_t udp_generation; /* of its UDP sockets; UDP_GENERATIONS: it has none */
+    unsigned number;        /* its row of counters; unique among those alive */
     enum worker_state state;
     uint64_t applied; /* generation */
     nsec_t drain_until;
@@ -43,9 +45,10 @@ struct workers_events {
 };
 
 struct workers {
-    struct list list; /**< of struct worker_process */
-    unsigned rows;    /**< most alive at a time, draining ones included */
-    bool ending;      /**< none is started again */
+    struct list list;                   /**< of struct worker_process */
+    unsigned rows;                      /**< most alive at a time, draining ones included */
+    bool ending;                        /**< none is started again */
+    uint8_t udp_generations[UDP_SLOTS]; /**< whose UDP sockets get first packets, by slot */
     struct loop *loop;
     const struct log *log;
     const struct process_host *host;

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "app/key_ring.h"
 #include "app/upgrade.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -60,8 +61,13 @@ static int describe(const struct upgrade_bundle *bundle)
         explicit_bzero(hex, strlen(hex));
         free(hex);
     }
-    json_t *state = json_pack("{s:i, s:o, s:o}", "lock", bundle->lock_fd, "ticket_keys", keys,
+    scoped(mem_release) char *secret = to_hex(bundle->quic_secret, sizeof bundle->quic_secret);
+    scoped(mem_release) char *generations =
+        to_hex(bundle->udp_generations, sizeof bundle->udp_generations);
+    json_t *state = json_pack("{s:i, s:o, s:s, s:s, s:o}", "lock", bundle->lock_fd, "ticket_keys",
+                              keys, "quic_secret", secret, "udp_generations", generations,
                               "endpoints", endpoints_to_json(&bundle->endpoints));
+    explicit_bzero(secret, strlen(secret));
     int fd = memfd_create("upgrade", 0);
     int r = fd < 0 ? -errno : 0;
     if (r >= 0 && (!state || json_dumpfd(state, fd, JSON_COMPACT) < 0))
@@ -276,6 +282,12 @@ static int take_state(const json_t *state, struct upgrade_bundle *bundle)
         if (from_hex(json_string_value(json_array_get(keys, i)), bundle->ticket_keys[i],
                      TICKET_KEY_SIZE))
             bundle->ticket_key_count = i + 1;
+    /* A program that knows no HTTP/3 yet has neither. */
+    if (!from_hex(json_string_value(json_object_get(state, "quic_secret")), bundle->quic_secret,
+                  sizeof bundle->quic_secret))
+        key_ring_make_quic_secret(bundle->quic_secret);
+    (void)from_hex(json_string_value(json_object_get(state, "udp_generations")),
+                   bundle->udp_generations, sizeof bundle->udp_generations);
     bundle->lock_fd = (int)json_integer_value(json_object_get(state, "lock"));
     if (bundle->lock_fd < 3 || fcntl(bundle->lock_fd, F_SETFD, FD_CLOEXEC) < 0)
         return ERR_PROTOCOL;
@@ -302,6 +314,7 @@ int upgrade_inherit(struct upgrade *upgrade, struct upgrade_bundle *ret_bundle)
     if (r >= 0)
         *ret_bundle = bundle;
     explicit_bzero(bundle.ticket_keys, sizeof bundle.ticket_keys);
+    explicit_bzero(bundle.quic_secret, sizeof bundle.quic_secret);
     return r < 0 ? r : 1;
 }
 

@@ -16,6 +16,8 @@ struct upgrade_bundle {
     int lock_fd; /**< of the state folder */
     unsigned char ticket_keys[TICKET_KEYS_MAX][TICKET_KEY_SIZE];
     size_t ticket_key_count;
+    unsigned char quic_secret[SERVER_QUIC_SECRET];
+    uint8_t udp_generations[UDP_SLOTS]; /**< of the workers that serve now */
 };
 
 struct upgrade_events {

@@ -103,6 +103,8 @@ static int take_listeners(struct worker *worker, struct snapshot *snapshot, stru
             .id = from->id,
             .fd = from->fd,
             .secure = from->secure,
+            .datagrams = from->datagrams,
+            .index = from->index,
             .proxy_protocol = from->proxy_protocol,
             .port = from->port,
         };
@@ -128,6 +130,7 @@ static int apply(struct worker *worker, struct snapshot *snapshot)
         set_access_log(worker, settings);
         set_ocsp(worker, snapshot);
         server_set_tls(worker->server, tls);
+        server_set_quic_secret(worker->server, snapshot->quic_secret);
         r = take_listeners(worker, snapshot, sites);
         if (r < 0)
             snprintf(why, sizeof why, "an address can't be watched: %s", error_text(r));
@@ -431,6 +434,7 @@ static int set_up(struct worker *worker)
     if (r >= 0)
         r = set_up_proxy(worker);
     options.proxy = worker->materials.proxy;
+    options.library = worker->materials.tls;
     return r < 0 ? r : server_create(&options, &worker->server);
 }
 

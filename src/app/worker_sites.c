@@ -448,7 +448,7 @@ static void release_settings(void *settings)
 static uint16_t https_port(const struct snapshot *snapshot)
 {
     for (size_t i = 0; i < snapshot->listener_count; i++)
-        if (snapshot->listeners[i].secure)
+        if (snapshot->listeners[i].secure && !snapshot->listeners[i].datagrams)
             return snapshot->listeners[i].port;
     return 0;
 }

@@ -103,9 +103,11 @@ static void add_listening(const json_t *answer, struct ports *ports)
     const json_t *list = json_object_get(answer, "listen");
 
     for (size_t i = 0; i < json_array_size(list); i++) {
-        json_int_t port = json_integer_value(json_object_get(json_array_get(list, i), "port"));
+        const json_t *one = json_array_get(list, i);
+        json_int_t port = json_integer_value(json_object_get(one, "port"));
+        bool datagrams = json_is_true(json_object_get(one, "http3"));
         if (port > 0 && port <= UINT16_MAX &&
-            ports_add(ports, (struct port){(uint16_t)port, PORT_TCP}) < 0)
+            ports_add(ports, (struct port){(uint16_t)port, datagrams ? PORT_UDP : PORT_TCP}) < 0)
             return;
     }
 }

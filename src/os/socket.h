@@ -35,6 +35,25 @@ must_check int socket_probe(const struct socket_address *address);
  *  address without a host is [::] for both families, or 0.0.0.0 on a machine without IPv6.
  *  @return a descriptor, or -errno */
 must_check int socket_listen(const struct socket_address *address);
+/** A UDP socket of a group that shares its port (SO_REUSEPORT), non-blocking, with large buffers
+ * where we may have them. @return a descriptor, or -errno */
+must_check int socket_datagrams(const struct socket_address *address);
+/** Would another program's UDP socket be in the way? @return 0, or -errno */
+must_check int socket_probe_datagrams(const struct socket_address *address);
+
+enum { SOCKET_STEER_MAX = 64 };
+
+struct socket_steering {
+    uint8_t cid_len;  /**< of connection IDs of ours: the first byte is the index of a socket in the
+                         order of binding, */
+    uint8_t marks[2]; /**< the next two are that xor these: a client's first ID may be as long */
+    unsigned sockets; /**< of the group */
+    const uint8_t *first; /**< indices of the sockets that get first packets, by the client's ID */
+    unsigned count;       /**< 1..SOCKET_STEER_MAX */
+};
+
+/** Steers QUIC packets within the group of a UDP socket. @return 0, or -errno */
+must_check int socket_steer(int fd, const struct socket_steering *steering);
 /** The address that a listening socket is bound to; [::] for both families counts as `any`.
  *  @return 0; -ENOTSOCK, -EINVAL for no listening TCP socket; -errno */
 must_check int socket_listening_address(int fd, struct socket_address *ret_address);

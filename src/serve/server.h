@@ -16,6 +16,7 @@ struct ban_report;
 struct protect_shared;
 struct access_log;
 struct tls_context;
+struct tls_library;
 
 struct server_options {
     struct loop *loop;
@@ -23,8 +24,9 @@ struct server_options {
     const struct protect_shared
         *shared; /**< counts and rates of all workers; outlives the server */
     const struct log *log;
-    struct proxy *proxy; /**< what forwards requests; outlives the server */
-    uint64_t secret[2];  /**< random, for request ids */
+    struct proxy *proxy;         /**< what forwards requests; outlives the server */
+    struct tls_library *library; /**< of HTTP/3; outlives the server */
+    uint64_t secret[2];          /**< random, for request ids */
     /** A connected socket to an upstream is wanted; server_scan_connected() follows. @return 0, or
      *  -errno */
     int (*on_connect)(void *context, uint64_t number, uint64_t address);
@@ -39,6 +41,8 @@ struct server_listener {
     bool secure;
     bool proxy_protocol;
     uint16_t port;
+    bool datagrams; /**< a UDP socket, for HTTP/3 */
+    uint8_t index;  /**< of that socket in its group: connection IDs begin with it */
 };
 
 struct server_counts {
@@ -47,6 +51,8 @@ struct server_counts {
     uint64_t refused;     /**< for a limit */
     uint64_t requests;
 };
+
+enum { SERVER_QUIC_SECRET = 32 };
 
 /** @return 0, or -errno */
 must_check int server_create(const struct server_options *options, struct server **ret_server);
@@ -60,6 +66,9 @@ must_check int server_apply(struct server *server, struct sites *sites,
 /** The context in which sessions begin (it needs no certificate: the site's is chosen by name);
  * taken over. NULL while there are no certificates: HTTPS listeners then refuse. */
 void server_set_tls(struct server *server, struct tls_context *context);
+/** What the tokens and stateless resets of HTTP/3 are made with: SERVER_QUIC_SECRET bytes, the same
+ * in all workers. Before the first UDP listener. */
+void server_set_quic_secret(struct server *server, const unsigned char *secret);
 /** Where answers are logged from now on; NULL for nowhere. The caller keeps it alive. */
 void server_set_access_log(struct server *server, struct access_log *log);
 /** A challenge of a certificate authority (RFC 8555 section 8.3) is answered with `text` from now

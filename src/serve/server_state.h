@@ -13,6 +13,8 @@
 #include "serve/sites.h"
 #include "tls/tls.h"
 
+struct sockaddr_storage;
+
 struct listener {
     struct loop_watch watch;
     struct server *server;
@@ -55,6 +57,11 @@ struct server {
     struct list idle;  /* those between requests, the longest idle first */
     struct list ready; /* those that used up their turn */
     struct list feeds; /* requests of whose held body more is due to the handler */
+    struct list udp_listeners;
+    struct list udp_due;    /* HTTP/3 connections with something to send */
+    size_t udp_count;       /* HTTP/3 connections */
+    unsigned udp_half_open; /* of them: the client's address is not shown yet */
+    unsigned char udp_secret[SERVER_QUIC_SECRET];
     size_t connection_count;
     unsigned compressing;  /* answers that the compression filter has under way */
     struct http_load load; /* what all connections hold */
@@ -81,3 +88,7 @@ nsec_t server_wall(const struct server *server);
 bool server_may_complain(struct server *server);
 /** A connection is no more. */
 void server_connection_gone(struct server *server);
+/** An HTTP/3 connection is no more. */
+void server_udp_gone(struct server *server);
+/** The address in the form that protection counts. */
+struct peer_address server_peer_address(const struct sockaddr_storage *address, uint16_t *ret_port);

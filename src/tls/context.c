@@ -56,11 +56,15 @@ struct ticket_key {
     unsigned char hmac[32];
 };
 
+/* QUIC's, beside the suites' own. */
+static const char *const quic_ciphers[] = {"AES-128-ECB", "AES-256-ECB", "ChaCha20"};
+
 struct tls_library {
     struct schedule *schedule;
     struct record_suite suites[3]; /* in the order of suite_names */
     struct ticket_key tickets[3];
     size_t ticket_count;
+    EVP_CIPHER *quic[ARRAY_SIZE(quic_ciphers)];
     EVP_CIPHER *ticket_cipher; /* fetched once: OpenSSL 3 looks each name up anew */
     struct staples staples;
 };
@@ -120,6 +124,9 @@ static int fetch_ciphers(struct tls_library *library)
         if (!library->suites[i].cipher)
             return ERR_TLS;
     }
+    for (size_t i = 0; i < ARRAY_SIZE(quic_ciphers); i++)
+        if (!(library->quic[i] = EVP_CIPHER_fetch(ossl, quic_ciphers[i], NULL)))
+            return ERR_TLS;
     library->ticket_cipher = EVP_CIPHER_fetch(ossl, "AES-256-CBC", NULL);
     return library->ticket_cipher ? 0 : ERR_TLS;
 }
@@ -147,6 +154,8 @@ void tls_library_destroy(struct tls_library *library)
     staples_finish(&library->staples);
     for (size_t i = 0; i < ARRAY_SIZE(library->suites); i++)
         EVP_CIPHER_free(library->suites[i].cipher);
+    for (size_t i = 0; i < ARRAY_SIZE(quic_ciphers); i++)
+        EVP_CIPHER_free(library->quic[i]);
     EVP_CIPHER_free(library->ticket_cipher);
     schedule_destroy(library->schedule);
     OPENSSL_cleanse(library, sizeof *library);
@@ -159,6 +168,27 @@ const struct record_suite *tls_context_suite(const struct tls_context *context, 
         if (span_equal(span_str(name), span_str(suite_names[i].standard_name)))
             return &context->library->suites[i];
     return NULL;
+}
+
+const EVP_CIPHER *tls_library_cipher(const struct tls_library *library, const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(suite_names); i++)
+        if (span_equal(span_str(name), span_str(suite_names[i].cipher)))
+            return library->suites[i].cipher;
+    for (size_t i = 0; i < ARRAY_SIZE(quic_ciphers); i++)
+        if (span_equal(span_str(name), span_str(quic_ciphers[i])))
+            return library->quic[i];
+    return NULL;
+}
+
+struct tls_library *tls_context_library(const struct tls_context *context)
+{
+    return context->library;
+}
+
+struct schedule *tls_library_schedule(const struct tls_library *library)
+{
+    return library->schedule;
 }
 
 struct schedule *tls_context_schedule(const struct tls_context *context)
@@ -298,14 +328,18 @@ static int on_server_name(SSL *ssl, int *alert, void *unused)
 
 /* Our preference, h2 before http/1.1; a client that offers neither is refused (RFC 7301
  * section 3.2), which also stops cross-protocol attacks. */
+static const struct span over_tcp[] = {SPAN("h2"), SPAN("http/1.1"), SPAN("http/1.0")};
+static const struct span over_quic[] = {SPAN("h3")};
+
 static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
                    const unsigned char *offered, unsigned offered_len, void *unused)
 {
-    static const struct span wanted[] = {SPAN("h2"), SPAN("http/1.1"), SPAN("http/1.0")};
+    const struct tls_owner *owner = SSL_get_app_data(ssl);
+    const struct span *wanted = owner->quic ? over_quic : over_tcp;
+    size_t count = owner->quic ? ARRAY_SIZE(over_quic) : ARRAY_SIZE(over_tcp);
 
-    (void)ssl;
     (void)unused;
-    for (size_t w = 0; w < ARRAY_SIZE(wanted); w++)
+    for (size_t w = 0; w < count; w++)
         for (unsigned at = 0; at < offered_len && at + 1u + offered[at] <= offered_len;
              at += 1u + offered[at])
             if (span_equal(span_of((const char *)offered + at + 1, offered[at]), wanted[w])) {
@@ -381,6 +415,8 @@ static int configure(SSL_CTX *ssl, const struct tls_settings *settings, struct t
     SSL_CTX_set_tlsext_servername_callback(ssl, on_server_name);
     SSL_CTX_set_tlsext_status_cb(ssl, staples_on_status);
     SSL_CTX_set_tlsext_status_arg(ssl, &library->staples);
+    if (HAVE_HTTP3 && tls_quic_configure(ssl) < 0)
+        return ERR_TLS;
     if (SSL_CTX_set_tlsext_ticket_key_evp_cb(ssl, on_ticket) != 1 ||
         SSL_CTX_set_session_ticket_cb(ssl, NULL, on_ticket_opened, NULL) != 1)
         return ERR_TLS;

@@ -104,6 +104,14 @@ int schedule_expand(const struct schedule_digest *digest, struct span secret, st
     return expand(digest, secret, labels, context, out, len);
 }
 
+int schedule_extract(const struct schedule_digest *digest, struct span salt, struct span key,
+                     unsigned char *out)
+{
+    const struct span parts[2] = {key, {0}};
+
+    return hmac(digest, salt, parts, out);
+}
+
 /* ---- one derivation, as libssl asks for it ---- */
 
 struct derivation {
@@ -244,6 +252,22 @@ static void note(struct traffic_secrets *secrets, struct span label, const unsig
     }
 }
 
+static void tell(const struct schedule *schedule, struct span label, const unsigned char *out,
+                 size_t len)
+{
+    static const struct span labels[] = {
+        [SCHEDULE_CLIENT_HANDSHAKE] = SPAN("c hs traffic"),
+        [SCHEDULE_SERVER_HANDSHAKE] = SPAN("s hs traffic"),
+        [SCHEDULE_CLIENT_TRAFFIC] = SPAN("c ap traffic"),
+        [SCHEDULE_SERVER_TRAFFIC] = SPAN("s ap traffic"),
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(labels); i++)
+        if (span_equal(label, labels[i]))
+            schedule->on_secret(schedule->secret_context, (enum schedule_secret)i,
+                                span_of((const char *)out, len));
+}
+
 static int derive(void *derivation, unsigned char *out, size_t len, const OSSL_PARAM params[])
 {
     struct schedule *schedule = ((struct derivation *)derivation)->schedule;
@@ -260,6 +284,8 @@ static int derive(void *derivation, unsigned char *out, size_t len, const OSSL_P
         return 0;
     if (schedule->noting)
         note(schedule->noting, request.label, out, len);
+    if (schedule->on_secret)
+        tell(schedule, request.label, out, len);
     return 1;
 }
 

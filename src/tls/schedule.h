@@ -22,6 +22,13 @@ struct traffic_secrets {
     bool has_server;
 };
 
+enum schedule_secret {
+    SCHEDULE_CLIENT_HANDSHAKE,
+    SCHEDULE_SERVER_HANDSHAKE,
+    SCHEDULE_CLIENT_TRAFFIC,
+    SCHEDULE_SERVER_TRAFFIC,
+};
+
 /** A hash function that was fetched once, with the context in which it runs: to allocate one would
  *  cost as much as the hash. */
 struct schedule_digest {
@@ -36,6 +43,9 @@ struct schedule {
     struct schedule_digest sha256;
     struct schedule_digest sha384;
     struct traffic_secrets *noting; /**< of the session whose handshake runs; NULL: nobody's */
+    /** Hears of each secret as it is derived, in a handshake of QUIC; NULL: nobody does. */
+    void (*on_secret)(void *context, enum schedule_secret kind, struct span secret);
+    void *secret_context;
 };
 
 /** @return 0, or ERR_TLS */
@@ -43,6 +53,9 @@ must_check int schedule_create(struct schedule **ret_schedule);
 /** After everything made with its library is gone. NULL is fine. */
 void schedule_destroy(struct schedule *schedule);
 
+/** HKDF-Extract (RFC 5869 section 2.2): one hash of output. @return 0, or ERR_TLS */
+must_check int schedule_extract(const struct schedule_digest *digest, struct span salt,
+                                struct span key, unsigned char *out);
 /** HKDF-Expand-Label (RFC 8446 section 7.1) of at most one hash of output.
  *  @param label  without "tls13 "
  *  @return 0, or ERR_TLS */

@@ -18,10 +18,10 @@
 #endif
 
 struct tls_session {
-    SSL *ssl; /* NULL once `records` took over */
+    struct tls_owner owner; /* first: see internal.h */
+    SSL *ssl;               /* NULL once `records` took over */
     struct records *records;
-    struct tls_io *io; /* of the call that runs; NULL between calls */
-    struct tls_context *context;
+    struct tls_io *io;               /* of the call that runs; NULL between calls */
     struct traffic_secrets *secrets; /* noted in the handshake; NULL after it */
     const char *version;
     const char *cipher;
@@ -55,11 +55,11 @@ int tls_session_create(struct tls_context *context, struct tls_session **ret_ses
 {
     struct tls_session *session = mem_new(struct tls_session);
 
-    session->context = context;
+    session->owner.context = context;
     session->version = session->cipher = "-";
     session->secrets = mem_new(struct traffic_secrets);
     session->ssl = tls_context_new_ssl(context);
-    if (!session->ssl || SSL_set_app_data(session->ssl, session) != 1 ||
+    if (!session->ssl || SSL_set_app_data(session->ssl, &session->owner) != 1 ||
         io_bio_attach(session->ssl, &session->io) < 0) {
         tls_session_destroy(session);
         return ERR_TLS;
@@ -85,7 +85,7 @@ void tls_session_destroy(struct tls_session *session)
     drop_secrets(session);
     records_destroy(session->records);
     SSL_free(session->ssl);
-    tls_context_destroy(session->context);
+    tls_context_destroy(session->owner.context);
     free(session);
 }
 
@@ -101,8 +101,9 @@ bool tls_session_has_own_records(const struct tls_session *session)
 
 struct tls_context *tls_session_context(const SSL *ssl)
 {
-    const struct tls_session *session = SSL_get_app_data(ssl);
-    return session->context;
+    const struct tls_owner *owner = SSL_get_app_data(ssl);
+
+    return owner->context;
 }
 
 /* Lends a call its memory. What an earlier call left in the error queue, maybe of another session,
@@ -177,7 +178,7 @@ static int find_written(const struct tls_session *session, const struct tls_io *
 static void detach(struct tls_session *session, const struct tls_io *io, size_t start)
 {
     const struct traffic_secrets *secrets = session->secrets;
-    const struct record_suite *suite = tls_context_suite(session->context, session->cipher);
+    const struct record_suite *suite = tls_context_suite(session->owner.context, session->cipher);
     struct records_written written;
 
     if (!OWN_RECORDS || SSL_version(session->ssl) != TLS1_3_VERSION || !suite ||
@@ -208,7 +209,7 @@ static void complete(struct tls_session *session, const struct tls_io *io, size_
 
 int tls_handshake(struct tls_session *session, struct tls_io *io)
 {
-    struct schedule *schedule = tls_context_schedule(session->context);
+    struct schedule *schedule = tls_context_schedule(session->owner.context);
     size_t start = io->out_len;
 
     begin(session, io);

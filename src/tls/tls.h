@@ -5,4 +5,5 @@
 #include "tls/client.h"
 #include "tls/context.h"
 #include "tls/keys.h"
+#include "tls/quic_handshake.h"
 #include "tls/session.h"

@@ -3,19 +3,9 @@
  * refused is handed on, so that it gets an answer. */
 #include "http/h2/check.h"
 #include "http/h2/engine.h"
+#include "http/head.h"
 
 static void announce_malformed(struct h2_engine *h2, struct h2_stream *stream);
-
-/** The first reason to refuse stands. */
-static void refuse(struct h2_stream *stream, int status, const char *reason)
-{
-    struct http_request *request = &stream->exchange->request;
-
-    if (request->refusal)
-        return;
-    request->refusal = status;
-    request->refusal_reason = reason;
-}
 
 /** The stream ends (section 8.1.1); the owner hears of a request that it did not know, so that it
  *  can be logged and judged, but its answer goes nowhere. */
@@ -31,22 +21,7 @@ void h2_too_large(struct h2_engine *h2, struct h2_stream *stream)
     if (stream->trailing)
         h2_stream_reset(h2, stream, NGHTTP2_ENHANCE_YOUR_CALM);
     else
-        refuse(stream, 431, "header section too large");
-}
-
-/** Copies of both in the arena, one behind the other. @return false past the ceiling */
-static bool keep(struct http_exchange *x, struct span *name, struct span *value)
-{
-    char *copy = arena_alloc(&x->arena, name->len + value->len);
-
-    if (!copy)
-        return false;
-    memcpy(copy, name->ptr, name->len);
-    if (value->len)
-        memcpy(copy + name->len, value->ptr, value->len);
-    *name = span_of(copy, name->len);
-    *value = span_of(copy + name->len, value->len);
-    return true;
+        http_refuse(&stream->exchange->request, 431, "header section too large");
 }
 
 static bool pseudo_valid(unsigned pseudo, struct span value)
@@ -88,7 +63,7 @@ static void on_pseudo(struct h2_engine *h2, struct h2_stream *stream, struct spa
     }
     stream->pseudo |= (uint8_t)pseudo;
     name.len = 0; /* need not be kept */
-    if (keep(stream->exchange, &name, &value))
+    if (http_keep(stream->exchange, &name, &value))
         *place_of(&stream->exchange->request, pseudo) = value;
     else
         h2_too_large(h2, stream);
@@ -149,7 +124,7 @@ void h2_on_field(struct h2_engine *h2, struct span name, struct span value)
         return;
     }
     stream->regular = true;
-    if (!keep(x, &name, &value)) {
+    if (!http_keep(x, &name, &value)) {
         h2_too_large(h2, stream);
         return;
     }
@@ -160,121 +135,6 @@ void h2_on_field(struct h2_engine *h2, struct span name, struct span value)
     struct http_fields *fields = stream->trailing ? &x->request.trailers : &x->request.fields;
     if (http_add(&x->arena, fields, name, value) < 0)
         h2_too_large(h2, stream);
-}
-
-/** Joins the crumbs of the cookie field (RFC 9113 section 8.2.3). @return false past the ceiling */
-static bool join_cookies(struct h2_stream *stream)
-{
-    struct http_exchange *x = stream->exchange;
-    struct http_fields *fields = &x->request.fields;
-    unsigned kept = 0;
-    size_t len = 0;
-    struct span *joined = NULL;
-
-    for (unsigned i = 0; i < fields->count; i++)
-        if (span_equal(fields->items[i].name, SPAN("cookie")))
-            len += fields->items[i].value.len + 2;
-    char *text = arena_alloc(&x->arena, len);
-    if (!text)
-        return false;
-    for (unsigned i = 0; i < fields->count; i++) {
-        struct http_field field = fields->items[i];
-        if (!span_equal(field.name, SPAN("cookie"))) {
-            fields->items[kept++] = field;
-            continue;
-        }
-        size_t at = joined ? joined->len + 2 : 0;
-        if (joined)
-            memcpy(text + joined->len, "; ", 2);
-        memcpy(text + at, field.value.ptr, field.value.len);
-        if (!joined) {
-            fields->items[kept] = field;
-            joined = &fields->items[kept++].value;
-        }
-        *joined = span_of(text, at + field.value.len);
-    }
-    fields->count = kept;
-    return true;
-}
-
-/** RFC 9113 section 8.3.1: ":authority" rules, and a host field must not contradict it. */
-static void settle_authority(struct h2_stream *stream)
-{
-    struct http_exchange *x = stream->exchange;
-    struct http_request *request = &x->request;
-
-    if (!request->authority.ptr)
-        request->authority = stream->host;
-    else if (stream->host.ptr && !span_equal_nocase(stream->host, request->authority))
-        refuse(stream, 400, ":authority and host differ");
-    if (!http_authority_valid(request->authority)) {
-        refuse(stream, 400, "malformed authority");
-        request->authority = (struct span){0};
-        return;
-    }
-    request->host = http_authority_host(&x->arena, request->authority);
-    if (!request->host.ptr)
-        refuse(stream, 431, "header section too large");
-}
-
-static bool has_bad_byte(struct span target)
-{
-    for (size_t i = 0; i < target.len; i++) {
-        uint8_t c = (uint8_t)target.ptr[i];
-        if (c <= ' ' || c >= 0x7f || c == '#')
-            return true;
-    }
-    return false;
-}
-
-static void settle_path(struct h2_engine *h2, struct h2_stream *stream)
-{
-    struct http_request *request = &stream->exchange->request;
-    uint32_t max = h2->base.config.limits->uri_bytes;
-    bool asterisk = span_equal(request->target, SPAN("*"));
-
-    request->path = SPAN("/"); /* what a refused request shows */
-    if (request->method == HTTP_CONNECT) {
-        request->target = request->authority;
-        return;
-    }
-    if (request->target.len > max) {
-        refuse(stream, 414, "request target too long");
-        request->target.len = max;
-        return;
-    }
-    if (asterisk ? request->method != HTTP_OPTIONS
-                 : request->target.len == 0 || request->target.ptr[0] != '/' ||
-                       has_bad_byte(request->target)) {
-        refuse(stream, 400, "malformed path");
-        return;
-    }
-    const char *mark = memchr(request->target.ptr, '?', request->target.len);
-    request->path = request->target;
-    if (!mark)
-        return;
-    request->path.len = (size_t)(mark - request->target.ptr);
-    request->query = span_from(request->target, request->path.len + 1);
-}
-
-/** "http" through a TLS connection is a gateway's truth about its client; "https" without TLS is a
- *  lie (RFC 9110 section 7.4). */
-static void settle_scheme(struct h2_engine *h2, struct h2_stream *stream)
-{
-    struct http_request *request = &stream->exchange->request;
-    bool secure = h2->base.config.secure;
-
-    if (span_equal_nocase(request->scheme, SPAN("https"))) {
-        request->scheme = SPAN("https");
-        if (!secure)
-            refuse(stream, 421, "https without TLS");
-    } else if (span_equal_nocase(request->scheme, SPAN("http"))) {
-        request->scheme = SPAN("http");
-    } else {
-        request->scheme = secure ? SPAN("https") : SPAN("http");
-        if (request->method != HTTP_CONNECT)
-            refuse(stream, 400, "unknown scheme");
-    }
 }
 
 /** Section 8.3.1: what a request must say, and what its path looks like. */
@@ -301,15 +161,15 @@ static void settle(struct h2_engine *h2, struct h2_stream *stream)
     struct http_request *request = &stream->exchange->request;
 
     if (request->method == HTTP_CONNECT)
-        refuse(stream, 501, "CONNECT");
-    settle_authority(stream);
-    settle_path(h2, stream);
-    settle_scheme(h2, stream);
-    if (stream->cookies > 1 && !join_cookies(stream))
-        refuse(stream, 431, "header section too large");
+        http_refuse(request, 501, "CONNECT");
+    http_settle_authority(stream->exchange, stream->host);
+    http_settle_path(request, h2->base.config.limits->uri_bytes);
+    http_settle_scheme(request, h2->base.config.secure);
+    if (stream->cookies > 1 && !http_join_cookies(stream->exchange))
+        http_refuse(&stream->exchange->request, 431, "header section too large");
     if (request->content_length > 0 &&
         (uint64_t)request->content_length > h2->base.config.limits->body_bytes)
-        refuse(stream, 413, "body too large");
+        http_refuse(&stream->exchange->request, 413, "body too large");
 }
 
 /** A connection whose requests are used up ends in good order; a client that ignores that is cut
@@ -380,7 +240,7 @@ __attribute__((noinline)) static void announce_malformed(struct h2_engine *h2,
     struct http_request *request = &stream->exchange->request;
 
     request->refusal = 0;
-    refuse(stream, 400, "malformed request");
+    http_refuse(request, 400, "malformed request");
     request->fields.count = 0; /* some may be missing: nobody should act on them */
     request->method = http_method_of(request->method_text);
     request->path = SPAN("/");

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "serve/access_log.h"
 #include "serve/transport/connection.h"
+#include "serve/transport/udp.h"
 
 enum {
     /* A client that holds no more than this is no reason why there is no room. */
@@ -142,6 +143,9 @@ void server_relieve(struct server *server)
         return; /* no settings yet, so no connection */
     enum shortage shortage = shortage_of(server);
 
+    while (shortage == SHORT_OF_MEMORY && !has_room(server, shortage) &&
+           udp_relieve(server, MEMORY_FAIR))
+        ;
     while (shortage != SHORT_OF_NOTHING && !has_room(server, shortage) &&
            cut_heaviest(server, shortage))
         ;

@@ -13,6 +13,7 @@
 #include "serve/proxy/proxy.h"
 #include "serve/request_body.h"
 #include "serve/transport/connection.h"
+#include "serve/transport/udp.h"
 
 enum {
     ACCEPTS_PER_EVENT = 64,
@@ -92,6 +93,7 @@ static void on_round(void *context)
         list_remove(&r->feed);
         request_body_feed(r);
     }
+    udp_round(server);
     if (server->options.proxy) /* clients have made room for more of their answers */
         proxy_round(server->options.proxy);
     server_relieve(server);
@@ -171,6 +173,8 @@ int server_create(const struct server_options *options, struct server **ret_serv
     list_init(&server->idle);
     list_init(&server->ready);
     list_init(&server->feeds);
+    list_init(&server->udp_listeners);
+    list_init(&server->udp_due);
     on_second(&server->second, loop_now(server->loop));
     loop_on_round(server->loop, on_round, server);
     *ret_server = server;
@@ -195,6 +199,7 @@ void server_destroy(struct server *server)
         listener_destroy(listener);
     list_for_each (c, next, &server->connections, struct connection, link)
         connection_destroy(c);
+    udp_destroy(server);
     loop_timer_cancel(server->loop, &server->accept_again);
     loop_timer_cancel(server->loop, &server->second);
     loop_on_round(server->loop, NULL, NULL);
@@ -245,7 +250,7 @@ static void evict_idle(struct server *server)
         connection_destroy(list_first(&server->idle, struct connection, queue));
 }
 
-static struct peer_address address_of(const struct sockaddr_storage *address, uint16_t *ret_port)
+struct peer_address server_peer_address(const struct sockaddr_storage *address, uint16_t *ret_port)
 {
     struct peer_address peer = {{0}};
 
@@ -312,7 +317,7 @@ static bool accept_one(struct server *server, struct listener *listener)
     }
     if (is_full(server))
         evict_idle(server);
-    struct peer_address peer = address_of(&address, &port);
+    struct peer_address peer = server_peer_address(&address, &port);
     connection_accept(server, listener, fd, peer, port);
     return true;
 }
@@ -390,8 +395,10 @@ int server_apply(struct server *server, struct sites *sites,
     server->memo.sites = NULL; /* a new snapshot may stand where an old one stood */
     list_for_each (listener, next, &server->listeners, struct listener, link)
         listener->named = false;
+    udp_begin_apply(server);
     for (size_t i = 0; i < count; i++) {
-        int r = add_listener(server, &listeners[i]);
+        int r = listeners[i].datagrams ? udp_listen(server, &listeners[i])
+                                       : add_listener(server, &listeners[i]);
         if (r < 0)
             ret = r;
     }
@@ -401,6 +408,7 @@ int server_apply(struct server *server, struct sites *sites,
     list_for_each (c, next, &server->connections, struct connection, link)
         if (c->engine)
             http_engine_set_limits(c->engine, &sites->http_limits);
+    udp_end_apply(server);
     sites_unref(former);
     return ret;
 }
@@ -418,6 +426,11 @@ void server_scan_connected(struct server *server, uint64_t number, int fd, int e
     malware_connected(&server->malware, number, fd, error);
 }
 
+void server_set_quic_secret(struct server *server, const unsigned char *secret)
+{
+    memcpy(server->udp_secret, secret, sizeof server->udp_secret);
+}
+
 void server_set_access_log(struct server *server, struct access_log *log)
 {
     server->access_log = log;
@@ -432,7 +445,8 @@ int server_set_challenge(struct server *server, struct span token, struct span t
 
 static void tell_drained(struct server *server)
 {
-    if (!server->draining || server->connection_count > 0 || !server->on_drained)
+    if (!server->draining || server->connection_count > 0 || server->udp_count > 0 ||
+        !server->on_drained)
         return;
     void (*on_drained)(void *context) = take(server->on_drained);
     on_drained(server->drained_context);
@@ -441,6 +455,12 @@ static void tell_drained(struct server *server)
 void server_connection_gone(struct server *server)
 {
     server->connection_count--;
+    tell_drained(server);
+}
+
+void server_udp_gone(struct server *server)
+{
+    server->udp_count--;
     tell_drained(server);
 }
 
@@ -457,11 +477,12 @@ void server_drain(struct server *server, void (*on_drained)(void *context), void
     }
     list_for_each (c, next, &server->connections, struct connection, link)
         connection_drain(c);
+    udp_drain(server);
     tell_drained(server);
 }
 
 void server_counts(const struct server *server, struct server_counts *ret_counts)
 {
     *ret_counts = server->counts;
-    ret_counts->connections = server->connection_count;
+    ret_counts->connections = server->connection_count + server->udp_count;
 }

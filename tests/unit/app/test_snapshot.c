@@ -48,7 +48,13 @@ static struct snapshot example(size_t listeners)
     s.listeners = mem_zalloc((listeners + 1) * sizeof *s.listeners);
     s.listener_count = listeners;
     for (size_t i = 0; i < listeners; i++)
-        s.listeners[i] = (struct snapshot_listener){i + 1, 0, i % 2, i % 3 == 0, address, 443};
+        s.listeners[i] = (struct snapshot_listener){.id = i + 1,
+                                                    .secure = i % 2,
+                                                    .datagrams = i % 5 == 0,
+                                                    .index = (uint8_t)i,
+                                                    .proxy_protocol = i % 3 == 0,
+                                                    .address = address,
+                                                    .port = 443};
     s.sites = mem_zalloc(2 * sizeof *s.sites);
     static int folders[] = {0};
     s.folders = folders;
@@ -103,6 +109,8 @@ static void round_trip(size_t listeners, size_t parts)
         assert_int_equal(got->listeners[i].id, i + 1);
         assert_true(got->listeners[i].fd > 2);
         assert_int_equal(got->listeners[i].secure, i % 2);
+        assert_int_equal(got->listeners[i].datagrams, i % 5 == 0);
+        assert_int_equal(got->listeners[i].index, (uint8_t)i);
         assert_int_equal(got->listeners[i].proxy_protocol, i % 3 == 0);
         assert_string_equal(got->listeners[i].address, ":443");
         assert_int_equal(got->listeners[i].port, 443);

@@ -1,0 +1,2 @@
+/* A program without HTTP/3's libraries has no QUIC. */
+#include "quic/quic.h"
