@@ -627,19 +627,21 @@ def test_without_rights_it_says_which_are_needed(pair):
 
 # ---- nothing leaves, nothing stays ----
 
-@pytest.mark.parametrize("rules", ["", "tcp dport 443 accept", "reject with tcp reset",
+@pytest.mark.parametrize("rules", ["", "tcp dport 44321 accept", "reject with tcp reset",
                                    "reject", "drop"])
-@pytest.mark.parametrize("port", ["443/tcp", "443/udp"])
+@pytest.mark.parametrize("port", ["44321/tcp", "44321/udp"])
 def test_no_packet_leaves_and_no_listener_sees_one(pair, rules, port):
+    """At a port of its own: `gardien status` of another test, which looks into all network namespaces, tries
+    who listens on 443."""
     server, client = pair
     if rules == "reject with tcp reset":
         rules = "meta l4proto tcp " + rules
     server.nft("table inet filter {\n chain input {\n type filter hook input priority 0;\n"
                f"iif lo accept\n {rules}\n }}\n}}")
-    with listening(server) as tcp, sniffing(client) as seen:
+    with listening(server, port=44321) as tcp, sniffing(client) as seen:
         with server.inside():
             udp = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-        udp.bind(("::", 443))
+        udp.bind(("::", 44321))
         udp.settimeout(0.2)
         for source in (), ("--from", "10.99.0.2"), ("--from", "fd99::2"):
             why(server, port, *source)
