@@ -364,6 +364,8 @@ static void check_clamd(const struct check *check)
     struct upstream_address address;
 
     const char *wrong = upstream_address_parse(clamd->address, &address);
+    if (!wrong && address.secure)
+        wrong = "is HTTPS, which clamd does not speak";
     if (wrong)
         config_complain(check->tree, check->diags, "protect.clamd.address", "\"%s\" %s",
                         clamd->address, wrong);
