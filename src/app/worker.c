@@ -394,11 +394,10 @@ static int confine(struct worker *worker, const struct snapshot *snapshot)
 static void report_ban(void *context, const struct ban_report *report)
 {
     const struct worker *worker = context;
-    struct ipc_message message = {.kind = IPC_ASK, .text_len = sizeof *report, .fd_count = 0};
+    int fd = worker->channels[PROCESS_BANS].fd;
 
-    memcpy(message.text, report, sizeof *report);
-    int r = channel_send(&worker->channels[PROCESS_BANS], &message);
-    (void)r; /* whoever deserves it goes on, and is reported again */
+    int r = fd < 0 ? 0 : ipc_offer(fd, IPC_ASK, 0, span_of((const char *)report, sizeof *report));
+    (void)r; /* nobody waits for it; whoever deserves it goes on, and is reported again */
 }
 
 static int set_up(struct worker *worker)

@@ -7,7 +7,8 @@
 #include "base/error.h"
 #include "base/mem.h"
 
-enum { DOUBLINGS_MAX = 20 };
+/* Bans by hand and by settings find room where others do not. */
+enum { DOUBLINGS_MAX = 20, DELIBERATE_MORE = 10000 };
 
 #define MEMORY_MIN (86400 * NSEC_PER_SEC)
 
@@ -75,23 +76,52 @@ static struct ban *get(const struct ban_list *list, const struct peer_network *n
     return map_get(&list->bans, span_of_key(&key));
 }
 
+static void forget(struct ban_list *list, struct ban *ban)
+{
+    struct network_key key = key_of(ban->network.address, ban->network.bits);
+
+    free(map_remove(&list->bans, span_of_key(&key)));
+}
+
+/** Ended bans are remembered as long as there is room: when there is none, all of them go at once,
+ *  which is not tried again before a second is over. */
+static void make_room(struct ban_list *list, nsec_t now)
+{
+    struct span key;
+    size_t cursor = 0;
+    void *item;
+
+    if (now - list->emptied < NSEC_PER_SEC)
+        return;
+    list->emptied = now;
+    while (map_next(&list->bans, &cursor, &key, &item)) {
+        struct ban *ban = item;
+        if (!ban->in_force)
+            forget(list, ban);
+    }
+}
+
+static bool is_deliberate(enum ban_cause cause)
+{
+    return cause == BAN_BY_HAND || cause == BAN_BY_SETTINGS;
+}
+
 /** @return NULL when the list is full */
-static struct ban *add_entry(struct ban_list *list, const struct peer_network *network)
+static struct ban *add_entry(struct ban_list *list, const struct peer_network *network,
+                             enum ban_cause cause, nsec_t now)
 {
     struct network_key key = key_of(network->address, network->bits);
+    size_t limit = list->limit + (is_deliberate(cause) ? DELIBERATE_MORE : 0);
 
-    if (list->bans.used >= list->limit)
+    if (list->bans.used >= limit)
+        make_room(list, now);
+    if (list->bans.used >= limit)
         return NULL;
     struct ban *ban = mem_new(struct ban);
     ban->network = *network;
     ban->network.address = peer_network_mask(network->address, network->bits);
     (void)map_set(&list->bans, span_of_key(&key), ban);
     return ban;
-}
-
-static bool is_deliberate(enum ban_cause cause)
-{
-    return cause == BAN_BY_HAND || cause == BAN_BY_SETTINGS;
 }
 
 static nsec_t escalate(const struct ban_list *list, nsec_t time, unsigned strikes)
@@ -110,7 +140,7 @@ const struct ban *ban_list_add(struct ban_list *list, const struct ban *wanted, 
     if (ban && ban->until > now && !deliberate)
         return ban; /* it was under way already when the ban began */
     if (!ban)
-        ban = add_entry(list, &wanted->network);
+        ban = add_entry(list, &wanted->network, wanted->cause, now);
     if (!ban)
         return NULL;
     ban->cause = wanted->cause;
@@ -128,20 +158,13 @@ bool ban_list_restore(struct ban_list *list, const struct ban *ban)
     struct ban *own = get(list, &ban->network);
 
     if (!own)
-        own = add_entry(list, &ban->network);
+        own = add_entry(list, &ban->network, ban->cause, ban->since);
     if (!own)
         return false;
     struct peer_network network = own->network;
     *own = *ban;
     own->network = network;
     return true;
-}
-
-static void forget(struct ban_list *list, struct ban *ban)
-{
-    struct network_key key = key_of(ban->network.address, ban->network.bits);
-
-    free(map_remove(&list->bans, span_of_key(&key)));
 }
 
 bool ban_list_lift(struct ban_list *list, const struct peer_network *network)

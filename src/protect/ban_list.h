@@ -38,7 +38,8 @@ struct ban {
 struct ban_list {
     struct map bans; /**< by network, to struct ban */
     nsec_t max;      /**< no ban but those by hand and by settings lasts longer */
-    size_t limit;    /**< most entries */
+    size_t limit;    /**< most entries, a few more for bans by hand and by settings */
+    nsec_t emptied;  /**< when ended bans were last forgotten for lack of room */
 };
 
 /** @param secret  as map_init() */

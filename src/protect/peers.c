@@ -4,31 +4,39 @@
 
 #include <arpa/inet.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/map.h"
+#include "base/mem.h"
 
 enum { PEERS_ROWS = 2, PEERS_SLOTS = 16384 };
 
+/* Each process's own: a worker that was taken over can write the counters, and nothing else. */
 struct peers {
     unsigned workers;
     uint64_t secret[2];
-    _Atomic uint32_t counts[]; /* [worker][PEERS_ROWS][PEERS_SLOTS] */
+    _Atomic uint32_t *counts; /* [worker][PEERS_ROWS][PEERS_SLOTS] */
 };
 
 size_t peers_size(unsigned workers)
 {
-    return sizeof(struct peers) +
-           (size_t)workers * PEERS_ROWS * PEERS_SLOTS * sizeof(_Atomic uint32_t);
+    return (size_t)workers * PEERS_ROWS * PEERS_SLOTS * sizeof(_Atomic uint32_t);
 }
 
-struct peers *peers_init(void *memory, unsigned workers, const uint64_t secret[2])
+struct peers *peers_create(void *memory, unsigned workers, const uint64_t secret[2])
 {
-    struct peers *peers = memory;
+    struct peers *peers = mem_new(struct peers);
 
     peers->workers = workers;
+    peers->counts = memory;
     memcpy(peers->secret, secret, sizeof peers->secret);
     return peers;
+}
+
+void peers_destroy(struct peers *peers)
+{
+    free(peers);
 }
 
 static bool is_mapped_ipv4(struct peer_address address)
@@ -64,11 +72,11 @@ bool peers_enter(struct peers *peers, unsigned worker, struct peer_address addre
 
     find_slots(peers, address, slots);
     for (size_t row = 0; limit && row < PEERS_ROWS; row++) {
-        uint32_t sum = 0;
+        uint64_t sum = 0;
         for (unsigned w = 0; w < peers->workers; w++)
             sum += atomic_load_explicit(counter(peers, w, slots[row]), memory_order_relaxed);
         if (sum < least)
-            least = sum;
+            least = (uint32_t)sum;
     }
     if (limit && least >= limit)
         return false;

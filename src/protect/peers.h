@@ -21,8 +21,11 @@ size_t peer_address_significant(struct peer_address address);
 
 /** Bytes of shared memory for `workers` rows. */
 size_t peers_size(unsigned workers);
-/** Prepares zeroed shared memory. `secret` keeps a peer from choosing addresses that collide. */
-struct peers *peers_init(void *memory, unsigned workers, const uint64_t secret[2]);
+/** @param memory  zeroed, shared; stays the caller's
+ *  @param secret  keeps a peer from choosing addresses that collide */
+struct peers *peers_create(void *memory, unsigned workers, const uint64_t secret[2]);
+/** NULL is fine. */
+void peers_destroy(struct peers *peers);
 /** Counts a connection from an address (IPv6: from its /64) if that stays within `limit`.
  *  @param limit  0: no limit
  *  @return false when the address has `limit` connections already; nothing was counted then */

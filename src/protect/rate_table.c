@@ -14,6 +14,7 @@ enum { WAYS = 8, TRIES = 32, TIME_BITS = 40 };
 
 #define TIME_MASK ((UINT64_C(1) << TIME_BITS) - 1)
 #define MICROSECOND (NSEC_PER_SEC / 1000000)
+#define SLACK (UINT64_C(600) * 1000000) /* microseconds */
 
 struct rate_table {
     _Atomic uint64_t *words;
@@ -55,13 +56,16 @@ static uint64_t tag_of(uint64_t key)
     return (tag ? tag : 1) << TIME_BITS;
 }
 
-/** Microseconds by which a word's time lies ahead of now; 0 when it has passed or is beyond `max`,
- *  which no state of the rule is. */
+/** Microseconds by which a word's time lies ahead of now; 0 when it has passed or is far beyond
+ *  `max`, which no state of the rule is. A little beyond it is one whose now was later than ours:
+ *  workers look at the clock once in each round, and a request may have begun minutes ago. */
 static uint64_t ahead_of(uint64_t word, uint64_t now, uint64_t max)
 {
     uint64_t ahead = (word - now) & TIME_MASK;
 
-    return ahead <= max ? ahead : 0;
+    if (ahead <= max)
+        return ahead;
+    return ahead - max <= SLACK ? max : 0;
 }
 
 /** The place of a key: its own, else a free one, else that of the key whose state ends first.

@@ -68,8 +68,8 @@ int protect_shared_create(unsigned rows, size_t rate_size, struct protect_shared
         return -errno;
     struct protect_shared *shared = mem_new(struct protect_shared);
     *shared = (struct protect_shared){
-        .connections = peers_init(memory, rows, secret),
-        .requests = peers_init(memory + peers, rows, secret),
+        .connections = peers_create(memory, rows, secret),
+        .requests = peers_create(memory + peers, rows, secret),
         .rates = rate_table_create(memory + 2 * peers, rates, secret + 2),
         .counts = protect_counts_create(memory + 2 * peers + rates, rows),
         .memory = memory,
@@ -88,6 +88,8 @@ void protect_shared_destroy(struct protect_shared *shared)
 {
     if (!shared)
         return;
+    peers_destroy(shared->connections);
+    peers_destroy(shared->requests);
     rate_table_destroy(shared->rates);
     protect_counts_destroy(shared->counts);
     ban_table_destroy(shared->bans);

@@ -8,8 +8,22 @@
 
 enum { PROXIES_MAX = 16 };
 
-/** The client that a list names. @return false when its last word that counts is no address */
-static bool find_client(const struct proxy_trust *trust, struct span list,
+/** "192.0.2.1", "192.0.2.1:4711", "2001:db8::1", "[2001:db8::1]" or that with a port. What is none
+ *  of these, as "unknown", becomes the address that nobody has (::): it is no proxy of ours. */
+static struct peer_address read_word(struct span word)
+{
+    struct peer_address address;
+    ptrdiff_t colon = span_find(word, ':'), bracket = span_find(word, ']');
+
+    if (span_starts(word, SPAN("[")) && bracket > 0)
+        word = span_of(word.ptr + 1, (size_t)bracket - 1);
+    else if (colon > 0 && colon == span_find_last(word, ':'))
+        word.len = (size_t)colon;
+    return peer_address_parse(word, &address) < 0 ? (struct peer_address){{0}} : address;
+}
+
+/** The client that a list names. */
+static void find_client(const struct proxy_trust *trust, struct span list,
                         struct peer_address *ret_client, bool *ret_trusted)
 {
     for (int i = 0; i < PROXIES_MAX && *ret_trusted && list.len; i++) {
@@ -18,11 +32,9 @@ static bool find_client(const struct proxy_trust *trust, struct span list,
         list.len = comma < 0 ? 0 : (size_t)comma;
         if (word.len == 0)
             continue;
-        if (peer_address_parse(word, ret_client) < 0)
-            return false;
+        *ret_client = read_word(word);
         *ret_trusted = proxy_trust_allows(trust, *ret_client);
     }
-    return true;
 }
 
 void forwarded_find(struct request *r)
@@ -43,8 +55,7 @@ void forwarded_find(struct request *r)
         struct peer_address client = question->address;
         if (!span_equal(fields->items[i - 1].name, SPAN("x-forwarded-for")))
             continue;
-        if (!find_client(trust, fields->items[i - 1].value, &client, &trusted))
-            return;
+        find_client(trust, fields->items[i - 1].value, &client, &trusted);
         question->address = client;
         question->address_learned = true;
     }

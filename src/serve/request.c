@@ -13,6 +13,7 @@
 #include "serve/challenge.h"
 #include "serve/forwarded.h"
 #include "serve/hold.h"
+#include "serve/proxy/path.h"
 #include "serve/redirect.h"
 #include "serve/request_body.h"
 #include "serve/route.h"
@@ -133,6 +134,26 @@ static bool asks_for_file(const struct http_request *request)
            !request->upgrade.len;
 }
 
+/* The server behind may take "%2F" for a slash, and ";x" for nothing. Protection judges the path as
+ * it is then, and a route is only taken if it would be the same: its limits are not to be passed
+ * by.
+ * @return false: the path is malformed */
+static bool reads_alike(struct request *r)
+{
+    const struct site *site = r->site;
+    struct span path = path_as_others_read(&r->x->arena, r->path);
+    const struct route *other =
+        path.ptr ? routes_find(site->routes, site->route_count, path) : NULL;
+
+    if (other && other->otherwise && r->route == other->otherwise)
+        other = other->otherwise;
+    r->question.path = path;
+    if (other == r->route)
+        return true;
+    r->path.ptr = r->rest.ptr = r->question.path.ptr = NULL;
+    return false;
+}
+
 /* Finds the route. "*" (of OPTIONS) means the server as a whole: the route of "/". */
 static void find_route(struct request *r)
 {
@@ -157,6 +178,9 @@ static void find_route(struct request *r)
         r->path.ptr = r->rest.ptr = r->question.path.ptr = NULL;
         r->route = NULL;
     }
+    bool forwards = r->route && (r->route->handler->takes_encoded_slashes || r->route->otherwise);
+    if (forwards && !reads_alike(r))
+        r->route = NULL;
     if (r->route) {
         r->rest = route_rest(r->route, path);
         use_route(r);
@@ -383,6 +407,7 @@ void request_on_close(void *owner, struct http_exchange *x, enum http_end end)
             *r->gone = true;
         end_handler(r, end);
         request_body_drop(r);
+        r->question.now = loop_now(source->server->loop);
         protect_closed(source->server->protect, &r->question, end);
     }
     if (source->server->access_log)

@@ -74,6 +74,12 @@ def test_only_some_addresses_may_ask(start, version):
                 ("/admin", "198.51.100.9", 403), ("/all", "203.0.113.7", 403), ("/all", "198.51.100.9", 200)]:
             assert ask(path, address) == status, (path, address)
         assert gardien.curl("/admin", version).status == 403
+        # as the application may read the path: an encoded slash, a parameter
+        for path in ("/admin%2Fusers", "/admin;x/users", "/%2Fadmin/users", "/admin%2f", "/x/.git%2Fconfig"):
+            before = len(app.requests)
+            assert ask(path, "203.0.113.7") in (400, 403, 404) and len(app.requests) == before, path
+        assert ask("/other%2Fusers;x", "203.0.113.7") == 200
+        assert ask("/admin%2Fusers", "192.0.2.77") in (200, 400)
         gardien.wait_output('event="request refused" policy=addresses client=203.0.113.7 ')
 
 

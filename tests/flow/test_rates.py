@@ -99,6 +99,10 @@ def test_the_client_that_a_trusted_proxy_names_is_the_one_that_counts(start):
     assert asks("192.0.2.3") == 429
     assert asks("2001:db8::1") == 200
     assert asks("2001:db8::2") == 429  # the same /64
+    assert asks("192.0.2.2:4711") == 429 and asks("[2001:db8::3]:4711") == 429  # as some proxies write
+    assert asks("unknown") == 200  # not the proxy's own address
+    assert asks("unknown") == 429
+    assert asks("192.0.2.9") == 200
 
 
 def test_an_ipv6_network_does_not_multiply_a_rate_without_end(start):

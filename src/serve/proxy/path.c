@@ -61,3 +61,22 @@ bool path_is_ambiguous(struct span path)
     }
     return is_dots(&segment);
 }
+
+struct span path_as_others_read(struct arena *arena, struct span path)
+{
+    bool parameter = false;
+    size_t len = 0;
+
+    if (span_find(path, ';') < 0 && span_find_span(path, SPAN("%2F")) < 0)
+        return path;
+    char *out = arena_alloc(arena, path.len + 1);
+    for (size_t at = 0; out && at < path.len; at++) {
+        bool hidden = span_starts(span_from(path, at), SPAN("%2F"));
+        char c = hidden ? '/' : path.ptr[at];
+        at += hidden ? 2 : 0;
+        parameter = c == ';' || (parameter && c != '/');
+        if (!parameter && !(c == '/' && len && out[len - 1] == '/'))
+            out[len++] = c;
+    }
+    return out ? span_of(out, len) : (struct span){NULL, 0};
+}

@@ -97,6 +97,12 @@ static void test_a_full_list_takes_no_more(void **state)
     assert_true(ban_list_lift(&list, &lifted));
     assert_false(ban_list_lift(&list, &lifted));
     assert_non_null(ban(&list, "192.0.2.3", BAN_BY_WAF, NOW));
+    /* what is done on purpose finds room, and bans that ended make some */
+    assert_null(ban(&list, "192.0.2.4", BAN_BY_WAF, NOW));
+    assert_non_null(ban(&list, "192.0.2.4", BAN_BY_HAND, NOW));
+    assert_null(ban(&list, "192.0.2.5", BAN_BY_WAF, NOW + MINUTE / 2));
+    ban_list_expire(&list, NOW + DAY / 2, on_end, NULL);
+    assert_non_null(ban(&list, "192.0.2.5", BAN_BY_WAF, NOW + DAY / 2));
     ban_list_finish(&list);
 }
 

@@ -37,7 +37,7 @@ static void test_peers_limit_holds_over_all_workers(void **state)
 {
     (void)state;
     const uint64_t secret[2] = {1, 2};
-    struct peers *peers = peers_init(calloc(1, peers_size(3)), 3, secret);
+    struct peers *peers = peers_create(calloc(1, peers_size(3)), 3, secret);
     struct peer_address one = address(1, 1, true);
 
     assert_true(peers_enter(peers, 0, one, 3));
@@ -58,7 +58,7 @@ static void test_peers_counts_ipv6_by_network(void **state)
 {
     (void)state;
     const uint64_t secret[2] = {3, 4};
-    struct peers *peers = peers_init(calloc(1, peers_size(1)), 1, secret);
+    struct peers *peers = peers_create(calloc(1, peers_size(1)), 1, secret);
 
     assert_true(peers_enter(peers, 0, address(1, 1, false), 2));
     assert_true(peers_enter(peers, 0, address(1, 2, false), 2));
@@ -73,7 +73,7 @@ static void test_peers_counts_many_without_forgetting_any(void **state)
     (void)state;
     enum { MANY = 70000 };
     const uint64_t secret[2] = {5, 6};
-    struct peers *peers = peers_init(calloc(1, peers_size(1)), 1, secret);
+    struct peers *peers = peers_create(calloc(1, peers_size(1)), 1, secret);
 
     for (int i = 0; i < MANY; i++)
         assert_true(peers_enter(peers, 0, address(1, 1, true), 0));

@@ -170,6 +170,23 @@ static void test_garbage_delays_nobody_beyond_the_burst(void **state)
     }
 }
 
+/* Another worker's clock was read a moment, or a request's minutes, before. */
+static void test_an_older_now_erases_nothing(void **state)
+{
+    static const nsec_t older[] = {NSEC_PER_SEC / 1000, 40 * NSEC_PER_SEC, 300 * NSEC_PER_SEC};
+    struct rig *rig = *state;
+    nsec_t now = 1000 * NSEC_PER_SEC;
+
+    for (uint32_t i = 0; i < ARRAY_SIZE(older); i++) {
+        uint64_t key = key_of(rig, i);
+        for (int n = 0; n < 5; n++)
+            assert_true(rate_take(rig->table, key, &ten_a_second, now).allowed);
+        assert_false(rate_take(rig->table, key, &ten_a_second, now - older[i]).allowed);
+        assert_false(rate_look(rig->table, key, &ten_a_second, now - older[i]).allowed);
+        assert_false(rate_take(rig->table, key, &ten_a_second, now).allowed);
+    }
+}
+
 static void test_rates_are_read_from_text(void **state)
 {
     uint32_t count;
@@ -200,6 +217,7 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(test_garbage_delays_nobody_beyond_the_burst, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_an_older_now_erases_nothing, setup, teardown),
         cmocka_unit_test(test_rates_are_read_from_text),
     };
 

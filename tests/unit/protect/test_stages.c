@@ -82,7 +82,7 @@ static int setup(void **state)
     static const uint64_t secret[2] = {1, 2};
     struct rig *rig = mem_new(struct rig);
 
-    rig->peers = peers_init(mem_zalloc(peers_size(1)), 1, secret);
+    rig->peers = peers_create(mem_zalloc(peers_size(1)), 1, secret);
     rig->protect = protect_create(rig->peers, 0);
     rig->question.on_verdict = on_verdict;
     for (int i = 0; i < 2; i++)
