@@ -37,7 +37,8 @@ static void test_peers_limit_holds_over_all_workers(void **state)
 {
     (void)state;
     const uint64_t secret[2] = {1, 2};
-    struct peers *peers = peers_create(calloc(1, peers_size(3)), 3, secret);
+    void *memory = calloc(1, peers_size(3));
+    struct peers *peers = peers_create(memory, 3, secret);
     struct peer_address one = address(1, 1, true);
 
     assert_true(peers_enter(peers, 0, one, 3));
@@ -51,20 +52,23 @@ static void test_peers_limit_holds_over_all_workers(void **state)
     peers_forget(peers, 0); /* it held two of the three */
     assert_true(peers_enter(peers, 0, one, 3));
     assert_true(peers_enter(peers, 0, one, 0));
-    free(peers);
+    peers_destroy(peers);
+    free(memory);
 }
 
 static void test_peers_counts_ipv6_by_network(void **state)
 {
     (void)state;
     const uint64_t secret[2] = {3, 4};
-    struct peers *peers = peers_create(calloc(1, peers_size(1)), 1, secret);
+    void *memory = calloc(1, peers_size(1));
+    struct peers *peers = peers_create(memory, 1, secret);
 
     assert_true(peers_enter(peers, 0, address(1, 1, false), 2));
     assert_true(peers_enter(peers, 0, address(1, 2, false), 2));
     assert_false(peers_enter(peers, 0, address(1, 3, false), 2));
     assert_true(peers_enter(peers, 0, address(2, 3, false), 2));
-    free(peers);
+    peers_destroy(peers);
+    free(memory);
 }
 
 /* More than 65535 from behind one address: the way back to zero is as long as the way up. */
@@ -73,7 +77,8 @@ static void test_peers_counts_many_without_forgetting_any(void **state)
     (void)state;
     enum { MANY = 70000 };
     const uint64_t secret[2] = {5, 6};
-    struct peers *peers = peers_create(calloc(1, peers_size(1)), 1, secret);
+    void *memory = calloc(1, peers_size(1));
+    struct peers *peers = peers_create(memory, 1, secret);
 
     for (int i = 0; i < MANY; i++)
         assert_true(peers_enter(peers, 0, address(1, 1, true), 0));
@@ -81,7 +86,8 @@ static void test_peers_counts_many_without_forgetting_any(void **state)
         peers_leave(peers, 0, address(1, 1, true));
     assert_false(peers_enter(peers, 0, address(1, 1, true), 2));
     assert_true(peers_enter(peers, 0, address(1, 1, true), 3));
-    free(peers);
+    peers_destroy(peers);
+    free(memory);
 }
 
 int main(void)

@@ -61,6 +61,7 @@ static void on_closed(void *policy, struct protect_question *question, unsigned 
 static const struct protect_policy table = {"test", on_request, on_body, on_response, on_closed};
 
 struct rig {
+    void *memory;
     struct peers *peers;
     struct protect *protect;
     struct protect_question question;
@@ -82,7 +83,8 @@ static int setup(void **state)
     static const uint64_t secret[2] = {1, 2};
     struct rig *rig = mem_new(struct rig);
 
-    rig->peers = peers_create(mem_zalloc(peers_size(1)), 1, secret);
+    rig->memory = mem_zalloc(peers_size(1));
+    rig->peers = peers_create(rig->memory, 1, secret);
     rig->protect = protect_create(rig->peers, 0);
     rig->question.on_verdict = on_verdict;
     for (int i = 0; i < 2; i++)
@@ -97,7 +99,8 @@ static int teardown(void **state)
 
     protect_destroy(rig->protect);
     protect_destroy(NULL);
-    free(rig->peers);
+    peers_destroy(rig->peers);
+    free(rig->memory);
     free(rig);
     return 0;
 }
