@@ -5,7 +5,7 @@ import re
 import shlex
 
 import pytest
-from lib import BINARY
+from lib import BINARY, wait_until
 from managers import UNPACKED, knock, managed, serve
 from netns import can_make_hosts
 from test_open_matrix import V4, V6
@@ -145,7 +145,8 @@ def test_ipv6_that_ufw_closes_is_told_with_its_setting():
         line = hint(server, "-6")
         assert "IPV6=yes" in line
         server.run("sh", "-c", line)
-        assert is_open(client, V6), line
+        # While it was closed the two could not find each other as neighbours, and look again after a while.
+        wait_until(lambda: is_open(client, V6), 10, f"{line} to help", 0.5)
 
 
 FIREWALLD = {
