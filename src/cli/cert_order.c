@@ -215,7 +215,8 @@ int cert_order(const struct arguments *arguments, const char *word)
                     "--reason %s is no reason", reason);
         code = APP_USAGE;
     } else if (json_array_size(names) == 0 && strcmp(word, "renew") != 0) {
-        print_error(NULL, "`gardien cert %s` needs the name of a site", word);
+        print_error("gardien cert list shows the sites and their names",
+                    "`gardien cert %s` needs the name of a site", word);
         code = APP_USAGE;
     } else if (json_array_size(names) == 0) {
         code = add_failed(arguments, names);

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "http/h2/engine.h"
+#include "http/head.h"
 
 enum {
     DATA_WORTH = 4096,   /* less room than that is not worth a frame of its own */
@@ -60,23 +61,6 @@ static bool is_ours(struct span name)
     }
 }
 
-static bool may_have_content(const struct http_exchange *x)
-{
-    int status = x->response.status;
-
-    return status != 204 && status != 304 && x->request.method != HTTP_HEAD;
-}
-
-/** What content-length says; -1 for no such field (RFC 9110 section 8.6). */
-static int64_t length_to_tell(const struct http_exchange *x)
-{
-    if (x->response.status == 204 || x->response.status == 304)
-        return -1;
-    if (x->response.content_length >= 0)
-        return x->response.content_length;
-    return !x->body && may_have_content(x) ? 0 : -1;
-}
-
 /** Most bytes that the fields take in a block. */
 static size_t bound_of(const struct http_fields *fields)
 {
@@ -106,7 +90,7 @@ static size_t put_block(struct h2_engine *h2, struct h2_stream *stream, char *ou
     at = h2_hpack_put_status(&h2->hpack, at, x->response.status);
     if (h2->base.config.date)
         at = h2_hpack_put(&h2->hpack, at, SPAN("date"), span_of(h2->base.config.date, 29));
-    int64_t length = length_to_tell(x);
+    int64_t length = http_length_to_tell(x);
     if (length >= 0) {
         char digits[DIGITS_MAX];
         size_t count = write_length(digits, length);
@@ -131,7 +115,7 @@ static void queue_block(struct h2_engine *h2, uint32_t id, struct span block, ui
 
 static bool has_content(const struct http_exchange *x)
 {
-    return x->body && may_have_content(x) && x->response.content_length != 0;
+    return x->body && http_may_have_content(x) && x->response.content_length != 0;
 }
 
 /** The header or the trailers are out. */
@@ -268,7 +252,7 @@ bool h2_put_data(struct h2_engine *h2, struct h2_stream *stream)
 void h2_respond(struct h2_engine *h2, struct h2_stream *stream)
 {
     const struct http_exchange *x = stream->exchange;
-    bool content = may_have_content(x) && x->response.content_length != 0;
+    bool content = http_may_have_content(x) && x->response.content_length != 0;
     bool broken = x->response.status < 200 || x->response.status > 999 ||
                   (content && !x->body && x->response.content_length > 0);
 

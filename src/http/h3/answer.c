@@ -6,25 +6,9 @@
 
 #include "base/mem.h"
 #include "http/h3/engine.h"
+#include "http/head.h"
 
 enum { OWN_FIELDS = 3 };
-
-static bool may_have_content(const struct http_exchange *x)
-{
-    int status = x->response.status;
-
-    return status != 204 && status != 304 && x->request.method != HTTP_HEAD;
-}
-
-/* What content-length says; -1 for no such field (RFC 9110 section 8.6). */
-static int64_t length_to_tell(const struct http_exchange *x)
-{
-    if (x->response.status == 204 || x->response.status == 304)
-        return -1;
-    if (x->response.content_length >= 0)
-        return x->response.content_length;
-    return !x->body && may_have_content(x) ? 0 : -1;
-}
 
 /* Fields that the engine writes itself or that HTTP/3 forbids (RFC 9114 section 4.2). */
 static bool is_ours(struct span name)
@@ -209,7 +193,7 @@ void h3_answer_callbacks(nghttp3_callbacks *callbacks)
 
 static bool has_content(const struct http_exchange *x)
 {
-    return x->body && may_have_content(x) && x->response.content_length != 0;
+    return x->body && http_may_have_content(x) && x->response.content_length != 0;
 }
 
 static int submit(struct h3_stream *stream)
@@ -218,7 +202,7 @@ static int submit(struct h3_stream *stream)
     struct http_exchange *x = stream->exchange;
     nghttp3_nv *pairs = mem_zalloc((x->response.fields.count + OWN_FIELDS) * sizeof *pairs);
     const char *date = stream->h3->base.config.date;
-    int64_t length = length_to_tell(x);
+    int64_t length = http_length_to_tell(x);
     char status[12], digits[24];
     size_t count = 0;
 
@@ -247,7 +231,7 @@ static void respond(struct http_exchange *x)
     struct h3_stream *stream = x->stream;
     struct h3_engine *h3 = stream->h3;
     bool broken = x->response.status < 200 || x->response.status > 999 ||
-                  (may_have_content(x) && !x->body && x->response.content_length > 0);
+                  (http_may_have_content(x) && !x->body && x->response.content_length > 0);
 
     if (stream->reset || h3->dead)
         return;

@@ -51,13 +51,8 @@ static void allow(void *transport)
 
 static const struct h3_transport engine_table = {.extend = extend, .shut = shut, .allow = allow};
 
-static void on_request(void *owner, struct http_exchange *x)
-{
-    request_on_request(owner, x);
-}
-
 static const struct http_events http_events = {
-    .on_request = on_request,
+    .on_request = request_on_request,
     .on_body = request_on_body,
     .on_refusal = request_on_refusal,
     .on_request_end = request_on_end,
